@@ -1,0 +1,78 @@
+/* fd - file descriptors: -1 when absent, close-on-exec from birth. */
+#include "base/fd.h"
+
+#include <sys/resource.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+void
+fd_closep(int *fdp)
+{
+	int saved = errno;
+
+	if (*fdp != -1)
+		close(*fdp);
+	*fdp = -1;
+	errno = saved;
+}
+
+int
+fd_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1)
+		return -1;
+	return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int
+fd_read_all(int fd, void *buf, size_t n)
+{
+	char *p = buf;
+	ssize_t got;
+
+	while (n > 0) {
+		got = read(fd, p, n);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -1;
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+int
+fd_write_all(int fd, const void *buf, size_t n)
+{
+	const char *p = buf;
+	ssize_t put;
+
+	while (n > 0) {
+		put = write(fd, p, n);
+		if (put == -1 && errno == EINTR)
+			continue;
+		if (put == -1)
+			return -1;
+		p += put;
+		n -= (size_t)put;
+	}
+	return 0;
+}
+
+void
+fd_raise_limit(unsigned long *old_soft)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	if (old_soft != NULL)
+		*old_soft = rl.rlim_cur;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+}

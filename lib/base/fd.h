@@ -1,0 +1,20 @@
+/*
+ * fd - file descriptors: -1 when absent, close-on-exec from birth.
+ */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include <sys/types.h>
+
+#include <stddef.h>
+
+/* Closes *fdp unless it is -1, and sets it to -1; keeps errno. */
+void fd_closep(int *fdp);
+int fd_nonblock(int fd);
+/* Reads or writes it all, over EINTR; -1 on error or (read) early end. */
+int fd_read_all(int fd, void *buf, size_t n);
+int fd_write_all(int fd, const void *buf, size_t n);
+/* Soft RLIMIT_NOFILE up to hard; old_soft, if not NULL, gets what it was. */
+void fd_raise_limit(unsigned long *old_soft);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * log - one line an event, for people.
+ *
+ * The state is the one file static that the tree allows: every module logs.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[LOG__N] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARN] = "warn",
+	[LOG_ERROR] = "error",
+};
+
+static struct {
+	const char *role;
+	_Atomic int level;
+	_Atomic int fd; /* -1: stderr */
+	_Atomic unsigned lost;
+} logger = { "reeve", LOG_INFO, -1, 0 };
+
+void
+log_init(const char *role, enum log_level level)
+{
+	logger.role = role;
+	logger.level = level;
+}
+
+void
+log_set_fd(int fd)
+{
+	logger.fd = fd;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
+bool
+log_enabled(enum log_level level)
+{
+	return (int)level >= logger.level;
+}
+
+enum log_level
+log_level_parse(const char *word)
+{
+	enum log_level l;
+
+	for (l = 0; l < LOG__N; l++)
+		if (strcmp(word, level_names[l]) == 0)
+			break;
+	return l;
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return level < LOG__N ? level_names[level] : "?";
+}
+
+/* One write a line, at most PIPE_BUF: lines of several processes never mix. */
+static void
+log_put(int fd, char *line, size_t len)
+{
+	unsigned lost;
+	ssize_t n;
+	char note[96];
+	int m;
+
+	if (fd == -1)
+		fd = STDERR_FILENO;
+	lost = atomic_exchange(&logger.lost, 0);
+	if (lost != 0) {
+		m = snprintf(note, sizeof note, "%.12s warn %s %u log lines "
+		    "lost, the log was not drained in time\n", line,
+		    logger.role, lost);
+		if (write(fd, note, (size_t)m) != m)
+			atomic_fetch_add(&logger.lost, lost);
+	}
+	do {
+		n = write(fd, line, len);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1)
+		atomic_fetch_add(&logger.lost, 1);
+}
+
+static void
+log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
+{
+	char line[2048];
+	struct timespec ts;
+	struct tm tm;
+	size_t n, cap = sizeof line - 1;
+	int m;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	localtime_r(&ts.tv_sec, &tm);
+	m = snprintf(line, cap, "%02d:%02d:%02d.%03ld %s %s ", tm.tm_hour,
+	    tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000, level_names[level],
+	    logger.role);
+	n = (size_t)m;
+	m = vsnprintf(line + n, cap - n, fmt, ap);
+	if (m > 0)
+		n = n + (size_t)m < cap ? n + (size_t)m : cap - 1;
+	if (errnum != 0 && n < cap - 1) {
+		m = snprintf(line + n, cap - n, ": %s", strerror(errnum));
+		n = n + (size_t)m < cap ? n + (size_t)m : cap - 1;
+	}
+	line[n++] = '\n';
+	log_put(logger.fd, line, n);
+}
+
+#define LOG_BODY(level, errnum)                                              \
+	do {                                                                 \
+		int saved = errno;                                           \
+		va_list ap;                                                  \
+		if (!log_enabled(level))                                     \
+			break;                                               \
+		va_start(ap, fmt);                                           \
+		log_line(level, errnum, fmt, ap);                            \
+		va_end(ap);                                                  \
+		errno = saved;                                               \
+	} while (0)
+
+void
+log_debug(const char *fmt, ...)
+{
+	LOG_BODY(LOG_DEBUG, 0);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	LOG_BODY(LOG_INFO, 0);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	LOG_BODY(LOG_WARN, saved);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	LOG_BODY(LOG_WARN, 0);
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	LOG_BODY(LOG_ERROR, saved);
+}
+
+void
+log_errorx(const char *fmt, ...)
+{
+	LOG_BODY(LOG_ERROR, 0);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	LOG_BODY(LOG_ERROR, saved);
+	exit(71);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	LOG_BODY(LOG_ERROR, 0);
+	exit(71);
+}
+
+void
+log_bug(const char *cond, const char *file, int line)
+{
+	log_errorx("bug: \"%s\" at %s:%d, aborting", cond, file, line);
+	abort();
+}

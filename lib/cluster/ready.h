@@ -1,0 +1,45 @@
+/*
+ * ready - how an instance says that it is ready.
+ *
+ * notify: sd_notify(3)'s protocol, datagrams of KEY=VALUE lines on a socket
+ * of the instance's own (abstract, autobound: nothing to clean up, no name
+ * to guess for and no path limit).  fd:N: one newline on a pipe, as s6 and
+ * dinit do.  What is read here comes from outside: bounded, never trusted.
+ */
+#ifndef CLUSTER_READY_H
+#define CLUSTER_READY_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct ready_news {
+	bool ready;	/* READY=1 */
+	bool stopping;	/* STOPPING=1 */
+	bool reloading; /* RELOADING=1 */
+	bool watchdog;	/* WATCHDOG=1 */
+	bool has_status;
+	char status[128]; /* STATUS=, cut, control characters replaced */
+};
+
+/*
+ * Returns a bound notify socket (O_CLOEXEC, O_NONBLOCK, SO_PASSCRED); name
+ * gets what NOTIFY_SOCKET is to say: "@...".
+ */
+int ready_notify_open(char name[64], struct err *err);
+/* The name of such a socket again, after the engine was restarted. */
+int ready_notify_name(int fd, char name[64]);
+/*
+ * Reads one datagram.  1: news is filled; 0: nothing there (EAGAIN) ; -1:
+ * error.  A sender whose uid is neither 0 nor uid is ignored (news empty);
+ * descriptors that come along are closed; MAINPID and unknown keys ignored.
+ */
+int ready_notify_read(int fd, uid_t uid, struct ready_news *news);
+void ready_parse(const char *data, size_t len, struct ready_news *news);
+/* 1: a newline came; 0: nothing yet; -1: closed without one. */
+int ready_fd_read(int fd);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * pump - drains the pipes that programs write to, into files that rotate.
+ *
+ * One thread of the engine, so that a slow disk never delays supervision.  A
+ * stream is one pipe's read end and where its bytes go.  The pipe is always
+ * drained: when the sink cannot take bytes (ENOSPC, EIO, the folder is gone)
+ * they are dropped and counted, the sink is tried again, nobody is blocked.
+ * Bytes go through raw and in order.
+ *
+ * All functions are called from the engine's loop thread and never wait for
+ * the pump thread; callbacks come on the loop.  An idle pump does not wake.
+ * Pipes belong to the keeper's fd store: bytes left in one when the engine
+ * dies are read by the next engine's pump.
+ */
+#ifndef LOGS_PUMP_H
+#define LOGS_PUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+
+#define PUMP_TAIL_MAX 2048 /* bytes kept of the end of each stream */
+
+struct pump;
+struct pump_stream;
+
+struct pump_sink {
+	const char *path; /* NULL: nowhere; opened with the first byte */
+	int64_t maxbytes; /* 0: never rotated */
+	int64_t backups;
+	bool copy_stderr; /* also to fd 2 (reeved's own log with -n) */
+};
+
+struct pump_stats {
+	uint64_t bytes;	  /* read from the pipe */
+	uint64_t dropped; /* of them, not written */
+	uint64_t rotations;
+	int last_errno; /* of the sink, 0 when it works */
+};
+
+/*
+ * tail: the last bytes that came through the pipe since the flush before
+ * (at most PUMP_TAIL_MAX, whole lines where possible); borrowed.
+ */
+typedef void pump_flush_cb(void *arg, const char *tail, size_t len);
+/* New bytes of a stream; dropped: bytes that this tap missed before them. */
+typedef void pump_tap_cb(void *arg, const char *data, size_t len,
+    uint64_t dropped);
+/* A sink began to fail or works again (errnum 0): for one log line. */
+typedef void pump_sink_cb(void *arg, const char *name, const char *path,
+    int errnum, uint64_t dropped);
+
+struct pump *pump_new(struct loop *lp, pump_sink_cb *cb, void *arg,
+    struct err *err);
+/* Drains what is in the pipes, closes the sinks, joins the thread. */
+void pump_free(struct pump *pm);
+
+/* Borrows name and sink (copied); takes a duplicate of fd, which is a pipe. */
+struct pump_stream *pump_add(struct pump *pm, const char *name, int fd,
+    const struct pump_sink *sink);
+void pump_set_sink(struct pump_stream *st, const struct pump_sink *sink);
+/* Drains what is in the pipe, closes the sink.  No callback after this. */
+void pump_remove(struct pump_stream **stp);
+/* Reads the pipe until it is empty, then calls back, once. */
+void pump_flush(struct pump_stream *st, pump_flush_cb *cb, void *arg);
+void pump_stats(struct pump_stream *st, struct pump_stats *out);
+/* Opens every file again by its name (SIGUSR1, logrotate). */
+void pump_reopen(struct pump *pm);
+
+struct pump_tap;
+/* Bounded (256 KiB waiting): a tap that lags loses bytes and is told. */
+struct pump_tap *pump_tap(struct pump_stream *st, pump_tap_cb *cb, void *arg);
+void pump_untap(struct pump_tap **tp);
+
+#endif
