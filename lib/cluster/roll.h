@@ -15,9 +15,16 @@
  *
  * A new instance that fails (roll_failed: exit, time-out, could not start)
  * aborts: every new one that is not ready yet is discarded, the untouched old
- * ones go on, and end() tells why.  Slots that were replaced before stay
+ * ones go on, and end() tells why, at once: it does not wait for old ones
+ * that were told to go before.  Slots that were replaced before stay
  * replaced; what they run then is the caller's decision (rolled back when
- * the roll came from a new config).
+ * the roll came from a new config).  With surge == 0 an abort can leave slots
+ * empty (ROLL_OLD, retire was called): the caller fills them.
+ *
+ * Every roll_* may be called from inside an op: what it says is acted on when
+ * the op has returned (a dropped slot is never named again, from that call
+ * on).  News that do not fit the phase of the slot are ignored: ready twice,
+ * gone without retire, whatever comes after end().
  */
 #ifndef CLUSTER_ROLL_H
 #define CLUSTER_ROLL_H
@@ -27,7 +34,10 @@
 
 struct roll;
 
-enum roll_end { ROLL_DONE, ROLL_ABORTED };
+enum roll_end {
+	ROLL_DONE,
+	ROLL_ABORTED
+};
 
 /* What became of one slot, for the state table and for people. */
 enum roll_phase {
@@ -41,24 +51,33 @@ enum roll_phase {
 struct roll_ops {
 	void (*replace)(void *arg, int slot);
 	void (*retire)(void *arg, int slot);
+	/* The new one is to go, if there is one; also for the one that failed.
+	 */
 	void (*discard)(void *arg, int slot);
 	/* Call roll_soaked after ms; called again replaces, 0 cancels. */
 	void (*soak)(void *arg, int64_t ms);
-	/* phase of a slot changed: note it, tell who listens */
+	/* phase of a slot changed: note it, tell who listens; before the op
+	 * that comes with it, but after a discard */
 	void (*moved)(void *arg, int slot, enum roll_phase phase);
-	/* Last call of a roll; it may be freed from here on (not inside). */
+	/* Last call of a roll; it may be freed from here on (not inside).
+	 * reason: "" when done. */
 	void (*end)(void *arg, enum roll_end end, const char *reason);
 };
 
 struct roll_params {
 	int nslots;
-	int batch;	 /* >= 1 */
-	int surge;	 /* >= 0 */
+	int batch;       /* >= 1 */
+	int surge;       /* >= 0 */
 	int64_t soak_ms; /* >= 0 */
 };
 
-/* phases: nslots of them, to go on with a roll after a restart of the
- * engine; NULL: from the start.  Acts only from roll_start on. */
+/*
+ * phases: nslots of them, to go on with a roll after a restart of the engine;
+ * NULL: from the start.  Acts only from roll_start on, and then does not
+ * repeat an op: a slot given as STARTING has its new instance (else it is
+ * OLD), one given as RETIRING was told (say roll_gone when it is gone
+ * already); only the soak begins anew.
+ */
 struct roll *roll_new(const struct roll_params *params,
     const enum roll_phase *phases, const struct roll_ops *ops, void *arg);
 void roll_free(struct roll *r);
@@ -68,7 +87,8 @@ void roll_failed(struct roll *r, int slot, const char *reason);
 /* The old instance of a slot that retire was called for is gone. */
 void roll_gone(struct roll *r, int slot);
 void roll_soaked(struct roll *r);
-/* A slot left the program (scale, stop): it counts as done. */
+/* A slot left the program (scale, stop): it counts as done, no op is called
+ * for it, not even discard or moved. */
 void roll_drop(struct roll *r, int slot);
 /* By order of a person, or because the program stops. */
 void roll_abort(struct roll *r, const char *reason);
