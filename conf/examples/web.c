@@ -40,7 +40,7 @@
 /* How long a connection may stay as it is, in seconds. */
 #define IDLE_S   60.0 /* between requests */
 #define DRAIN_S  1.0  /* the same, once we were asked to stop */
-#define HEAD_S   10.0 /* in the middle of a request */
+#define HEAD_S   5.0  /* in the middle of a request */
 #define WRITE_S  30.0 /* with an answer that the client does not read */
 #define LINGER_S 2.0  /* when all is said, until the client hangs up */
 #define SWEEP_S  0.25 /* how often we look for those that did */
@@ -65,7 +65,8 @@ struct conn {
 struct request {
 	const char *status;
 	bool is_head; /* HEAD: as GET, without the body */
-	bool keep;    /* the client wants to go on after this one */
+	bool last;    /* the client sends no more after this one */
+	bool lost;    /* who knows where the next one begins */
 	size_t body_len;
 };
 
@@ -113,9 +114,9 @@ parse_header(struct request *r, char *line)
 		return false;
 	if (strcasecmp(name, "Connection") == 0) {
 		if (strcasestr(value, "close") != NULL)
-			r->keep = false;
+			r->last = true;
 		else if (strcasestr(value, "keep-alive") != NULL)
-			r->keep = true;
+			r->last = false;
 	} else if (strcasecmp(name, "Content-Length") == 0) {
 		value += strspn(value, " \t");
 		r->body_len = strtoul(value, &end, 10);
@@ -132,16 +133,16 @@ parse_head(struct request *r, char *head)
 	const char *method = strsep(&line, " "), *target = strsep(&line, " ");
 	bool good = line != NULL && strncmp(line, "HTTP/1.", 7) == 0;
 
-	*r = (struct request){ .keep = good && line[7] != '0' };
+	*r = (struct request){ .last = good && line[7] == '0' };
 	while (good && (line = strsep(&head, "\n")) != NULL &&
 	       line[strspn(line, "\r")] != '\0')
 		good = parse_header(r, line);
 
 	r->is_head = strcmp(method, "HEAD") == 0;
 	r->status = ok;
+	r->lost = !good;
 	if (!good) {
 		r->status = "400 Bad Request";
-		r->keep = false; /* who knows where the next one begins */
 	} else if (strcmp(target, "/") != 0 && strncmp(target, "/?", 2) != 0) {
 		r->status = "404 Not Found";
 	} else if (!r->is_head && strcmp(method, "GET") != 0) {
@@ -224,7 +225,7 @@ conn_answer(struct conn *c, const struct request *r, bool keep)
 	memcpy(c->out + c->out_len, a->text, r->is_head ? a->head_len : a->len);
 	c->out_len += r->is_head ? a->head_len : a->len;
 	c->last = !keep;
-	c->client_done = !r->keep;
+	c->client_done = r->last;
 	c->deadline = ev_now(loop) + HEAD_S;
 }
 
@@ -234,6 +235,7 @@ conn_parse(struct conn *c)
 {
 	size_t at = 0, len;
 	struct request r;
+	bool keep;
 
 	while (!c->last && c->out_len + ANSWER_MAX <= sizeof c->out) {
 		for (; c->body_left > 0 && at < c->in_len; at++)
@@ -245,6 +247,7 @@ conn_parse(struct conn *c)
 		} else if (c->in_len - at == sizeof c->in) {
 			r = (struct request){
 				.status = "431 Request Header Fields Too Large",
+				.lost = true,
 			};
 		} else {
 			break;
@@ -252,7 +255,8 @@ conn_parse(struct conn *c)
 		at += len;
 		c->body_left = r.body_len;
 		/* Pipelined requests: the last of them gets the "close". */
-		conn_answer(c, &r, r.keep && (!draining || at < c->in_len));
+		keep = !r.last && !r.lost && (!draining || at < c->in_len);
+		conn_answer(c, &r, keep);
 	}
 	c->in_len -= at;
 	memmove(c->in, c->in + at, c->in_len);
