@@ -12,16 +12,16 @@
 #include "engine/engine.h"
 #include "loop/loop.h"
 
-#define CTL_PROTOCOL	 1
-#define CTL_CLIENTS_MAX	 256
-#define CTL_LINE_MAX	 (1024 * 1024)	   /* bytes of a request */
-#define CTL_OUT_MAX	 (4 * 1024 * 1024) /* waiting for a client */
-#define CTL_REQUESTS_MAX 64		   /* under way on one connection */
+#define CTL_PROTOCOL     1
+#define CTL_CLIENTS_MAX  256
+#define CTL_LINE_MAX     (1024 * 1024)     /* bytes of a request */
+#define CTL_OUT_MAX      (4 * 1024 * 1024) /* waiting for a client */
+#define CTL_REQUESTS_MAX 64                /* under way on one connection */
 
 struct ctl_server;
 
-struct ctl_server *ctl_server_new(struct loop *lp, struct engine *en,
-    struct err *err);
+struct ctl_server *ctl_server_new(
+    struct loop *lp, struct engine *en, struct err *err);
 /*
  * Accepts from listen_fd (borrowed: the keeper's, it outlives this engine)
  * until ctl_server_free.  Makes it non-blocking.

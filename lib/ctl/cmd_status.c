@@ -1,0 +1,317 @@
+/* cmd_status - the questions that are answered at once. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "ctl/ctl_priv.h"
+
+void
+cmd_hello(struct ctl_req *r, struct args *a)
+{
+	struct engine *en = r->s->srv->en;
+	struct jw *w;
+
+	if (args_end(a, r) == -1)
+		return;
+	w = ctl_result_begin(r);
+	jw_obj(w, NULL);
+	jw_int(w, "protocol", CTL_PROTOCOL);
+	jw_str(w, "version", REEVE_VERSION);
+	jw_str(w, "identifier", engine_config(en)->identifier);
+	jw_str(w, "config", engine_config(en)->file);
+	jw_int(w, "reeved_pid", engine_reeved_pid(en));
+	jw_int(w, "engine_pid", getpid());
+	jw_int(w, "incarnation", engine_incarnation(en));
+	jw_int(w, "uptime_ms", engine_uptime_ms(en));
+	jw_int(w, "usable_cpus", engine_usable_cpus(en));
+	jw_int(w, "last_event", (int64_t)event_last(engine_events(en)));
+	jw_end_obj(w);
+	ctl_result_end(r);
+}
+
+/* --- status, pid ---------------------------------------------------------- */
+
+/* The members and their order are a contract: DESIGN 14, reeve-protocol(7). */
+void
+ctl_put_slot(struct jw *w, const char *key, const struct slot_info *si)
+{
+	jw_obj(w, key);
+	jw_str(w, "name", si->name);
+	jw_str(w, "program", si->program);
+	jw_str(w, "group", si->group);
+	jw_int(w, "slot", si->slot);
+	jw_str(w, "state", slot_state_name(si->state));
+	jw_bool(w, "ready", si->ready);
+	jw_int_or(w, "pid", si->pid, 0);
+	jw_int_or(w, "generation", si->generation, 0);
+	jw_int_or(w, "uptime_ms", si->uptime_ms, -1);
+	jw_int(w, "restarts", (int64_t)si->restarts);
+	jw_int_or(w, "exit_code", si->exit_code, -1);
+	jw_int_or(w, "exit_signal", si->exit_signal, 0);
+	jw_int_or(w, "next_retry_ms", si->next_retry_ms, -1);
+	jw_str(w, "description", si->description);
+	jw_str(w, "wanted", si->stop_wanted ? "down" : "up");
+	jw_int(w, "draining", si->draining);
+	jw_str(w, "note", *si->program_note != '\0' ? si->program_note : NULL);
+	jw_end_obj(w);
+}
+
+static void
+status_slot(void *arg, const struct slot_info *si)
+{
+	ctl_put_slot(arg, NULL, si);
+}
+
+static void
+status_pid(void *arg, const struct slot_info *si)
+{
+	struct jw *w = arg;
+
+	jw_obj(w, NULL);
+	jw_str(w, "name", si->name);
+	jw_int_or(w, "pid", si->pid, 0);
+	jw_end_obj(w);
+}
+
+static void
+status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb)
+{
+	struct jw *w = ctl_result_begin(r);
+	struct err err;
+
+	jw_arr(w, NULL);
+	if (engine_each(r->s->srv->en, names->v, names->n, cb, w, &err) == -1) {
+		ctl_fail(r, CTL_E_NAME, "%s", err.text);
+		return;
+	}
+	jw_end_arr(w);
+	ctl_result_end(r);
+}
+
+void
+cmd_status(struct ctl_req *r, struct args *a)
+{
+	struct strv names;
+
+	strv_init(&names);
+	args_strv(a, "names", false, &names);
+	if (args_end(a, r) == 0)
+		status_answer(r, &names, status_slot);
+	strv_fini(&names);
+}
+
+void
+cmd_pid(struct ctl_req *r, struct args *a)
+{
+	struct strv names;
+
+	strv_init(&names);
+	args_strv(a, "names", false, &names);
+	if (args_end(a, r) == 0) {
+		if (names.n > 0) {
+			status_answer(r, &names, status_pid);
+		} else {
+			jw_int(ctl_result_begin(r), NULL,
+			    engine_reeved_pid(r->s->srv->en));
+			ctl_result_end(r);
+		}
+	}
+	strv_fini(&names);
+}
+
+/* --- why ------------------------------------------------------------------ */
+
+static const char *
+why_cause(enum death_cause cause)
+{
+	switch (cause) {
+	case DEATH_EXIT:
+		return "exit";
+	case DEATH_SIGNAL:
+		return "signal";
+	case DEATH_STOP:
+		return "stop";
+	case DEATH_RESTART:
+		return "restart";
+	case DEATH_ROLL:
+		return "roll";
+	case DEATH_NOT_READY:
+		return "not-ready";
+	case DEATH_DISCARD:
+		return "discard";
+	case DEATH_NO_START:
+		return "no-start";
+	}
+	return "unknown";
+}
+
+static void
+why_slot(void *arg, const struct slot_info *si)
+{
+	struct jw *w = arg;
+
+	ctl_put_slot(w, "slot", si);
+	jw_arr(w, "deaths");
+}
+
+static void
+why_death(void *arg, const struct slot_info *si, const struct death_info *di)
+{
+	struct jw *w = arg;
+
+	(void)si;
+	jw_obj(w, NULL);
+	jw_int(w, "at_ms", di->at_ms);
+	jw_str(w, "cause", why_cause(di->cause));
+	jw_int(w, "generation", di->generation);
+	jw_int_or(w, "pid", di->pid, 0);
+	jw_int(w, "ran_ms", di->ran_ms);
+	jw_int_or(w, "exit_code", di->exit_code, -1);
+	jw_int_or(w, "exit_signal", di->exit_signal, 0);
+	jw_bool(w, "core", di->core);
+	jw_bool(w, "killed", di->killed);
+	jw_int_or(w, "by_uid", di->by_person ? (int64_t)di->by_uid : -1, -1);
+	jw_int_or(w, "by_pid", di->by_person ? di->by_pid : -1, -1);
+	jw_int_or(w, "max_rss_kb", di->max_rss_kb, -1);
+	jw_str(w, "text", di->text);
+	jw_str(w, "tail", di->tail);
+	jw_end_obj(w);
+}
+
+static void
+why_collect(void *arg, const struct slot_info *si)
+{
+	strv_add(arg, si->name);
+}
+
+static void
+why_answer(struct ctl_req *r, const struct strv *slots)
+{
+	struct engine *en = r->s->srv->en;
+	struct jw *w = ctl_result_begin(r);
+	struct err err;
+
+	jw_arr(w, NULL);
+	for (size_t i = 0; i < slots->n; i++) {
+		jw_obj(w, NULL);
+		if (engine_why(en, slots->v[i], why_slot, why_death, w, &err) ==
+		    -1) {
+			ctl_fail(r, CTL_E_NAME, "%s", err.text);
+			return;
+		}
+		jw_end_arr(w);
+		jw_end_obj(w);
+	}
+	jw_end_arr(w);
+	ctl_result_end(r);
+}
+
+void
+cmd_why(struct ctl_req *r, struct args *a)
+{
+	struct strv names, slots;
+	struct err err;
+
+	strv_init(&names);
+	strv_init(&slots);
+	args_strv(a, "names", true, &names);
+	if (args_end(a, r) == -1)
+		goto out;
+	if (engine_each(r->s->srv->en, names.v, names.n, why_collect, &slots,
+		&err) == -1)
+		ctl_fail(r, CTL_E_NAME, "%s", err.text);
+	else
+		why_answer(r, &slots);
+out:
+	strv_fini(&names);
+	strv_fini(&slots);
+}
+
+/* --- config --------------------------------------------------------------- */
+
+static void
+config_value(void *arg, const struct config_key *key, const char *value,
+    const char *origin)
+{
+	struct jw *w = arg;
+
+	jw_obj(w, NULL);
+	jw_str(w, "key", key->name);
+	jw_str(w, "value", value);
+	jw_str(w, "origin", origin);
+	jw_end_obj(w);
+}
+
+static void
+config_section(
+    struct jw *w, const struct config *cf, const struct config_program *prog)
+{
+	char name[CONFIG_NAME_MAX + 16] = "reeve";
+
+	if (prog != NULL)
+		snprintf(name, sizeof name, "program:%s", prog->name);
+	jw_obj(w, NULL);
+	jw_str(w, "section", name);
+	jw_arr(w, "values");
+	config_each_value(cf, prog, config_value, w);
+	jw_end_arr(w);
+	jw_end_obj(w);
+}
+
+static const char *
+config_nearest(const struct config *cf, const char *name)
+{
+	const char *best = NULL;
+	size_t least = 4, d;
+
+	for (size_t i = 0; i < cf->nprograms; i++) {
+		d = str_distance(name, cf->programs[i]->name);
+		if (d < least) {
+			least = d;
+			best = cf->programs[i]->name;
+		}
+	}
+	return best;
+}
+
+static void
+config_answer(struct ctl_req *r, const char *name)
+{
+	const struct config *cf = engine_config(r->s->srv->en);
+	const struct config_program *prog = NULL;
+	const char *near;
+	struct jw *w;
+
+	if (name != NULL && strcmp(name, "reeve") != 0) {
+		prog = config_program_find(cf, name);
+		near = prog == NULL ? config_nearest(cf, name) : NULL;
+		if (prog == NULL) {
+			ctl_fail(r, CTL_E_NAME, "no program \"%.64s\"%s%s%s",
+			    name, near != NULL ? ", did you mean \"" : "",
+			    near != NULL ? near : "",
+			    near != NULL ? "\"?" : "");
+			return;
+		}
+	}
+	w = ctl_result_begin(r);
+	jw_obj(w, NULL);
+	jw_str(w, "file", cf->file);
+	jw_arr(w, "sections");
+	config_section(w, cf, prog);
+	for (size_t i = 0; name == NULL && i < cf->nprograms; i++)
+		config_section(w, cf, cf->programs[i]);
+	jw_end_arr(w);
+	jw_end_obj(w);
+	ctl_result_end(r);
+}
+
+void
+cmd_config(struct ctl_req *r, struct args *a)
+{
+	const char *name = args_str(a, "program", false);
+
+	if (args_end(a, r) == 0)
+		config_answer(r, name);
+}
