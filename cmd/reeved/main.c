@@ -1,0 +1,263 @@
+/*
+ * reeved - the keeper's process: options, the daemon's fork, then the loop.
+ *
+ * Whatever needs the config is the engine's: --check is an exec of it, and
+ * before a daemon leaves the terminal the engine is asked, in the foreground,
+ * whether the config is good and wants a daemon at all.
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/keeper.h"
+
+enum { EXIT_USAGE = 2, EXIT_START = 1, PREFLIGHT_FOREGROUND = 3 };
+
+struct options {
+	const char *config; /* NULL: the engine looks for one */
+	const char *level;  /* NULL: the config's */
+	bool nodaemon;
+	bool check;
+};
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: reeved [-c FILE] [-n|--nodaemon] [--check] [-e LEVEL] "
+	      "[--version]\n"
+	      "  -c, --config FILE   default: ./reeve.conf, then " REEVE_SYSCONFDIR
+	      "/reeve/reeve.conf\n"
+	      "  -n, --nodaemon      stay in the foreground, log to stderr\n"
+	      "      --check         check the config, say what is wrong, exit\n"
+	      "  -e, --loglevel L    debug, info, warn or error\n"
+	      "      --version       print the version\n"
+	      "see reeved(8) and reeve.conf(5)\n",
+	    to);
+}
+
+static void
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "nodaemon", no_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'C' },
+		{ "loglevel", required_argument, NULL, 'e' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:ne:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'n':
+			o->nodaemon = true;
+			break;
+		case 'C':
+			o->check = true;
+			break;
+		case 'e':
+			o->level = optarg;
+			break;
+		case 'V':
+			puts("reeved " REEVE_VERSION);
+			exit(0);
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "reeved: unexpected argument '%s'\n",
+		    argv[optind]);
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+	if (o->level != NULL && log_level_parse(o->level) == LOG__N) {
+		fprintf(stderr, "reeved: unknown level '%s': debug, info, "
+		    "warn or error\n", o->level);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* Beside this program (a build folder), else where it was installed. */
+static const char *
+engine_path(void)
+{
+	static char path[PATH_MAX + 16];
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
+
+	if (n > 0) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		if (slash != NULL) {
+			strcpy(slash + 1, "reeve-engine"); /* lint: banned: fits, see the size of path */
+			if (access(path, X_OK) == 0)
+				return path;
+		}
+	}
+	return REEVE_LIBEXECDIR "/reeve-engine";
+}
+
+/* argv for the engine; mode is NULL for the real thing. */
+static char **
+engine_argv(const struct options *o, const char *mode, bool nodaemon)
+{
+	static const char *argv[12];
+	union {
+		const char **in;
+		char **out;
+	} u = { .in = argv };
+	int n = 0;
+
+	argv[n++] = engine_path();
+	if (mode != NULL)
+		argv[n++] = mode;
+	if (o->config != NULL) {
+		argv[n++] = "-c";
+		argv[n++] = o->config;
+	}
+	if (o->level != NULL) {
+		argv[n++] = "-e";
+		argv[n++] = o->level;
+	}
+	if (nodaemon)
+		argv[n++] = "-n";
+	argv[n] = NULL;
+	return u.out;
+}
+
+static void
+exec_check(const struct options *o)
+{
+	char **argv = engine_argv(o, "--check", false);
+
+	execv(argv[0], argv);
+	fprintf(stderr, "reeved: execute %s: %s\n", argv[0], strerror(errno));
+	exit(EXIT_START);
+}
+
+/* Asks the engine about the config: exits with what is wrong with it. */
+static bool
+preflight_wants_daemon(const struct options *o)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == -1) {
+		fprintf(stderr, "reeved: fork: %s\n", strerror(errno));
+		exit(EXIT_START);
+	}
+	if (pid == 0) {
+		char **argv = engine_argv(o, "--preflight", false);
+
+		execv(argv[0], argv);
+		fprintf(stderr, "reeved: execute %s: %s\n", argv[0],
+		    strerror(errno));
+		_exit(EXIT_START);
+	}
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	if (!WIFEXITED(status))
+		exit(EXIT_START);
+	if (WEXITSTATUS(status) == PREFLIGHT_FOREGROUND)
+		return false;
+	if (WEXITSTATUS(status) != 0)
+		exit(WEXITSTATUS(status));
+	return true;
+}
+
+/*
+ * The parent stays until the daemon is up, or is not, and exits with that.
+ * Returns the descriptor through which the child says so.
+ */
+static int
+daemonise(void)
+{
+	uint8_t code = EXIT_START;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) == -1)
+		fatal("pipe");
+	switch (fork()) {
+	case -1:
+		fatal("fork");
+	case 0:
+		close(p[0]);
+		setsid();
+		return p[1];
+	default:
+		close(p[1]);
+		if (fd_read_all(p[0], &code, 1) == -1)
+			code = EXIT_START;
+		_exit(code);
+	}
+}
+
+/* Descriptors 0, 1, 2 exist, whoever started us. */
+static void
+open_std(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd != -1 && fd <= 2);
+	fd_closep(&fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .config = NULL };
+	struct keeper_config cfg = { .ready_fd = -1 };
+	struct err err = { .text = "" };
+	struct keeper *kp;
+	struct loop *lp;
+	bool nodaemon;
+	int code;
+
+	parse_options(argc, argv, &o);
+	if (o.check)
+		exec_check(&o);
+	open_std();
+	log_init("keeper", o.level != NULL ? log_level_parse(o.level) :
+					     LOG_INFO);
+	nodaemon = o.nodaemon || !preflight_wants_daemon(&o);
+	if (!nodaemon)
+		cfg.ready_fd = daemonise();
+	signal(SIGPIPE, SIG_IGN);
+	cfg.engine_argv = engine_argv(&o, NULL, nodaemon);
+	fd_raise_limit(&cfg.soft_nofile);
+	lp = loop_new();
+	if (lp == NULL)
+		fatal("create the event loop");
+	kp = keeper_new(lp, &cfg, &err);
+	if (kp == NULL) {
+		fprintf(stderr, "reeved: %s\n", err.text);
+		return EXIT_START;
+	}
+	loop_run(lp);
+	code = keeper_exit_code(kp);
+	keeper_free(kp);
+	loop_free(lp);
+	return code;
+}

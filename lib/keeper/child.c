@@ -1,0 +1,166 @@
+/*
+ * child - the table of children, and the one place that waits for them.
+ *
+ * A pid is used for kill through this table only, and only until it is
+ * reaped: up to then the kernel can not give it to anybody else.  Reaping is
+ * in two steps for that reason: look (WNOWAIT), kill what is left of the
+ * group while the zombie still holds the number, then reap.
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "keeper/keeper_priv.h"
+
+void
+child_table_init(struct child_table *ct)
+{
+	memset(ct, 0, sizeof *ct);
+	TAILQ_INIT(&ct->all);
+	TAILQ_INIT(&ct->dirty);
+}
+
+struct child *
+child_by_id(struct child_table *ct, uint64_t id)
+{
+	struct child *c;
+
+	LIST_FOREACH (c, &ct->by_id[id % CHILD_BUCKETS], by_id)
+		if (c->id == id)
+			return c;
+	return NULL;
+}
+
+struct child *
+child_by_pid(struct child_table *ct, pid_t pid)
+{
+	struct child *c;
+
+	LIST_FOREACH (c, &ct->by_pid[(unsigned)pid % CHILD_BUCKETS], by_pid)
+		if (c->pid == pid)
+			return c;
+	return NULL;
+}
+
+struct child *
+child_new(struct child_table *ct, uint64_t id, const char *label)
+{
+	struct child *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->id = id;
+	c->pidfd = -1;
+	c->state = CHILD_SPAWNING;
+	strncpy(c->label, label, SPEC_LABEL_MAX);
+	LIST_INSERT_HEAD(&ct->by_id[id % CHILD_BUCKETS], c, by_id);
+	TAILQ_INSERT_TAIL(&ct->all, c, all);
+	return c;
+}
+
+void
+child_started(struct child_table *ct, struct child *c, pid_t pid, int pidfd,
+    mono_ms now)
+{
+	c->pid = pid;
+	c->pidfd = pidfd;
+	c->started_ms = now;
+	LIST_INSERT_HEAD(&ct->by_pid[(unsigned)pid % CHILD_BUCKETS], c,
+	    by_pid);
+	ct->alive++;
+}
+
+void
+child_mark(struct child_table *ct, struct child *c)
+{
+	if (c->is_dirty)
+		return;
+	c->is_dirty = true;
+	TAILQ_INSERT_TAIL(&ct->dirty, c, dirty);
+}
+
+static void
+child_unlink_pid(struct child_table *ct, struct child *c)
+{
+	if (c->pidfd == -1)
+		return;
+	LIST_REMOVE(c, by_pid);
+	fd_closep(&c->pidfd);
+	ct->alive--;
+}
+
+void
+child_free(struct child_table *ct, struct child *c)
+{
+	BUG_ON(c->spawn != NULL);
+	child_unlink_pid(ct, c);
+	if (c->is_dirty)
+		TAILQ_REMOVE(&ct->dirty, c, dirty);
+	LIST_REMOVE(c, by_id);
+	TAILQ_REMOVE(&ct->all, c, all);
+	free(c);
+}
+
+int
+child_signal(const struct child *c, int signo, bool to_group)
+{
+	if (c->pidfd == -1) {
+		errno = ESRCH;
+		return -1;
+	}
+	/* Not reaped: the number is still its own, and its group's. */
+	if (to_group && sys_kill(-c->pid, signo) == 0)
+		return 0;
+	return sys_pidfd_send_signal(c->pidfd, signo);
+}
+
+/* The child is a zombie: note how it ended, clean up behind it, reap it. */
+static void
+child_bury(struct child_table *ct, struct child *c, mono_ms now)
+{
+	struct rusage ru = { .ru_maxrss = 0 };
+	siginfo_t si = { .si_pid = 0 };
+
+	if (c->kill_group)
+		sys_kill(-c->pid, SIGKILL);
+	sys_waitid(P_PID, (id_t)c->pid, &si, WEXITED | WNOHANG, &ru);
+	child_unlink_pid(ct, c);
+	c->died_ms = now;
+	c->max_rss_kb = ru.ru_maxrss;
+	c->code = si.si_code == CLD_EXITED ? si.si_status : 0;
+	c->signo = si.si_code == CLD_EXITED ? 0 : si.si_status;
+	c->core = si.si_code == CLD_DUMPED;
+	if (c->spawn != NULL)
+		spawn_settle(c->spawn); /* sets state to FAILED or ALIVE */
+	if (c->state == CHILD_ALIVE)
+		c->state = CHILD_EXITED;
+	child_mark(ct, c);
+}
+
+void
+child_reap(struct child_table *ct, mono_ms now)
+{
+	siginfo_t si;
+	struct child *c;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (sys_waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT,
+			NULL) == -1 || si.si_pid == 0)
+			break;
+		c = child_by_pid(ct, si.si_pid);
+		if (c != NULL) {
+			child_bury(ct, c, now);
+			continue;
+		}
+		/* An orphan that came to us: reaped, never acted upon. */
+		sys_waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG,
+		    NULL);
+		ct->strangers++;
+	}
+}

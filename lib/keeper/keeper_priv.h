@@ -1,0 +1,183 @@
+/*
+ * keeper_priv - the parts of the keeper: child table, fd store, engine.
+ */
+#ifndef KEEPER_KEEPER_PRIV_H
+#define KEEPER_KEEPER_PRIV_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "ipc/chan.h"
+#include "keeper/keeper.h"
+#include "spawn/spawn.h"
+
+/* --- child.c ------------------------------------------------------------- */
+
+enum child_state {
+	CHILD_SPAWNING, /* cloned, exec not yet seen */
+	CHILD_ALIVE,
+	CHILD_EXITED, /* reaped; kept until the engine forgets it */
+	CHILD_FAILED, /* never executed; kept likewise */
+};
+
+struct child {
+	LIST_ENTRY(child) by_pid; /* while there is a process */
+	LIST_ENTRY(child) by_id;
+	TAILQ_ENTRY(child) all;	  /* in order of creation */
+	TAILQ_ENTRY(child) dirty; /* the engine is to be told */
+	bool is_dirty;
+	bool told_spawned;
+	bool kill_group;
+	uint64_t id;
+	pid_t pid;
+	int pidfd;
+	enum child_state state;
+	struct spawn *spawn;
+	mono_ms started_ms;
+	/* of CHILD_EXITED */
+	mono_ms died_ms;
+	int code;
+	int signo;
+	bool core;
+	int64_t max_rss_kb;
+	/* of CHILD_FAILED */
+	struct spawn_err err;
+	struct keeper *kp;
+	char label[SPEC_LABEL_MAX + 1];
+};
+
+TAILQ_HEAD(child_list, child);
+LIST_HEAD(child_bucket, child);
+
+#define CHILD_BUCKETS 1024
+
+struct child_table {
+	struct child_list all;
+	struct child_list dirty;
+	struct child_bucket by_pid[CHILD_BUCKETS];
+	struct child_bucket by_id[CHILD_BUCKETS];
+	size_t alive;
+	uint64_t strangers; /* reaped, not ours */
+};
+
+void child_table_init(struct child_table *ct);
+struct child *child_by_id(struct child_table *ct, uint64_t id);
+struct child *child_by_pid(struct child_table *ct, pid_t pid);
+/* NULL: no memory. */
+struct child *child_new(struct child_table *ct, uint64_t id, const char *label);
+void child_started(struct child_table *ct, struct child *c, pid_t pid,
+    int pidfd, mono_ms now);
+void child_mark(struct child_table *ct, struct child *c);
+void child_free(struct child_table *ct, struct child *c);
+/* Signals it, or its process group; -1 and errno.  ESRCH when it is dead. */
+int child_signal(const struct child *c, int signo, bool to_group);
+/*
+ * Reaps everything that is dead, ours or not (PID 1, subreaper): fills the
+ * records and marks them.  Allocates nothing.
+ */
+void child_reap(struct child_table *ct, mono_ms now);
+
+/* --- fdstore.c ------------------------------------------------------------ */
+
+#define FDSTORE_MAX	65536
+#define FDSTORE_NAME_MAX 119
+
+struct fdstore_slot {
+	int fd; /* -1: free */
+	char *name;
+};
+
+struct fdstore {
+	struct fdstore_slot *slots;
+	size_t n;
+};
+
+/* Takes *fd.  -1 when there is no memory or the slot is out of range. */
+int fdstore_put(struct fdstore *st, uint32_t slot, const char *name, int *fd);
+void fdstore_drop(struct fdstore *st, uint32_t slot);
+/* -1: nothing there. */
+int fdstore_get(const struct fdstore *st, uint32_t slot);
+void fdstore_fini(struct fdstore *st);
+
+/* --- keeper.c, handoff.c --------------------------------------------------- */
+
+enum handoff_phase {
+	HANDOFF_NONE, /* the engine has not said hello */
+	HANDOFF_WELCOME,
+	HANDOFF_FDS,
+	HANDOFF_CHILDREN,
+	HANDOFF_SYNCED,
+	HANDOFF_DONE,
+};
+
+/* How far the engine has been told what there is. */
+struct handoff {
+	enum handoff_phase phase;
+	uint32_t slot;
+	struct child *child;
+};
+
+struct pending_signal {
+	int signo;
+	uint32_t serial; /* 0: none is pending */
+	bool told;	 /* this engine knows */
+};
+
+#define KEEPER_SIGNALS 5
+
+struct keeper {
+	struct loop *lp;
+	const struct keeper_config *cfg;
+	struct child_table children;
+	struct fdstore store;
+	int null_fd;
+	struct chan *ch; /* to the engine; NULL while there is none */
+	struct child *engine;
+	unsigned incarnation;
+	struct handoff handoff;
+	bool synced;   /* this engine has had all of it */
+	bool was_ready; /* an engine has been ready under this keeper */
+	bool shutting_down; /* the engine said so: exit when it is gone */
+	int exit_code;
+	mono_ms started_ms;
+	int64_t delay_ms; /* before the next start of the engine */
+	struct loop_timer restart;
+	struct loop_signal sigchld;
+	struct loop_signal signals[KEEPER_SIGNALS];
+	struct pending_signal pending[KEEPER_SIGNALS];
+	uint32_t serial;
+	unsigned terms;		 /* TERM and INT that came */
+	struct loop_timer force; /* after the second one */
+	/* sd_notify(3) */
+	int notify_fd;
+	bool ponged;
+	int64_t watchdog_ms;
+	struct loop_timer watchdog;
+};
+
+/* handoff.c: what a new engine is told, and what is still to be told. */
+void handoff_start(struct keeper *kp);
+/* Sends what is marked until the channel is full. */
+void handoff_flush(struct keeper *kp);
+
+/* engine.c: starting, watching and ending the engine process. */
+void keeper_engine_start(struct keeper *kp);
+void keeper_engine_exited(struct keeper *kp, struct child *c);
+void keeper_engine_kill(struct keeper *kp, const char *why);
+void keeper_report_ready(struct keeper *kp, int code);
+
+/* message.c: what the engine may ask for. */
+extern const struct chan_ops keeper_chan_ops;
+
+/* notify.c: towards our own supervisor. */
+void keeper_notify_open(struct keeper *kp);
+void keeper_notify(struct keeper *kp, const char *text);
+
+/* Ends everything that is left, by force, and the loop. */
+void keeper_force_exit(struct keeper *kp, int code);
+
+#endif

@@ -1,0 +1,308 @@
+/*
+ * message - what the engine may ask for.
+ *
+ * Nothing here is refused by asserting: a message that makes no sense closes
+ * the channel, the engine is killed and started again.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/keeper_priv.h"
+
+static void
+message_spawned(void *arg, const struct spawn_err *se)
+{
+	struct child *c = arg;
+
+	c->spawn = NULL;
+	c->state = se == NULL ? CHILD_ALIVE : CHILD_FAILED;
+	if (se != NULL)
+		c->err = *se;
+	child_mark(&c->kp->children, c);
+	handoff_flush(c->kp);
+}
+
+/* Where each descriptor of a spec comes from; false: there is none. */
+static bool
+message_resolve(struct keeper *kp, const struct spec *sp, const int *fds,
+    int *from)
+{
+	for (size_t i = 0; i < sp->nfds; i++) {
+		switch (sp->fds[i].from) {
+		case SPEC_FD_NULL:
+			from[i] = kp->null_fd;
+			break;
+		case SPEC_FD_STORE:
+			from[i] = fdstore_get(&kp->store,
+			    (uint32_t)sp->fds[i].value);
+			break;
+		case SPEC_FD_MESSAGE:
+			from[i] = fds[sp->fds[i].value];
+			break;
+		case SPEC_FD_INHERIT:
+			from[i] = sp->fds[i].value;
+			break;
+		}
+		if (from[i] == -1)
+			return false;
+	}
+	return true;
+}
+
+static void
+message_spawn_failed(struct keeper *kp, struct child *c, enum spawn_stage stage,
+    int errnum)
+{
+	c->state = CHILD_FAILED;
+	c->err.stage = stage;
+	c->err.errnum = errnum;
+	child_mark(&kp->children, c);
+	handoff_flush(kp);
+}
+
+static int
+message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
+{
+	uint64_t id = mr_u64(r);
+	int from[SPEC_FDS_MAX], pidfd;
+	struct spawn_fds sf = { from, -1 };
+	struct spawn_err se;
+	struct err err;
+	struct child *c;
+	struct spec *sp;
+	pid_t pid;
+
+	sp = spec_read(r, nfds, &err);
+	if (sp == NULL || child_by_id(&kp->children, id) != NULL) {
+		spec_free(sp);
+		return -1;
+	}
+	c = child_new(&kp->children, id, sp->label);
+	if (c == NULL) {
+		/* The engine would wait for ever: a new one asks again. */
+		spec_free(sp);
+		return -1;
+	}
+	c->kp = kp;
+	c->kill_group = (sp->flags & SPEC_KILL_GROUP) != 0;
+	if (!message_resolve(kp, sp, fds, from)) {
+		spec_free(sp);
+		message_spawn_failed(kp, c, STAGE_FDS, EBADF);
+		return 0;
+	}
+	if ((sp->flags & SPEC_CGROUP) != 0)
+		sf.cgroup = fds[nfds - 1];
+	pid = spawn_start(kp->lp, sp, &sf, &pidfd, &c->spawn, message_spawned,
+	    c, &se);
+	if (pid == -1)
+		message_spawn_failed(kp, c, se.stage, se.errnum);
+	else
+		child_started(&kp->children, c, pid, pidfd, loop_now(kp->lp));
+	return 0;
+}
+
+static int
+message_signal(struct keeper *kp, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	int signo = (int)mr_u32(r);
+	bool to_group = mr_u8(r) != 0;
+	uint8_t mem[16];
+	struct child *c;
+	struct mw w;
+
+	if (mr_end(r) == -1)
+		return -1;
+	c = child_by_id(&kp->children, id);
+	if (c == NULL || child_signal(c, signo, to_group) == 0 ||
+	    errno == ESRCH)
+		return 0; /* dead already: its exit is on the way */
+	mw_init(&w, mem, sizeof mem);
+	mw_u64(&w, id);
+	mw_u32(&w, (uint32_t)signo);
+	mw_u32(&w, (uint32_t)errno);
+	chan_send(kp->ch, MSG_K_SIGNAL_FAILED, &w, NULL, 0);
+	return 0;
+}
+
+static int
+message_forget(struct keeper *kp, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	struct child *c;
+
+	if (mr_end(r) == -1)
+		return -1;
+	c = child_by_id(&kp->children, id);
+	if (c == NULL)
+		return 0;
+	if (c == kp->engine ||
+	    (c->state != CHILD_EXITED && c->state != CHILD_FAILED))
+		return -1;
+	child_free(&kp->children, c);
+	return 0;
+}
+
+static int
+message_fd_put(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
+{
+	uint32_t slot = mr_u32(r);
+	const char *name = mr_str(r);
+
+	if (mr_end(r) == -1 || nfds != 1)
+		return -1;
+	return fdstore_put(&kp->store, slot, name, &fds[0]);
+}
+
+static int
+message_log_to(struct keeper *kp, struct mr *r)
+{
+	uint32_t slot = mr_u32(r);
+	uint8_t level = mr_u8(r);
+
+	if (mr_end(r) == -1 || level >= LOG__N)
+		return -1;
+	log_set_fd(fdstore_get(&kp->store, slot));
+	log_set_level((enum log_level)level);
+	return 0;
+}
+
+/* The first engine that is up: reeved has started. */
+static int
+message_ready(struct keeper *kp, struct mr *r)
+{
+	bool daemonise = mr_u8(r) != 0;
+
+	if (mr_end(r) == -1)
+		return -1;
+	kp->delay_ms = 0;
+	if (kp->was_ready)
+		return 0;
+	keeper_report_ready(kp, 0);
+	kp->was_ready = true;
+	if (!daemonise)
+		return 0;
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(kp->null_fd, fd);
+	return 0;
+}
+
+static int
+message_signal_done(struct keeper *kp, struct mr *r)
+{
+	uint32_t serial = mr_u32(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	for (int i = 0; i < KEEPER_SIGNALS; i++)
+		if (kp->pending[i].serial == serial)
+			kp->pending[i].serial = 0;
+	return 0;
+}
+
+static int
+message_hello(struct keeper *kp, struct mr *r)
+{
+	uint32_t version = mr_u32(r);
+
+	if (mr_end(r) == -1 || kp->handoff.phase != HANDOFF_NONE)
+		return -1;
+	if (version != MSG_VERSION) {
+		log_errorx("engine speaks version %u, this reeved %d",
+		    (unsigned)version, MSG_VERSION);
+		return -1;
+	}
+	handoff_start(kp);
+	return 0;
+}
+
+static int
+message_notify(struct keeper *kp, struct mr *r)
+{
+	const char *text = mr_str(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	keeper_notify(kp, text);
+	return 0;
+}
+
+static int
+message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
+{
+	struct keeper *kp = arg;
+	uint32_t slot;
+
+	if (kp->handoff.phase == HANDOFF_NONE && type != MSG_E_HELLO)
+		return -1;
+	switch (type) {
+	case MSG_E_HELLO:
+		return message_hello(kp, r);
+	case MSG_E_SPAWN:
+		return message_spawn(kp, r, fds, nfds);
+	case MSG_E_SIGNAL:
+		return message_signal(kp, r);
+	case MSG_E_FORGET:
+		return message_forget(kp, r);
+	case MSG_E_FD_PUT:
+		return message_fd_put(kp, r, fds, nfds);
+	case MSG_E_FD_DROP:
+		slot = mr_u32(r);
+		fdstore_drop(&kp->store, slot);
+		return mr_end(r);
+	case MSG_E_READY:
+		return message_ready(kp, r);
+	case MSG_E_NOTIFY:
+		return message_notify(kp, r);
+	case MSG_E_SHUTDOWN:
+		kp->exit_code = mr_u8(r);
+		kp->shutting_down = true;
+		return mr_end(r);
+	case MSG_E_LOG_TO:
+		return message_log_to(kp, r);
+	case MSG_E_SIGNAL_DONE:
+		return message_signal_done(kp, r);
+	case MSG_E_PONG:
+		kp->ponged = true;
+		return mr_end(r);
+	case MSG_K_WELCOME:
+	case MSG_K_FD:
+	case MSG_K_CHILD:
+	case MSG_K_SYNCED:
+	case MSG_K_SPAWNED:
+	case MSG_K_SPAWN_FAILED:
+	case MSG_K_EXITED:
+	case MSG_K_SIGNALLED:
+	case MSG_K_SIGNAL_FAILED:
+	case MSG_K_PING:
+		break;
+	}
+	return -1;
+}
+
+/* Usually it is dead; if not, it can not be talked to any more. */
+static void
+message_closed(void *arg, const char *why)
+{
+	struct keeper *kp = arg;
+
+	if (strcmp(why, "closed") != 0)
+		keeper_engine_kill(kp, why);
+	else if (kp->engine != NULL)
+		child_signal(kp->engine, SIGKILL, false);
+}
+
+static void
+message_room(void *arg)
+{
+	handoff_flush(arg);
+}
+
+const struct chan_ops keeper_chan_ops = {
+	.msg = message_got,
+	.closed = message_closed,
+	.room = message_room,
+};

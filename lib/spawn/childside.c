@@ -1,0 +1,221 @@
+/*
+ * childside - what a child does between clone and exec.
+ *
+ * It runs in the parent's memory (CLONE_VM) beside the parent, on a stack of
+ * its own: it may read what was prepared, write its stack and the spec that
+ * is its alone, and make raw system calls.  No libc function that writes
+ * anything (errno included), no allocation, no logging: what fails is sent
+ * through the error pipe as {stage, errno}.
+ *
+ * The order, and why:
+ *  1 dispositions first: an ignored SIGPIPE would be inherited by exec;
+ *    blocked signals stay blocked until the last step, so that none of them
+ *    finds a half-made process
+ *  2 session: a process group of its own before anybody can signal a group
+ *  3 cgroup, unless clone3 has put it there: limits hold from here on
+ *  4 oom_score_adj, nice, rlimits, affinity: while still privileged
+ *  5 descriptors: the sources are moved above every target first, for a
+ *    target may be another one's source; the error pipe moves as well
+ *  6 groups before gid before uid: each step needs the right that a later
+ *    one gives away
+ *  7 directory after uid: with the rights of the user, as supervisord does
+ *  8 umask, signal mask, exec
+ */
+#include <sys/prctl.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "spawn/rawsys.h"
+#include "spawn/spawn_priv.h"
+
+#define CHILD_CODE                                                           \
+	__attribute__((no_sanitize("address", "thread", "undefined"),         \
+	    no_stack_protector))
+
+/* What rt_sigaction(2) takes, which is not libc's struct sigaction. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+static CHILD_CODE void
+childside_fail(const struct childside *cs, enum spawn_stage stage, long error)
+{
+	int32_t report[2] = { (int32_t)stage, (int32_t)-error };
+
+	rawsys(SYS_write, cs->report_fd, (long)report, sizeof report, 0);
+	for (;;)
+		rawsys(SYS_exit, 127, 0, 0, 0);
+}
+
+static CHILD_CODE void
+childside_signals(const struct childside *cs)
+{
+	struct kernel_sigaction dfl = { .handler = SIG_DFL };
+	long rc;
+
+	for (int sig = 1; sig <= 64; sig++) {
+		if ((cs->ignored >> (sig - 1) & 1) == 0)
+			continue;
+		rc = rawsys(SYS_rt_sigaction, sig, (long)&dfl, 0, 8);
+		if (rc < 0)
+			childside_fail(cs, STAGE_SIGNALS, rc);
+	}
+}
+
+/* Writes text into a file below dirfd; "" is nothing to do. */
+static CHILD_CODE long
+childside_write(long dirfd, const char *path, const char *text)
+{
+	long fd, rc, n = 0;
+
+	while (text[n] != '\0')
+		n++;
+	if (n == 0)
+		return 0;
+	fd = rawsys(SYS_openat, dirfd, (long)path, O_WRONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	rc = rawsys(SYS_write, fd, (long)text, n, 0);
+	rawsys(SYS_close, fd, 0, 0, 0);
+	return rc;
+}
+
+static CHILD_CODE void
+childside_limits(const struct childside *cs)
+{
+	const struct spec *sp = cs->spec;
+	long rc;
+
+	rc = childside_write(AT_FDCWD, "/proc/self/oom_score_adj",
+	    cs->oom_text);
+	/* No /proc: nothing was raised that would have to be lowered. */
+	if (rc < 0 && rc != -ENOENT)
+		childside_fail(cs, STAGE_OOM, rc);
+	if (sp->nice != SPEC_KEEP &&
+	    (rc = rawsys(SYS_setpriority, 0, 0, sp->nice, 0)) < 0)
+		childside_fail(cs, STAGE_NICE, rc);
+	for (size_t i = 0; i < sp->nrlimits; i++) {
+		rc = rawsys(SYS_prlimit64, 0, sp->rlimits[i].resource,
+		    (long)&sp->rlimits[i].limit, 0);
+		if (rc < 0)
+			childside_fail(cs, STAGE_RLIMIT, rc);
+	}
+	if (sp->affinity != NULL &&
+	    (rc = rawsys(SYS_sched_setaffinity, 0, (long)sp->affinity_len,
+		 (long)sp->affinity, 0)) < 0)
+		childside_fail(cs, STAGE_AFFINITY, rc);
+}
+
+/* Moves a descriptor out of the targets' way. */
+static CHILD_CODE long
+childside_lift(const struct childside *cs, long fd)
+{
+	long rc = rawsys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, cs->rescue_fd, 0);
+
+	if (rc < 0)
+		childside_fail(cs, STAGE_FDS, rc);
+	return rc;
+}
+
+static CHILD_CODE void
+childside_fds(struct childside *cs)
+{
+	const struct spec *sp = cs->spec;
+	long rc;
+
+	cs->report_fd = (int)childside_lift(cs, cs->report_fd);
+	for (size_t i = 0; i < sp->nfds; i++)
+		cs->scratch[i] = (int)childside_lift(cs, cs->from[i]);
+	for (size_t i = 0; i < sp->nfds; i++) {
+		rc = rawsys(SYS_dup3, cs->scratch[i], sp->fds[i].target, 0, 0);
+		if (rc < 0)
+			childside_fail(cs, STAGE_FDS, rc);
+	}
+	/* All of ours are close-on-exec; this is for what a library forgot
+	 * and for what reeved itself was started with. */
+	for (long fd = 0; fd < cs->rescue_fd; fd++) {
+		bool placed = false;
+
+		for (size_t i = 0; i < sp->nfds; i++)
+			placed = placed || sp->fds[i].target == fd;
+		if (!placed)
+			rawsys(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0);
+	}
+	rawsys(SYS_close_range, cs->rescue_fd, ~0U, CLOSE_RANGE_CLOEXEC, 0);
+}
+
+static CHILD_CODE void
+childside_ids(const struct childside *cs)
+{
+	const struct spec *sp = cs->spec;
+	long rc;
+
+	if (!sp->set_ids)
+		return;
+	rc = rawsys(SYS_setgroups, (long)sp->ngroups, (long)sp->groups, 0, 0);
+	if (rc < 0)
+		childside_fail(cs, STAGE_GROUPS, rc);
+	rc = rawsys(SYS_setresgid, sp->gid, sp->gid, sp->gid, 0);
+	if (rc < 0)
+		childside_fail(cs, STAGE_GID, rc);
+	rc = rawsys(SYS_setresuid, sp->uid, sp->uid, sp->uid, 0);
+	if (rc < 0)
+		childside_fail(cs, STAGE_UID, rc);
+}
+
+/* sd_listen_fds(3) wants the pid of the process itself. */
+static CHILD_CODE void
+childside_listen_pid(const struct childside *cs)
+{
+	char digits[LISTEN_PID_DIGITS];
+	long pid = rawsys(SYS_getpid, 0, 0, 0, 0);
+	int n = 0;
+
+	if (cs->listen_pid == NULL)
+		return;
+	do {
+		digits[n++] = (char)('0' + pid % 10);
+		pid /= 10;
+	} while (pid != 0 && n < LISTEN_PID_DIGITS);
+	for (int i = 0; i < n; i++)
+		cs->listen_pid[i] = digits[n - 1 - i];
+	cs->listen_pid[n] = '\0';
+}
+
+CHILD_CODE int
+childside_main(void *arg)
+{
+	struct childside *cs = arg;
+	const struct spec *sp = cs->spec;
+	uint64_t none = 0;
+	long rc;
+
+	childside_signals(cs);
+	rc = rawsys(SYS_setsid, 0, 0, 0, 0);
+	if (rc < 0)
+		childside_fail(cs, STAGE_SESSION, rc);
+	if (cs->cgroup_fd != -1 &&
+	    (rc = childside_write(cs->cgroup_fd, "cgroup.procs", "0")) < 0)
+		childside_fail(cs, STAGE_CGROUP, rc);
+	childside_limits(cs);
+	childside_fds(cs);
+	childside_ids(cs);
+	if (sp->directory[0] != '\0' &&
+	    (rc = rawsys(SYS_chdir, (long)sp->directory, 0, 0, 0)) < 0)
+		childside_fail(cs, STAGE_DIRECTORY, rc);
+	if (sp->umask != SPEC_KEEP)
+		rawsys(SYS_umask, sp->umask, 0, 0, 0);
+	childside_listen_pid(cs);
+	rawsys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
+	rc = rawsys(SYS_execve, (long)sp->path, (long)sp->argv,
+	    (long)sp->envp, 0);
+	childside_fail(cs, STAGE_EXEC, rc);
+	return 127;
+}

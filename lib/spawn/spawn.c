@@ -1,0 +1,312 @@
+/*
+ * spawn - start one child process from a checked spec.
+ *
+ * clone3 with CLONE_VM but without CLONE_VFORK: the child runs beside the
+ * keeper on a stack that belongs to the start (rawsys.h says how errno stays
+ * apart).  Where clone3 is refused (Docker's seccomp filter answers ENOSYS)
+ * or the machine has no code for it, clone(2) with CLONE_VFORK does the same
+ * work, and the child joins its cgroup itself.
+ */
+#include "spawn/spawn.h"
+
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "spawn/rawsys.h"
+#include "spawn/spawn_priv.h"
+
+#define SPAWN_MAGIC 0x6e777073u
+#define STACK_SIZE  (32 * 1024)
+
+struct spawn {
+	unsigned magic;
+	struct spec *spec;
+	struct childside cs;
+	int *fd_copy; /* from and scratch of cs */
+	char **envp;  /* spec->envp is replaced by this one when not NULL */
+	char listen_pid[sizeof "LISTEN_PID=" + LISTEN_PID_DIGITS];
+	int report; /* read end of the error pipe */
+	struct spawn_err failed; /* errnum 0: no failure was reported yet */
+	struct loop_io io;
+	spawn_cb *cb;
+	void *arg;
+	char stack[STACK_SIZE] __attribute__((aligned(16)));
+};
+
+void
+spawn_err_text(char *out, size_t size, const struct spawn_err *se,
+    const char *program, const char *directory)
+{
+	const char *what = "start";
+
+	switch (se->stage) {
+#define STAGE(name, number, text)                                            \
+	case STAGE_##name:                                                   \
+		what = text;                                                 \
+		break;
+#include "spawn/stage.def"
+#undef STAGE
+	}
+	if (se->stage == STAGE_EXEC && se->errnum == ENOEXEC)
+		snprintf(out, size, "%s %s: not a program of this machine and "
+		    "no script with a #! line", what, program);
+	else if (se->stage == STAGE_EXEC)
+		snprintf(out, size, "%s %s: %s", what, program,
+		    strerror(se->errnum));
+	else if (se->stage == STAGE_DIRECTORY)
+		snprintf(out, size, "%s %s: %s", what, directory,
+		    strerror(se->errnum));
+	else
+		snprintf(out, size, "%s: %s", what, strerror(se->errnum));
+}
+
+static void
+spawn_free(struct spawn *sp)
+{
+	loop_io_stop(&sp->io);
+	fd_closep(&sp->report);
+	spec_free(sp->spec);
+	free(sp->fd_copy);
+	free(sp->envp);
+	sp->magic = 0;
+	free(sp);
+}
+
+static void
+spawn_finish(struct spawn *sp, const struct spawn_err *se)
+{
+	spawn_cb *cb = sp->cb;
+	void *arg = sp->arg;
+
+	spawn_free(sp);
+	cb(arg, se);
+}
+
+/*
+ * End of file means that exec has closed the pipe: by then the child has left
+ * our memory.  After a failure it is still about to exit, on the stack that is
+ * ours: that outcome is told when it has been reaped, by spawn_settle.
+ */
+static void
+spawn_on_report(struct loop_io *io, int events, void *arg)
+{
+	struct spawn *sp = arg;
+	int32_t report[2];
+	ssize_t n;
+
+	(void)events;
+	BUG_ON(sp->magic != SPAWN_MAGIC);
+	n = read(sp->report, report, sizeof report);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != (ssize_t)sizeof report) {
+		spawn_finish(sp, NULL);
+		return;
+	}
+	sp->failed.stage = (enum spawn_stage)report[0];
+	sp->failed.errnum = report[1];
+	loop_io_stop(io);
+}
+
+void
+spawn_settle(struct spawn *sp)
+{
+	struct spawn_err se;
+	int32_t report[2];
+
+	if (sp->failed.errnum == 0 && read(sp->report, report,
+	    sizeof report) == (ssize_t)sizeof report) {
+		sp->failed.stage = (enum spawn_stage)report[0];
+		sp->failed.errnum = report[1];
+	}
+	se = sp->failed;
+	spawn_finish(sp, se.errnum != 0 ? &se : NULL);
+}
+
+/* What this process ignores, to be set back in children: bit signo - 1. */
+static uint64_t
+spawn_ignored(void)
+{
+	struct sigaction sa;
+	uint64_t set = 0;
+
+	for (int sig = 1; sig < NSIG && sig <= 64; sig++)
+		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL)
+			set |= UINT64_C(1) << (sig - 1);
+	return set;
+}
+
+static int
+spawn_prepare_fds(struct spawn *sp, const int *from)
+{
+	size_t n = sp->spec->nfds;
+	long top = 2;
+
+	sp->fd_copy = calloc(2 * n + 1, sizeof *sp->fd_copy);
+	if (sp->fd_copy == NULL)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		sp->fd_copy[i] = from[i];
+		if (sp->spec->fds[i].target > top)
+			top = sp->spec->fds[i].target;
+	}
+	sp->cs.from = sp->fd_copy;
+	sp->cs.scratch = sp->fd_copy + n;
+	sp->cs.rescue_fd = top + 1;
+	return 0;
+}
+
+/* LISTEN_PID is known in the child only: it gets room to write it into. */
+static int
+spawn_prepare_env(struct spawn *sp)
+{
+	size_t n = 0;
+
+	if ((sp->spec->flags & SPEC_LISTEN_PID) == 0)
+		return 0;
+	while (sp->spec->envp[n] != NULL)
+		n++;
+	sp->envp = calloc(n + 2, sizeof *sp->envp);
+	if (sp->envp == NULL)
+		return -1;
+	memcpy(sp->envp, sp->spec->envp, n * sizeof *sp->envp);
+	snprintf(sp->listen_pid, sizeof sp->listen_pid, "LISTEN_PID=");
+	sp->cs.listen_pid = sp->listen_pid + strlen(sp->listen_pid);
+	sp->envp[n] = sp->listen_pid;
+	free(sp->spec->envp);
+	sp->spec->envp = sp->envp;
+	sp->envp = NULL;
+	return 0;
+}
+
+static struct spawn *
+spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
+    int *report_w)
+{
+	struct spawn *sp = calloc(1, sizeof *sp);
+	int p[2] = { -1, -1 };
+
+	*report_w = -1;
+	if (sp == NULL) {
+		spec_free(spec);
+		return NULL;
+	}
+	sp->magic = SPAWN_MAGIC;
+	sp->spec = spec;
+	sp->report = -1;
+	sp->cs.spec = spec;
+	sp->cs.cgroup_fd = fds->cgroup;
+	if (spec->oom_score_adj != SPEC_KEEP)
+		snprintf(sp->cs.oom_text, sizeof sp->cs.oom_text, "%d",
+		    spec->oom_score_adj);
+	if (spawn_prepare_fds(sp, fds->from) == -1 ||
+	    spawn_prepare_env(sp) == -1 ||
+	    sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1) {
+		int saved = errno;
+
+		spawn_free(sp);
+		errno = saved;
+		return NULL;
+	}
+	sp->report = p[0];
+	sp->cs.report_fd = *report_w = p[1];
+	sp->cs.ignored = spawn_ignored();
+	loop_io_init(&sp->io, lp, sp->report, LOOP_READ, spawn_on_report, sp);
+	return sp;
+}
+
+#if RAWSYS_NATIVE
+static long
+spawn_clone3(struct spawn *sp, int *pidfd)
+{
+	struct clone_args ca = {
+		.flags = CLONE_VM | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uintptr_t)pidfd,
+		.stack = (uintptr_t)sp->stack,
+		.stack_size = sizeof sp->stack,
+	};
+
+	if (sp->cs.cgroup_fd != -1) {
+		ca.flags |= CLONE_INTO_CGROUP;
+		ca.cgroup = (uint64_t)sp->cs.cgroup_fd;
+		sp->cs.cgroup_fd = -1;
+	}
+	return rawsys_clone3(&ca, sizeof ca, childside_main, &sp->cs);
+}
+#else
+static long
+spawn_clone3(struct spawn *sp, int *pidfd)
+{
+	(void)sp;
+	(void)pidfd;
+	return -ENOSYS;
+}
+#endif
+
+/* Returns the pid or -errno; signals are blocked in the child. */
+static long
+spawn_clone(struct spawn *sp, int *pidfd)
+{
+	int cgroup_fd = sp->cs.cgroup_fd;
+	sigset_t all, old;
+	long pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = getenv("REEVE_NO_CLONE3") == NULL ? spawn_clone3(sp, pidfd) :
+						  -ENOSYS;
+	if (pid == -ENOSYS || pid == -EPERM) {
+		sp->cs.cgroup_fd = cgroup_fd;
+		pid = clone(childside_main, sp->stack + sizeof sp->stack,
+		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &sp->cs,
+		    pidfd);
+		if (pid == -1)
+			pid = -errno;
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return pid;
+}
+
+pid_t
+spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
+    int *pidfd, struct spawn **spp, spawn_cb *cb, void *arg,
+    struct spawn_err *se)
+{
+	struct spawn *sp;
+	int report_w;
+	long pid;
+
+	*pidfd = -1;
+	sp = spawn_new(lp, spec, fds, &report_w);
+	if (sp == NULL) {
+		se->stage = STAGE_PREPARE;
+		se->errnum = errno;
+		return -1;
+	}
+	sp->cb = cb;
+	sp->arg = arg;
+	pid = spawn_clone(sp, pidfd);
+	fd_closep(&report_w);
+	if (pid < 0) {
+		spawn_free(sp);
+		se->stage = STAGE_CLONE;
+		se->errnum = (int)-pid;
+		return -1;
+	}
+	loop_io_start(&sp->io);
+	*spp = sp;
+	return (pid_t)pid;
+}

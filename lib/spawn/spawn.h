@@ -1,0 +1,61 @@
+/*
+ * spawn - start one child process from a checked spec.
+ *
+ * Runs in the keeper.  Never blocks: the child shares the keeper's memory
+ * until it executes (CLONE_VM, so that a start costs the same whatever the
+ * size), but the keeper goes on meanwhile; a program on a dead NFS mount
+ * holds up nobody but itself.  The outcome comes through an error pipe that
+ * exec closes.  Why the child does its steps in that order: childside.c.
+ */
+#ifndef SPAWN_SPAWN_H
+#define SPAWN_SPAWN_H
+
+#include <sys/types.h>
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "spawn/spec.h"
+
+enum spawn_stage {
+#define STAGE(name, number, text) STAGE_##name = number,
+#include "spawn/stage.def"
+#undef STAGE
+};
+
+struct spawn_err {
+	enum spawn_stage stage;
+	int errnum;
+};
+
+/* "no such file" for people; program is what was to be executed. */
+void spawn_err_text(char *out, size_t size, const struct spawn_err *se,
+    const char *program, const char *directory);
+
+struct spawn; /* one start under way */
+
+/*
+ * err is NULL when exec succeeded; a failure is told when the child has been
+ * reaped and spawn_settle called.  The spawn is gone after the call.
+ */
+typedef void spawn_cb(void *arg, const struct spawn_err *err);
+
+/* What the child gets, resolved to descriptors of this process. */
+struct spawn_fds {
+	const int *from; /* one for each of spec->fds */
+	int cgroup;	 /* folder; -1: none */
+};
+
+/*
+ * Takes spec; borrows the descriptors until return.  Returns the pid, with
+ * *pidfd open, or -1 with se filled.  The callback comes from the loop, or
+ * from spawn_settle, exactly once.  *spp: the start under way.
+ */
+pid_t spawn_start(struct loop *lp, struct spec *spec,
+    const struct spawn_fds *fds, int *pidfd, struct spawn **spp, spawn_cb *cb,
+    void *arg, struct spawn_err *se);
+/* The child is known to be dead: read the outcome now and call back. */
+void spawn_settle(struct spawn *sp);
+
+#endif

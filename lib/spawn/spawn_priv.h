@@ -1,0 +1,30 @@
+/*
+ * spawn_priv - between spawn.c and childside.c.
+ */
+#ifndef SPAWN_SPAWN_PRIV_H
+#define SPAWN_SPAWN_PRIV_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "spawn/spawn.h"
+
+/* All that the child reads; nobody writes it until exec or exit. */
+struct childside {
+	const struct spec *spec;
+	const int *from;     /* one descriptor a spec->fds */
+	int *scratch;	     /* as many again: where they are moved first */
+	int cgroup_fd;	     /* -1: none, or clone3 has done it */
+	int report_fd;	     /* error pipe, close-on-exec */
+	uint64_t ignored;    /* signals to set back to default: bit signo - 1 */
+	char *listen_pid;    /* digits to fill behind LISTEN_PID=, or NULL */
+	char oom_text[12];   /* "" : leave it */
+	long rescue_fd;	     /* lowest number above every target */
+};
+
+#define LISTEN_PID_DIGITS 10
+
+/* Runs in the child, on a stack of its own; does not return. */
+int childside_main(void *arg);
+
+#endif
