@@ -1,0 +1,348 @@
+/*
+ * check - what is wrong with keys that are each right.
+ *
+ * Errors are what cannot work; what only does not work yet (a folder, a
+ * binary that is still to be built) is a warning.
+ */
+#include "config/check.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "config/slot.h"
+
+/* Stands for "auto" where it matters only whether there are several. */
+#define SOME_CPUS 2
+
+struct check {
+	const struct config *cf;
+	struct config_errors *errs;
+	struct check_log *logs;
+	size_t nlogs;
+};
+
+/* A log file that some slot writes and rotates. */
+struct check_log {
+	char *path;
+	const struct config_program *program;
+	enum schema_id key;
+	size_t seq; /* keeps the order of the file among equal paths */
+};
+
+/* Where to look for a mistake: the key, or the program when it is unset. */
+static const char *
+check_file(const struct config_program *p, enum schema_id id)
+{
+	const char *file = origins_file(&p->origins, id);
+
+	return file != NULL ? file : p->file;
+}
+
+static int
+check_line(const struct config_program *p, enum schema_id id)
+{
+	int line = origins_line(&p->origins, id);
+
+	return line != 0 ? line : p->line;
+}
+
+static bool
+check_is_set(const struct config_program *p, enum schema_id id)
+{
+	return origins_line(&p->origins, id) != 0;
+}
+
+#define CHECK_ERROR(ck, p, key, fmt, ...)                                      \
+	config_error((ck)->errs, check_file(p, SCHEMA_PROGRAM_##key),          \
+	    check_line(p, SCHEMA_PROGRAM_##key), "[program:%s] " fmt,          \
+	    (p)->name __VA_OPT__(, ) __VA_ARGS__)
+#define CHECK_WARNING(ck, p, key, fmt, ...)                                    \
+	config_warning((ck)->errs, check_file(p, SCHEMA_PROGRAM_##key),        \
+	    check_line(p, SCHEMA_PROGRAM_##key), "[program:%s] " fmt,          \
+	    (p)->name __VA_OPT__(, ) __VA_ARGS__)
+
+/* --- one program -----------------------------------------------------------
+ */
+
+static void
+check_counts(struct check *ck, const struct config_program *p)
+{
+	bool workers = check_is_set(p, SCHEMA_PROGRAM_workers);
+	bool per_cpu = check_is_set(p, SCHEMA_PROGRAM_workers_per_cpu);
+	bool numprocs = check_is_set(p, SCHEMA_PROGRAM_numprocs);
+
+	if (workers && per_cpu)
+		CHECK_ERROR(ck, p, workers_per_cpu,
+		    "has workers and workers_per_cpu: keep one of them");
+	if (numprocs && (workers || per_cpu))
+		CHECK_ERROR(ck, p, numprocs,
+		    "has numprocs and %s: keep one "
+		    "of them",
+		    workers ? "workers" : "workers_per_cpu");
+}
+
+static void
+check_keys(struct check *ck, const struct config_program *p)
+{
+	if (p->stopasgroup && !p->killasgroup)
+		CHECK_ERROR(ck, p, killasgroup,
+		    "stopasgroup = true needs killasgroup = true, or what "
+		    "ignores the stop would be left behind");
+	if (p->backoff_min_ms > p->backoff_max_ms)
+		CHECK_ERROR(ck, p, backoff_min,
+		    "backoff_min is longer than backoff_max");
+	if (p->ready == READY_FD && p->ready_fd < 3 + (int)p->sockets.n)
+		CHECK_ERROR(ck, p, ready,
+		    "ready = fd:%d: descriptors 3 to %d are its sockets, use "
+		    "fd:%d or more",
+		    p->ready_fd, 2 + (int)p->sockets.n, 3 + (int)p->sockets.n);
+	if (p->roll_surge == 0 && p->sockets.n > 0 &&
+	    config_program_workers(p, SOME_CPUS) == 1)
+		CHECK_WARNING(ck, p, roll_surge,
+		    "has one worker and roll_surge = 0: during a roll nobody "
+		    "serves its socket");
+	if (p->user.set && geteuid() != 0 && p->user.uid != geteuid())
+		CHECK_ERROR(ck, p, user,
+		    "user = %s: only root can become another user",
+		    p->user.name);
+}
+
+/* --- its slots -------------------------------------------------------------
+ */
+
+static void
+check_log_add(struct check *ck, const struct config_program *p,
+    const char *path, int64_t maxbytes, enum schema_id key)
+{
+	/* Devices are not rotated, and may well be shared. */
+	if (path == NULL || maxbytes == 0 || str_starts(path, "/dev/"))
+		return;
+	ck->logs = xreallocarray(ck->logs, ck->nlogs + 1, sizeof *ck->logs);
+	ck->logs[ck->nlogs] =
+	    (struct check_log){ xstrdup(path), p, key, ck->nlogs };
+	ck->nlogs++;
+}
+
+static void
+check_slot_files(
+    struct check *ck, const struct config_program *p, struct config_slot *s)
+{
+	struct stat st;
+	struct err err;
+
+	if (slot_find_command(s, p, &err) == -1)
+		CHECK_WARNING(ck, p, command, "command: %s", err.text);
+	if (s->directory == NULL)
+		return;
+	if (stat(s->directory, &st) == -1)
+		CHECK_WARNING(ck, p, directory, "directory %s: %s",
+		    s->directory, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		CHECK_WARNING(ck, p, directory, "directory %s: it is a file",
+		    s->directory);
+}
+
+/* Whether the slot can be built; out is the caller's then. */
+static bool
+check_slot(struct check *ck, const struct config_program *p, int index,
+    int nslots, struct config_slot *out)
+{
+	struct strv env = expand_environ();
+	struct slot_in in = { .program = p,
+		.index = index,
+		.nslots = nslots,
+		.base_env = &env,
+		.lenient = true };
+	enum schema_id key;
+	struct err err;
+
+	if (slot_build(out, &in, &key, &err) == 0)
+		return true;
+	if (key == SCHEMA_PROGRAM_command && p->command == NULL) {
+		/* Misspelt or empty: load.c has said so. */
+		if (check_is_set(p, key))
+			return false;
+		err_set(&err, "it is missing: what is to be run?");
+	}
+	config_error(ck->errs, check_file(p, key), check_line(p, key),
+	    "[program:%s] %s: %s", p->name, schema_keys[key].name, err.text);
+	return false;
+}
+
+static void
+check_slots(struct check *ck, const struct config_program *p)
+{
+	int n = config_program_workers(p, SOME_CPUS);
+	struct config_slot first, last;
+
+	if (n < 1)
+		n = 1; /* it may be scaled up */
+	if (!check_slot(ck, p, 0, n, &first))
+		return;
+	check_slot_files(ck, p, &first);
+	check_log_add(ck, p, first.out_path, p->out.maxbytes,
+	    SCHEMA_PROGRAM_stdout_logfile);
+	check_log_add(ck, p, first.err_path, p->err.maxbytes,
+	    SCHEMA_PROGRAM_stderr_logfile);
+	if (n > 1 && check_slot(ck, p, n - 1, n, &last)) {
+		if (strcmp(first.process_name, last.process_name) == 0)
+			CHECK_ERROR(ck, p, process_name,
+			    "process_name: with several workers it needs "
+			    "%%(process_num)d in it");
+		else
+			check_log_add(ck, p, last.out_path, p->out.maxbytes,
+			    SCHEMA_PROGRAM_stdout_logfile);
+		config_slot_fini(&last);
+	}
+	config_slot_fini(&first);
+}
+
+/* --- between programs ------------------------------------------------------
+ */
+
+static int
+check_log_compare(const void *a, const void *b)
+{
+	const struct check_log *x = a, *y = b;
+	int c = strcmp(x->path, y->path);
+
+	return c != 0 ? c : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static void
+check_log_pair(
+    struct check *ck, const struct check_log *a, const struct check_log *b)
+{
+	const struct config_program *p = b->program;
+	const char *key = schema_keys[b->key].name;
+
+	if (strcmp(a->path, b->path) != 0)
+		return;
+	if (a->program != p)
+		config_error(ck->errs, check_file(p, b->key),
+		    check_line(p, b->key),
+		    "[program:%s] %s: %s is a log of program '%s' too; two "
+		    "that rotate one file lose lines",
+		    p->name, key, b->path, a->program->name);
+	else if (a->key != b->key)
+		config_warning(ck->errs, check_file(p, b->key),
+		    check_line(p, b->key),
+		    "[program:%s] %s: stdout and stderr rotate the same file; "
+		    "redirect_stderr = true is the way to have both in it",
+		    p->name, key);
+	else
+		config_warning(ck->errs, check_file(p, b->key),
+		    check_line(p, b->key),
+		    "[program:%s] %s: all slots rotate the same file; put "
+		    "%%(process_num)d in its name, or switch rotation off",
+		    p->name, key);
+}
+
+static void
+check_logs(struct check *ck)
+{
+	if (ck->nlogs > 0)
+		qsort(ck->logs, ck->nlogs, sizeof *ck->logs, check_log_compare);
+	for (size_t i = 1; i < ck->nlogs; i++)
+		check_log_pair(ck, &ck->logs[i - 1], &ck->logs[i]);
+	for (size_t i = 0; i < ck->nlogs; i++)
+		free(ck->logs[i].path);
+	free(ck->logs);
+}
+
+/* Whether one of the two would find the other's address in use. */
+static bool
+check_overlap(const struct config_socket *a, const struct config_socket *b)
+{
+	if (a->family != b->family)
+		return false;
+	if (a->family == FAMILY_UNIX)
+		return strcmp(a->path, b->path) == 0;
+	return a->port == b->port && (a->host == NULL || b->host == NULL ||
+					 strcmp(a->host, b->host) == 0);
+}
+
+static void
+check_socket(struct check *ck, const struct config_program *p,
+    const struct config_socket *so, size_t before)
+{
+	for (size_t i = 0; i < before; i++) {
+		const struct config_program *q = ck->cf->programs[i];
+
+		for (size_t k = 0; k < q->sockets.n; k++)
+			if (check_overlap(so, &q->sockets.v[k]))
+				CHECK_ERROR(ck, p, socket,
+				    "socket %s is in use by program '%s' "
+				    "(%s:%d)",
+				    so->text, q->name,
+				    check_file(q, SCHEMA_PROGRAM_socket),
+				    check_line(q, SCHEMA_PROGRAM_socket));
+	}
+	if (so->family == FAMILY_UNIX && strcmp(so->path, ck->cf->socket) == 0)
+		CHECK_ERROR(
+		    ck, p, socket, "socket %s is reeved's own", so->text);
+}
+
+/* "*:80" and "127.0.0.1:80" of one program collide as well. */
+static void
+check_own_sockets(struct check *ck, const struct config_program *p)
+{
+	for (size_t i = 0; i < p->sockets.n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (check_overlap(&p->sockets.v[i], &p->sockets.v[k]))
+				CHECK_ERROR(ck, p, socket,
+				    "socket %s overlaps %s",
+				    p->sockets.v[i].text, p->sockets.v[k].text);
+}
+
+static void
+check_sockets(struct check *ck)
+{
+	for (size_t i = 0; i < ck->cf->nprograms; i++) {
+		const struct config_program *p = ck->cf->programs[i];
+
+		check_own_sockets(ck, p);
+		for (size_t k = 0; k < p->sockets.n; k++)
+			check_socket(ck, p, &p->sockets.v[k], i);
+	}
+}
+
+static void
+check_reeve(struct check *ck)
+{
+	const struct config *cf = ck->cf;
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+	const char *file = origins_file(&cf->origins, SCHEMA_REEVE_socket);
+
+	if (strlen(cf->socket) > max)
+		config_error(ck->errs, file != NULL ? file : cf->file,
+		    file != NULL
+			? origins_line(&cf->origins, SCHEMA_REEVE_socket)
+			: 1,
+		    "[reeve] socket: path of %zu bytes, but a socket's "
+		    "path ends at %zu: %s",
+		    strlen(cf->socket), max, cf->socket);
+}
+
+void
+check_config(const struct config *cf, struct config_errors *errs)
+{
+	struct check ck = { .cf = cf, .errs = errs };
+
+	check_reeve(&ck);
+	for (size_t i = 0; i < cf->nprograms; i++) {
+		const struct config_program *p = cf->programs[i];
+
+		check_counts(&ck, p);
+		check_keys(&ck, p);
+		check_slots(&ck, p);
+	}
+	check_sockets(&ck);
+	check_logs(&ck);
+}

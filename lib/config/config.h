@@ -1,0 +1,350 @@
+/*
+ * config - what the file says, checked and complete.
+ *
+ * Loading is all or nothing: every error of a file and of those it includes
+ * is collected, each with file:line, and then there is no config.  A loaded
+ * config never changes; a program's part is counted, because instances live
+ * longer than the config they were started from.
+ *
+ * Names, types, defaults and help of the keys: schema.def.  The dialect of a
+ * file is its main section's: [reeve] here.  Runs in the engine and in
+ * reevectl; never in the keeper.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define CONFIG_NAME_MAX    63 /* bytes of a program's or group's name */
+#define CONFIG_WORKERS_MAX 10000
+
+enum config_needs {
+	CONFIG_LIVE,
+	CONFIG_ROLL,
+	CONFIG_RESTART
+};
+
+enum config_autorestart {
+	AUTORESTART_FALSE,
+	AUTORESTART_UNEXPECTED,
+	AUTORESTART_TRUE,
+};
+
+enum config_sockmode {
+	SOCKMODE_SHARED,
+	SOCKMODE_REUSEPORT
+};
+
+enum config_ready {
+	READY_DELAY,
+	READY_NOTIFY,
+	READY_FD
+};
+
+enum config_color {
+	COLOR_AUTO,
+	COLOR_ALWAYS,
+	COLOR_NEVER
+};
+
+enum config_affinity {
+	AFFINITY_NONE,
+	AFFINITY_AUTO,
+	AFFINITY_LIST
+};
+
+enum config_family {
+	FAMILY_TCP,
+	FAMILY_TCP6,
+	FAMILY_UNIX
+};
+
+/*
+ * Looked up when the file is loaded, never later: a lookup may block.  What
+ * stands after name is filled for user= only.
+ */
+struct config_owner {
+	bool set;
+	uid_t uid;
+	gid_t gid;
+	char *name;  /* as written; NULL when not set */
+	char *login; /* of passwd(5) */
+	char *home;
+	char *shell;
+	gid_t *groups; /* all of them, gid too */
+	size_t ngroups;
+};
+
+struct config_socket {
+	char *name; /* NAME=, else the program's name; unique in a program */
+	char *text; /* "tcp://127.0.0.1:8080": for people, the lock, the diff */
+	enum config_family family;
+	char *host; /* numeric, NULL: any address */
+	uint16_t port;
+	char *path;                /* unix only, absolute */
+	mode_t mode;               /* unix only, default 0660 */
+	struct config_owner owner; /* unix only */
+	int backlog; /* default 4096; the kernel caps it at somaxconn */
+};
+
+struct config_sockets {
+	struct config_socket *v;
+	size_t n;
+};
+
+struct config_rlimit {
+	bool set;
+	rlim_t soft;
+	rlim_t hard;
+};
+
+/* path: NULL is NONE, "AUTO" is AUTO, else a template with %(...)s. */
+struct config_log {
+	char *path;
+	int64_t maxbytes;
+	int64_t backups;
+};
+
+/* Where the keys of one section stand; see origin.c. */
+struct config_origin {
+	int line; /* 0: not in a file, the default */
+	int file; /* index into files */
+};
+
+struct config_origins {
+	struct config_origin *v; /* one a key of the section, in their order */
+	struct strv files;
+};
+
+struct config_program {
+	unsigned refs;
+	char *name;  /* x of [program:x] */
+	char *group; /* of [group:g] that names it, else NULL */
+	int64_t group_priority;
+	char *here; /* folder of the file that defines it, for %(here)s */
+	char *file; /* where [program:x] stands */
+	int line;
+
+	char *command; /* templates: expanded for a slot by config_slot */
+	char *directory;
+	char *env_file;
+	char *process_name;
+	struct strv environment; /* KEY=value, values not yet expanded */
+	bool clear_env;
+	struct config_owner user;
+	int64_t umask; /* -1: not set */
+	int64_t nice;  /* INT64_MIN: not set */
+	int64_t oom_score_adj;
+	struct config_rlimit rlimit[RLIM_NLIMITS];
+
+	int64_t workers; /* -1: auto; what the three keys come to before CPUs */
+	int64_t workers_per_cpu; /* 0: not set */
+	int64_t numprocs;        /* 0: not set */
+	struct config_sockets sockets;
+	enum config_sockmode socket_mode;
+	enum config_affinity cpu_affinity;
+	struct strv cpu_list; /* of AFFINITY_LIST: one number a string */
+	int64_t priority;
+
+	bool autostart;
+	enum config_autorestart autorestart;
+	int64_t startsecs_ms;
+	int64_t startretries; /* -1: unlimited */
+	int64_t backoff_min_ms;
+	int64_t backoff_max_ms;
+	uint8_t exitcodes[32]; /* bit n % 8 of byte n / 8 */
+	enum config_ready ready;
+	int ready_fd; /* of READY_FD */
+	int64_t ready_timeout_ms;
+
+	int stopsignal;
+	int64_t stopwaitsecs_ms;
+	bool stopasgroup;
+	bool killasgroup;
+	int64_t drain_timeout_ms;
+
+	int64_t roll_batch;
+	int64_t roll_surge;
+	int64_t roll_soak_ms;
+
+	bool redirect_stderr;
+	struct config_log out;
+	struct config_log err;
+	/* of [reeve], because an instance outlives its config */
+	char *childlogdir;
+	struct strv reeve_environment;
+	mode_t reeve_umask;
+
+	struct config_origins origins;
+};
+
+struct config_group {
+	char *name;
+	struct strv programs;
+	int64_t priority;
+};
+
+struct config {
+	char *file; /* absolute */
+	char *here;
+	/* [reeve] */
+	char *socket;
+	bool socket_set; /* named in the file, not computed */
+	mode_t socket_mode;
+	struct config_owner socket_owner;
+	char *pidfile;
+	char *logfile;    /* NULL: none */
+	bool logfile_set; /* named in the file, not computed */
+	int64_t logfile_maxbytes;
+	int64_t logfile_backups;
+	enum log_level loglevel;
+	char *childlogdir;
+	char *state_dir;
+	struct strv environment;
+	mode_t umask;
+	bool nodaemon;
+	char *identifier;
+	/* [reevectl] */
+	char *ctl_socket;
+	enum config_color ctl_color;
+
+	struct config_program *
+	    *programs; /* by (group priority, priority, name) */
+	size_t nprograms;
+	struct config_group *groups;
+	size_t ngroups;
+
+	struct strv files; /* all that were read, this one first */
+	struct config_origins origins;
+	struct config_origins ctl_origins;
+};
+
+/* Errors of a load, one line each: "FILE:LINE: text". */
+struct config_errors {
+	struct strv errors;
+	struct strv warnings;
+};
+
+/*
+ * Reads file and what it includes.  NULL when there is at least one error;
+ * errs (init and fini are the caller's) then tells all of them.  Borrows.
+ */
+struct config *config_load(const char *file, struct config_errors *errs);
+/* The same from memory, for tests and fuzzing; name stands in messages. */
+struct config *config_load_text(
+    const char *name, const char *text, size_t len, struct config_errors *errs);
+/*
+ * [reeve] and [reevectl] alone: for reevectl, which must find the socket also
+ * when it may not become a program's user or has another environment.
+ */
+struct config *config_load_ctl(const char *file, struct config_errors *errs);
+void config_free(struct config *cf);
+void config_errors_init(struct config_errors *errs);
+void config_errors_fini(struct config_errors *errs);
+
+/* ./reeve.conf, then REEVE_SYSCONFDIR/reeve/reeve.conf; NULL: neither. */
+const char *config_default_file(void);
+
+struct config_program *config_program_find(
+    const struct config *cf, const char *name);
+struct config_program *config_program_ref(struct config_program *p);
+void config_program_unref(struct config_program *p);
+/* Number of slots on a machine with that many usable CPUs. */
+int config_program_workers(const struct config_program *p, int usable_cpus);
+
+/*
+ * Everything about one slot that depends on its number: expanded, split,
+ * complete.  The caller's, freed by config_slot_fini.
+ */
+struct config_slot {
+	char *process_name;
+	struct strv argv;
+	char *exec_path; /* argv[0], or where PATH of the child has it */
+	char *directory; /* NULL: / */
+	struct strv env; /* without what the spawner adds (LISTEN_FDS...) */
+	char *out_path;  /* NULL: none */
+	char *err_path;
+};
+
+/*
+ * fds: value of %(fd:NAME)s for the program's sockets, in their order; NULL
+ * when it is not known yet (a check at load).  Reads env_file.  base_env is
+ * reeved's own environment.  Fails with "program web: ...".
+ */
+int config_slot(struct config_slot *out, const struct config_program *p,
+    int index, int nslots, const int *fds, const struct strv *base_env,
+    struct err *err);
+void config_slot_fini(struct config_slot *s);
+
+/* --- change ------------------------------------------------------------- */
+
+enum config_change_kind {
+	CHANGE_ADDED,
+	CHANGE_REMOVED,
+	CHANGE_LIVE,
+	CHANGE_ROLL,
+	CHANGE_RESTART,
+};
+
+struct config_change {
+	enum config_change_kind kind; /* the strongest of its keys */
+	char *program;                /* NULL: [reeve] itself */
+	struct strv keys;             /* "startsecs: 1 -> 5", one a key */
+};
+
+struct config_plan {
+	struct config_change *v;
+	size_t n;
+};
+
+/*
+ * What it takes to get from one config to the other; compares expanded values.
+ * [reeve] keys that need a roll stand in the change of [reeve] and, as
+ * "[reeve] environment: ...", in the change of each program that they touch.
+ */
+void config_diff(struct config_plan *plan, const struct config *from,
+    const struct config *to);
+void config_plan_fini(struct config_plan *plan);
+const char *config_change_name(enum config_change_kind kind);
+
+/* --- introspection, for "reevectl config", the manual, completion ----------
+ */
+
+struct config_key {
+	const char
+	    *section; /* "reeve" "reevectl" "program" "group" "include" */
+	const char *name;
+	const char *type; /* for people: "duration", "boolean", ... */
+	const char *dflt; /* NULL: none */
+	enum config_needs needs;
+	const char *help;
+};
+
+const struct config_key *config_keys(size_t *n);
+
+/*
+ * Calls cb for each key with its effective value as it would stand in a file
+ * and its origin ("default", "/etc/reeve/reeve.conf:12").  prog NULL: [reeve].
+ */
+typedef void config_value_cb(void *arg, const struct config_key *key,
+    const char *value, const char *origin);
+void config_each_value(const struct config *cf,
+    const struct config_program *prog, config_value_cb *cb, void *arg);
+
+/* "TERM", "sigterm", "15", "RTMIN+1"; -1: no signal. */
+int config_signal_parse(const char *text);
+
+/* The list of keys for reeve.conf(5), as mdoc(7). */
+void config_print_man(FILE *out);
+
+#endif

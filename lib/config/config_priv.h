@@ -1,0 +1,61 @@
+/*
+ * config_priv - what the files of lib/config share.
+ */
+#ifndef CONFIG_CONFIG_PRIV_H
+#define CONFIG_CONFIG_PRIV_H
+
+#include "config/config.h"
+#include "config/schema_priv.h"
+
+/* --- errors.c --------------------------------------------------------------
+ */
+
+void config_error(struct config_errors *errs, const char *file, int line,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void config_warning(struct config_errors *errs, const char *file, int line,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Lines of one file that follow each other, in the order of their numbers. */
+void config_errors_sort(struct config_errors *errs);
+
+/* --- near.c ----------------------------------------------------------------
+ */
+
+/* The closest of a few words, fed one by one; best NULL: none is close. */
+struct near {
+	const char *word;
+	const char *best;
+	size_t distance;
+};
+
+void near_init(struct near *nr, const char *word);
+void near_try(struct near *nr, const char *candidate);
+
+/* --- path.c ----------------------------------------------------------------
+ */
+
+/* Returns path made absolute: "~/" is HOME, a relative one starts at here. */
+char *path_absolute(const char *here, const char *path);
+/* Returns the folder of a path, "/" at least. */
+char *path_folder(const char *path);
+/* Returns HOME, or what passwd has for who runs this. */
+char *path_home(void);
+
+/* --- origin.c --------------------------------------------------------------
+ */
+
+void origins_init(struct config_origins *og, enum schema_section section);
+void origins_fini(struct config_origins *og);
+void origins_set(
+    struct config_origins *og, enum schema_id id, const char *file, int line);
+/* NULL: the default stands. */
+const char *origins_file(const struct config_origins *og, enum schema_id id);
+int origins_line(const struct config_origins *og, enum schema_id id);
+
+/* --- program.c -------------------------------------------------------------
+ */
+
+struct config_program *program_new(const char *name);
+/* "web" or, in a [group:x], x. */
+const char *program_group(const struct config_program *p);
+
+#endif

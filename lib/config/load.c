@@ -1,0 +1,898 @@
+/*
+ * load - from the entries of a file to a struct config.
+ *
+ * Twice over the entries: first the sections, the names of their keys and
+ * the values of groups, because %(group_name)s needs them; then all other
+ * values.  What is wrong goes to the list of errors and the walk goes on.
+ * Then the defaults that depend on other keys, the order, and check.c.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "config/check.h"
+#include "config/config_priv.h"
+#include "config/expand.h"
+#include "config/source.h"
+#include "config/value.h"
+
+#define NO_SECTION SIZE_MAX
+
+/* A section of the file, however often its header stands there. */
+struct section {
+	enum schema_section kind;
+	char *name;  /* of [program:NAME], else "" */
+	char *title; /* "program:NAME" */
+	char *here;
+	const char *file;
+	int line;
+	void *object;                   /* NULL: [include] */
+	struct config_origins *origins; /* of the object, or the next one */
+	struct config_origins own;
+};
+
+struct load {
+	struct config *cf;
+	struct config_errors *errs;
+	struct source src;
+	struct section *v;
+	size_t n;
+	size_t *of; /* of each entry: its section, or NO_SECTION */
+	bool ctl;   /* nothing but [reeve] and [reevectl] matters */
+};
+
+/* --- objects ---------------------------------------------------------------
+ */
+
+/* Gives every key of a section its default. */
+static void
+load_defaults(void *object, enum schema_section kind, const char *program)
+{
+	struct value_ctx vc = {
+		.object = object, .here = "/", .program = program
+	};
+	size_t n;
+	enum schema_id first = schema_first(kind, &n);
+	struct err err;
+
+	for (size_t i = 0; i < n; i++) {
+		enum schema_id id = (enum schema_id)(first + i);
+
+		if (schema_keys[id].dflt == NULL)
+			continue;
+		schema_range(id, &vc.min, &vc.max);
+		BUG_ON(value_set(&vc, id, schema_keys[id].dflt, &err) == -1);
+	}
+}
+
+static struct config *
+load_config_new(const char *file, const char *here)
+{
+	struct config *cf = xcalloc(1, sizeof *cf);
+
+	cf->file = xstrdup(file);
+	cf->here = xstrdup(here);
+	origins_init(&cf->origins, SECTION_REEVE);
+	origins_init(&cf->ctl_origins, SECTION_CTL);
+	load_defaults(cf, SECTION_REEVE, NULL);
+	load_defaults(cf, SECTION_CTL, NULL);
+	return cf;
+}
+
+static void
+load_clear(void *object, enum schema_section kind)
+{
+	size_t n;
+	enum schema_id first = schema_first(kind, &n);
+
+	for (size_t i = 0; i < n; i++)
+		value_clear(object, (enum schema_id)(first + i));
+}
+
+void
+config_free(struct config *cf)
+{
+	if (cf == NULL)
+		return;
+	load_clear(cf, SECTION_REEVE);
+	load_clear(cf, SECTION_CTL);
+	for (size_t i = 0; i < cf->nprograms; i++)
+		config_program_unref(cf->programs[i]);
+	for (size_t i = 0; i < cf->ngroups; i++) {
+		load_clear(&cf->groups[i], SECTION_GROUP);
+		free(cf->groups[i].name);
+	}
+	free(cf->programs);
+	free(cf->groups);
+	free(cf->file);
+	free(cf->here);
+	strv_fini(&cf->files);
+	origins_fini(&cf->origins);
+	origins_fini(&cf->ctl_origins);
+	free(cf);
+}
+
+/* --- sections --------------------------------------------------------------
+ */
+
+static void
+load_unknown_section(
+    struct load *ld, const struct ini_entry *e, const char *kind)
+{
+	enum schema_section best = SECTION__N;
+	struct near nr;
+
+	near_init(&nr, kind);
+	for (int s = 0; s < SECTION__N; s++) {
+		near_try(&nr, schema_section_name((enum schema_section)s));
+		if (nr.best == schema_section_name((enum schema_section)s))
+			best = (enum schema_section)s;
+	}
+	if (best != SECTION__N)
+		config_error(ld->errs, e->file, e->line,
+		    "unknown section [%s], did you mean %s?", e->section,
+		    schema_section_form(best));
+	else
+		config_error(ld->errs, e->file, e->line,
+		    "unknown section [%s]; known are [reeve], [reevectl], "
+		    "[include], [program:NAME] and [group:NAME]",
+		    e->section);
+}
+
+static bool
+load_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *s = name; *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && *s != '_' && *s != '-')
+			return false;
+	return n > 0 && n <= CONFIG_NAME_MAX;
+}
+
+static void
+load_check_name(struct load *ld, const struct section *sec)
+{
+	if (*sec->name == '\0')
+		config_error(ld->errs, sec->file, sec->line,
+		    "[%s] needs a name: %s", sec->title,
+		    schema_section_form(sec->kind));
+	else if (!load_name_ok(sec->name))
+		config_error(ld->errs, sec->file, sec->line,
+		    "[%s]: a name is 1 to %d letters, digits, _ or -",
+		    sec->title, CONFIG_NAME_MAX);
+	else if (strcmp(sec->name, "all") == 0)
+		config_error(ld->errs, sec->file, sec->line,
+		    "[%s]: 'all' stands for every program and cannot be a "
+		    "name",
+		    sec->title);
+}
+
+static struct config_program *
+load_program(struct load *ld, const struct section *sec)
+{
+	struct config *cf = ld->cf;
+	struct config_program *p = program_new(sec->name);
+
+	p->here = xstrdup(sec->here);
+	p->file = xstrdup(sec->file);
+	p->line = sec->line;
+	load_defaults(p, SECTION_PROGRAM, p->name);
+	cf->programs = xreallocarray(
+	    cf->programs, cf->nprograms + 1, sizeof *cf->programs);
+	cf->programs[cf->nprograms++] = p;
+	return p;
+}
+
+/* Groups move while there are more of them: known by number until then. */
+static void
+load_group(struct load *ld, const struct section *sec)
+{
+	struct config *cf = ld->cf;
+	struct config_group *g;
+
+	cf->groups =
+	    xreallocarray(cf->groups, cf->ngroups + 1, sizeof *cf->groups);
+	g = &cf->groups[cf->ngroups++];
+	*g = (struct config_group){ .name = xstrdup(sec->name) };
+	load_defaults(g, SECTION_GROUP, NULL);
+}
+
+static void
+load_object(struct load *ld, struct section *sec)
+{
+	struct config_program *p;
+
+	switch (sec->kind) {
+	case SECTION_REEVE:
+		sec->object = ld->cf;
+		sec->origins = &ld->cf->origins;
+		return;
+	case SECTION_CTL:
+		sec->object = ld->cf;
+		sec->origins = &ld->cf->ctl_origins;
+		return;
+	case SECTION_PROGRAM:
+		p = load_program(ld, sec);
+		sec->object = p;
+		sec->origins = &p->origins;
+		return;
+	case SECTION_GROUP:
+		load_group(ld, sec);
+		break;
+	case SECTION_INCLUDE:
+	case SECTION__N:
+		break;
+	}
+	origins_init(&sec->own, sec->kind);
+}
+
+static void
+load_section_new(struct load *ld, const struct ini_entry *e,
+    enum schema_section kind, char *name)
+{
+	struct section *sec;
+
+	ld->v = xreallocarray(ld->v, ld->n + 1, sizeof *ld->v);
+	sec = &ld->v[ld->n++];
+	*sec = (struct section){
+		.kind = kind, .name = name, .file = e->file, .line = e->line
+	};
+	/* A text's name need not be a path. */
+	sec->here =
+	    *e->file == '/' ? path_folder(e->file) : xstrdup(ld->cf->here);
+	sec->title = schema_section_named(kind)
+			 ? xasprintf("%s:%s", schema_section_name(kind), name)
+			 : xstrdup(schema_section_name(kind));
+	if (schema_section_named(kind))
+		load_check_name(ld, sec);
+	load_object(ld, sec);
+}
+
+/* Splits "program: web" into its parts; each is the caller's. */
+static void
+load_title(const char *section, char **kind, char **name)
+{
+	size_t n = strcspn(section, ":"), k = n;
+
+	while (k > 0 && isspace((unsigned char)section[k - 1]))
+		k--;
+	*kind = xstrndup(section, k);
+	*name = NULL;
+	if (section[n] != ':')
+		return;
+	section += n + 1;
+	while (isspace((unsigned char)*section))
+		section++;
+	*name = xstrdup(section);
+}
+
+/* [include] is of one file; all other sections go on in the next one. */
+static size_t
+load_section_find(struct load *ld, const struct ini_entry *e,
+    enum schema_section kind, const char *name)
+{
+	for (size_t i = 0; i < ld->n; i++)
+		if (ld->v[i].kind == kind && strcmp(ld->v[i].name, name) == 0 &&
+		    (kind != SECTION_INCLUDE || ld->v[i].file == e->file))
+			return i;
+	return NO_SECTION;
+}
+
+/* The section that a header begins, made if it is the first of its name. */
+static size_t
+load_section(struct load *ld, const struct ini_entry *e)
+{
+	enum schema_section kind;
+	char *word, *name;
+	size_t i;
+
+	load_title(e->section, &word, &name);
+	kind = schema_section_parse(word);
+	if (ld->ctl && kind != SECTION_REEVE && kind != SECTION_CTL)
+		goto none;
+	if (kind == SECTION__N) {
+		load_unknown_section(ld, e, word);
+		goto none;
+	}
+	if (!schema_section_named(kind) && name != NULL) {
+		config_error(ld->errs, e->file, e->line,
+		    "[%s]: this section has no name: %s", e->section,
+		    schema_section_form(kind));
+		goto none;
+	}
+	if (name == NULL)
+		name = xstrdup("");
+	i = load_section_find(ld, e, kind, name);
+	if (i == NO_SECTION) {
+		load_section_new(ld, e, kind, name);
+		i = ld->n - 1;
+	} else {
+		free(name);
+	}
+	free(word);
+	return i;
+none:
+	free(word);
+	free(name);
+	return NO_SECTION;
+}
+
+/* --- the names of keys -----------------------------------------------------
+ */
+
+static void
+load_unknown_key(
+    struct load *ld, const struct ini_entry *e, const struct section *sec)
+{
+	enum schema_section other = schema_find_elsewhere(e->key);
+	size_t n;
+	enum schema_id first = schema_first(sec->kind, &n);
+	struct near nr;
+
+	near_init(&nr, e->key);
+	for (size_t i = 0; i < n; i++)
+		near_try(&nr, schema_keys[first + i].name);
+	if (other != SECTION__N)
+		config_error(ld->errs, e->file, e->line,
+		    "key '%s' is not for [%s], it belongs in %s", e->key,
+		    sec->title, schema_section_form(other));
+	else if (nr.best != NULL)
+		config_error(ld->errs, e->file, e->line,
+		    "unknown key '%s' in [%s], did you mean '%s'?", e->key,
+		    sec->title, nr.best);
+	else
+		config_error(ld->errs, e->file, e->line,
+		    "unknown key '%s' in [%s]", e->key, sec->title);
+	/* One slip, one error: do not say that the command is missing, too. */
+	if (sec->kind == SECTION_PROGRAM && nr.best != NULL &&
+	    strcmp(nr.best, "command") == 0)
+		origins_set(
+		    sec->origins, SCHEMA_PROGRAM_command, e->file, e->line);
+}
+
+static struct config_origins *
+section_origins(struct section *sec)
+{
+	return sec->origins != NULL ? sec->origins : &sec->own;
+}
+
+static void
+load_key(struct load *ld, const struct ini_entry *e, struct section *sec)
+{
+	struct config_origins *og = section_origins(sec);
+	enum schema_id id = schema_find(sec->kind, e->key);
+	const char *file;
+
+	if (id == SCHEMA__N) {
+		load_unknown_key(ld, e, sec);
+		return;
+	}
+	file = origins_file(og, id);
+	if (file != NULL)
+		config_error(ld->errs, e->file, e->line,
+		    "key '%s' of [%s] is already defined at %s:%d", e->key,
+		    sec->title, file, origins_line(og, id));
+	else
+		origins_set(og, id, e->file, e->line);
+}
+
+static void
+load_names(struct load *ld)
+{
+	const struct ini *ini = &ld->src.ini;
+	size_t current = NO_SECTION;
+
+	ld->of = xcalloc(ini->n, sizeof *ld->of);
+	for (size_t i = 0; i < ini->n; i++) {
+		const struct ini_entry *e = &ini->v[i];
+
+		if (e->key == NULL)
+			current = load_section(ld, e);
+		else if (current != NO_SECTION)
+			load_key(ld, e, &ld->v[current]);
+		ld->of[i] = current;
+	}
+}
+
+/* --- values ----------------------------------------------------------------
+ */
+
+static void
+load_scope(
+    const struct section *sec, struct expand_scope *sc, const struct strv *env)
+{
+	const struct config_program *p = sec->object;
+
+	expand_scope_init(sc);
+	expand_scope_text(sc, "here", sec->here);
+	expand_scope_text(sc, "host_node_name", expand_host());
+	if (sec->kind == SECTION_PROGRAM) {
+		expand_scope_text(sc, "program_name", p->name);
+		expand_scope_text(sc, "group_name", program_group(p));
+	}
+	sc->env[0] = env;
+}
+
+/* [reeve] environment is complete now; a program's is when it starts. */
+static int
+load_expand_env(
+    struct strv *env, const struct expand_scope *sc, struct err *err)
+{
+	for (size_t i = 0; i < env->n; i++) {
+		char *out;
+
+		if (expand(&out, env->v[i], sc, err) == -1)
+			return -1;
+		free(env->v[i]);
+		env->v[i] = out;
+	}
+	return 0;
+}
+
+static int
+load_value(const struct ini_entry *e, struct section *sec, enum schema_id id,
+    struct err *err)
+{
+	struct value_ctx vc = {
+		.object = sec->object, .here = sec->here, .program = sec->name
+	};
+	bool is_env = schema_rows[id].type == TYPE_ENV;
+	struct strv env = expand_environ();
+	struct expand_scope sc;
+	char *text = NULL;
+	int rc = 0;
+
+	schema_range(id, &vc.min, &vc.max);
+	load_scope(sec, &sc, &env);
+	if (schema_per_slot(id) || is_env)
+		text = xstrdup(e->value);
+	else
+		rc = expand(&text, e->value, &sc, err);
+	if (rc == 0) {
+		value_clear(sec->object, id);
+		rc = value_set(&vc, id, text, err);
+	}
+	if (rc == 0 && is_env && !schema_per_slot(id))
+		rc = load_expand_env(value_field(sec->object, id), &sc, err);
+	free(text);
+	return rc;
+}
+
+/*
+ * A line that is indented by mistake becomes part of the value before, and
+ * supervisord's users know how long that stays unnoticed.
+ */
+static void
+load_suspect_line(struct load *ld, const struct ini_entry *e,
+    const struct section *sec, const char *line, size_t len)
+{
+	size_t n = strcspn(line, "=:[] \t\n");
+	char *word = xstrndup(line, n < len ? n : len);
+	char *kind = xstrndup(line + 1, len > 1 ? strcspn(line + 1, ":]") : 0);
+	const char *next = line + n;
+	bool suspect;
+
+	while (*next == ' ' || *next == '\t')
+		next++;
+	if (*line == '[')
+		suspect = schema_section_parse(kind) != SECTION__N;
+	else
+		suspect = (*next == '=' || *next == ':') &&
+			  schema_find(sec->kind, word) != SCHEMA__N;
+	if (suspect)
+		config_warning(ld->errs, e->file, e->line,
+		    "'%.*s' is indented and so it is part of key '%s'",
+		    (int)(len < 100 ? len : 100), line, e->key);
+	free(word);
+	free(kind);
+}
+
+static void
+load_suspect(
+    struct load *ld, const struct ini_entry *e, const struct section *sec)
+{
+	const char *s = strchr(e->value, '\n');
+
+	while (s != NULL) {
+		size_t len = strcspn(++s, "\n");
+
+		if (len > 0)
+			load_suspect_line(ld, e, sec, s, len);
+		s = strchr(s, '\n');
+	}
+}
+
+static void
+load_entry(struct load *ld, const struct ini_entry *e, struct section *sec)
+{
+	struct config_origins *og = section_origins(sec);
+	enum schema_id id = schema_find(sec->kind, e->key);
+	struct err err;
+
+	/* Unknown or defined twice: load_key has said so. */
+	if (id == SCHEMA__N || origins_line(og, id) != e->line ||
+	    !str_equal(origins_file(og, id), e->file))
+		return;
+	load_suspect(ld, e, sec);
+	if (load_value(e, sec, id, &err) == -1)
+		config_error(ld->errs, e->file, e->line, "[%s] %s: %s",
+		    sec->title, e->key, err.text);
+	else if (id == SCHEMA_PROGRAM_command && *e->value == '\0')
+		config_error(ld->errs, e->file, e->line, "[%s] %s: it is empty",
+		    sec->title, e->key);
+}
+
+static void
+load_values(struct load *ld, bool groups)
+{
+	const struct ini *ini = &ld->src.ini;
+
+	for (size_t i = 0; i < ini->n; i++) {
+		struct section *sec;
+
+		if (ini->v[i].key == NULL || ld->of[i] == NO_SECTION)
+			continue;
+		sec = &ld->v[ld->of[i]];
+		if (sec->kind == SECTION_INCLUDE)
+			continue;
+		if ((sec->kind == SECTION_GROUP) == groups)
+			load_entry(ld, &ini->v[i], sec);
+	}
+}
+
+/* --- groups ----------------------------------------------------------------
+ */
+
+/* Now that no group is added any more, their addresses are known. */
+static void
+load_group_objects(struct load *ld)
+{
+	size_t g = 0;
+
+	for (size_t i = 0; i < ld->n; i++)
+		if (ld->v[i].kind == SECTION_GROUP)
+			ld->v[i].object = &ld->cf->groups[g++];
+}
+
+static void
+load_group_member(struct load *ld, struct section *sec,
+    const struct config_group *g, const char *name)
+{
+	struct config_program *p = config_program_find(ld->cf, name);
+	const char *file = origins_file(&sec->own, SCHEMA_GROUP_programs);
+	int line = origins_line(&sec->own, SCHEMA_GROUP_programs);
+	struct near nr;
+
+	if (p != NULL && p->group == NULL) {
+		p->group = xstrdup(g->name);
+		p->group_priority = g->priority;
+		return;
+	}
+	if (p != NULL) {
+		config_error(ld->errs, file, line,
+		    "program '%s' is in [group:%s] already", name, p->group);
+		return;
+	}
+	near_init(&nr, name);
+	for (size_t i = 0; i < ld->cf->nprograms; i++)
+		near_try(&nr, ld->cf->programs[i]->name);
+	config_error(ld->errs, file, line,
+	    nr.best != NULL ? "[%s] names '%s', but there is no such program; "
+			      "did you mean '%s'?"
+			    : "[%s] names '%s', but there is no such program",
+	    sec->title, name, nr.best);
+}
+
+static void
+load_groups(struct load *ld)
+{
+	for (size_t i = 0; i < ld->n; i++) {
+		struct section *sec = &ld->v[i];
+		const struct config_group *g = sec->object;
+
+		if (sec->kind != SECTION_GROUP)
+			continue;
+		if (g->programs.n == 0)
+			config_error(ld->errs, sec->file, sec->line,
+			    "[%s] needs programs = NAME, ...", sec->title);
+		if (config_program_find(ld->cf, g->name) != NULL &&
+		    !strv_has(&g->programs, g->name))
+			config_error(ld->errs, sec->file, sec->line,
+			    "[%s] has the name of a program that is not in it",
+			    sec->title);
+		for (size_t k = 0; k < g->programs.n; k++)
+			load_group_member(ld, sec, g, g->programs.v[k]);
+	}
+}
+
+/* --- what depends on other keys --------------------------------------------
+ */
+
+static char *
+load_state_dir(void)
+{
+	const char *xdg = getenv("XDG_STATE_HOME");
+	char *home, *dir;
+
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/reeve");
+	if (xdg != NULL && *xdg == '/')
+		return xasprintf("%s/reeve", xdg);
+	home = path_home();
+	dir = xasprintf("%s/.local/state/reeve", home);
+	free(home);
+	return dir;
+}
+
+static char *
+load_socket(const struct config *cf)
+{
+	const char *xdg = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return xstrdup("/run/reeve/reeve.sock");
+	if (xdg != NULL && *xdg == '/')
+		return xasprintf("%s/reeve/reeve.sock", xdg);
+	return xasprintf("%s/reeve.sock", cf->state_dir);
+}
+
+static char *
+load_pidfile(const struct config *cf)
+{
+	size_t n = strlen(cf->socket);
+
+	if (str_ends(cf->socket, ".sock"))
+		n -= strlen(".sock");
+	return xasprintf("%.*s.pid", (int)n, cf->socket);
+}
+
+static char *
+load_logfile(const struct config *cf)
+{
+	if (geteuid() == 0)
+		return xstrdup("/var/log/reeve/reeve.log");
+	return xasprintf("%s/reeve.log", cf->state_dir);
+}
+
+static void
+load_paths(struct config *cf)
+{
+	char *dflt;
+
+	if (cf->state_dir == NULL)
+		cf->state_dir = load_state_dir();
+	cf->socket_set = cf->socket != NULL;
+	if (cf->socket == NULL)
+		cf->socket = load_socket(cf);
+	if (cf->pidfile == NULL)
+		cf->pidfile = load_pidfile(cf);
+	if (cf->ctl_socket == NULL)
+		cf->ctl_socket = xstrdup(cf->socket);
+
+	dflt = load_logfile(cf);
+	cf->logfile_set = origins_line(&cf->origins, SCHEMA_REEVE_logfile) != 0;
+	if (!cf->logfile_set || str_equal(cf->logfile, "AUTO")) {
+		free(cf->logfile);
+		cf->logfile = xstrdup(dflt);
+		cf->logfile_set = false;
+	} else if (cf->logfile != NULL) {
+		char *path = path_absolute(cf->here, cf->logfile);
+
+		free(cf->logfile);
+		cf->logfile = path;
+	}
+	if (cf->childlogdir == NULL)
+		cf->childlogdir =
+		    path_folder(cf->logfile != NULL ? cf->logfile : dflt);
+	free(dflt);
+}
+
+/* An identifier that is empty would make every line of a log start oddly. */
+static void
+load_identifier(struct config *cf)
+{
+	if (cf->identifier == NULL)
+		cf->identifier = xstrdup("reeve");
+}
+
+static int
+load_order(const void *a, const void *b)
+{
+	const struct config_program *p = *(struct config_program *const *)a;
+	const struct config_program *q = *(struct config_program *const *)b;
+	int64_t pg = p->group != NULL ? p->group_priority : p->priority;
+	int64_t qg = q->group != NULL ? q->group_priority : q->priority;
+
+	if (pg != qg)
+		return pg < qg ? -1 : 1;
+	if (p->priority != q->priority)
+		return p->priority < q->priority ? -1 : 1;
+	return strcmp(p->name, q->name);
+}
+
+static void
+load_programs(struct config *cf)
+{
+	for (size_t i = 0; i < cf->nprograms; i++) {
+		struct config_program *p = cf->programs[i];
+
+		if (p->group == NULL)
+			p->group_priority = p->priority;
+		if (origins_line(&p->origins, SCHEMA_PROGRAM_numprocs) != 0)
+			p->workers = p->numprocs;
+		p->childlogdir = xstrdup(cf->childlogdir);
+		strv_copy(&p->reeve_environment, &cf->environment);
+		p->reeve_umask = cf->umask;
+		if (p->process_name == NULL)
+			p->process_name = xstrdup(
+			    schema_keys[SCHEMA_PROGRAM_process_name].dflt);
+	}
+	if (cf->nprograms > 0)
+		qsort(cf->programs, cf->nprograms, sizeof *cf->programs,
+		    load_order);
+}
+
+/* --- the whole -------------------------------------------------------------
+ */
+
+static const struct ini_entry *
+load_find_header(const struct load *ld, const char *section)
+{
+	const struct ini *ini = &ld->src.ini;
+
+	for (size_t i = 0; i < ini->n; i++)
+		if (ini->v[i].key == NULL &&
+		    ini->v[i].file == ini->files.v[0] &&
+		    strcmp(ini->v[i].section, section) == 0)
+			return &ini->v[i];
+	return NULL;
+}
+
+/* The main section says which dialect the file is written in. */
+static bool
+load_dialect(struct load *ld)
+{
+	const struct ini_entry *e = load_find_header(ld, "supervisord");
+
+	if (load_find_header(ld, "reeve") != NULL)
+		return true;
+	if (e == NULL) {
+		config_error(ld->errs, ld->src.ini.files.v[0], 1,
+		    "not a reeve config: there is no [reeve] section");
+		return true;
+	}
+	/* By the rules of this dialect everything in there looks wrong. */
+	strv_fini(&ld->errs->errors);
+	strv_fini(&ld->errs->warnings);
+	config_error(ld->errs, e->file, e->line,
+	    "[supervisord]: this is a supervisord config, a dialect that is "
+	    "not supported yet; a reeve config has a [reeve] section");
+	return false;
+}
+
+static void
+load_fini(struct load *ld)
+{
+	for (size_t i = 0; i < ld->n; i++) {
+		free(ld->v[i].name);
+		free(ld->v[i].title);
+		free(ld->v[i].here);
+		if (ld->v[i].origins == NULL)
+			origins_fini(&ld->v[i].own);
+	}
+	free(ld->v);
+	free(ld->of);
+	source_fini(&ld->src);
+}
+
+static void
+load_build(struct load *ld)
+{
+	load_names(ld);
+	load_group_objects(ld);
+	load_values(ld, true);
+	load_groups(ld);
+	load_values(ld, false);
+	load_paths(ld->cf);
+	load_identifier(ld->cf);
+	load_programs(ld->cf);
+	strv_copy(&ld->cf->files, &ld->src.ini.files);
+	if (!ld->ctl)
+		check_config(ld->cf, ld->errs);
+}
+
+/* The source is read: the rest is the same for files and texts. */
+static struct config *
+load_finish(struct load *ld, const char *file)
+{
+	char *here = path_folder(file);
+
+	ld->cf = load_config_new(file, here);
+	free(here);
+	if (load_dialect(ld))
+		load_build(ld);
+	load_fini(ld);
+	config_errors_sort(ld->errs);
+	if (ld->errs->errors.n > 0 && !ld->ctl) {
+		config_free(ld->cf);
+		ld->cf = NULL;
+	}
+	return ld->cf;
+}
+
+/* Returns file made absolute. */
+static char *
+load_file_name(const char *file)
+{
+	char *cwd = getcwd(NULL, 0);
+	char *path = path_absolute(cwd != NULL ? cwd : "/", file);
+
+	free(cwd);
+	return path;
+}
+
+static struct config *
+load_file(const char *file, struct config_errors *errs, bool ctl)
+{
+	struct load ld = { .errs = errs, .ctl = ctl };
+	char *path = load_file_name(file);
+	struct err err;
+
+	source_init(&ld.src, errs);
+	if (source_read(&ld.src, path, &err) == -1) {
+		strv_add(&errs->errors, err.text);
+		source_fini(&ld.src);
+	} else {
+		load_finish(&ld, path);
+	}
+	free(path);
+	return ld.cf;
+}
+
+struct config *
+config_load(const char *file, struct config_errors *errs)
+{
+	return load_file(file, errs, false);
+}
+
+struct config *
+config_load_ctl(const char *file, struct config_errors *errs)
+{
+	return load_file(file, errs, true);
+}
+
+struct config *
+config_load_text(
+    const char *name, const char *text, size_t len, struct config_errors *errs)
+{
+	struct load ld = { .errs = errs };
+	char *path = load_file_name(name);
+
+	source_init(&ld.src, errs);
+	source_read_text(&ld.src, name, text, len);
+	load_finish(&ld, path);
+	free(path);
+	return ld.cf;
+}
+
+const char *
+config_default_file(void)
+{
+	if (access("reeve.conf", F_OK) == 0)
+		return "reeve.conf";
+	if (access(REEVE_SYSCONFDIR "/reeve/reeve.conf", F_OK) == 0)
+		return REEVE_SYSCONFDIR "/reeve/reeve.conf";
+	return NULL;
+}
+
+struct config_program *
+config_program_find(const struct config *cf, const char *name)
+{
+	for (size_t i = 0; i < cf->nprograms; i++)
+		if (strcmp(cf->programs[i]->name, name) == 0)
+			return cf->programs[i];
+	return NULL;
+}

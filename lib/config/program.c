@@ -1,0 +1,70 @@
+/* program - the part of a config that outlives it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "config/config_priv.h"
+#include "config/value.h"
+
+struct config_program *
+program_new(const char *name)
+{
+	struct config_program *p = xcalloc(1, sizeof *p);
+
+	p->refs = 1;
+	p->name = xstrdup(name);
+	p->umask = -1;
+	p->nice = INT64_MIN;
+	p->ready_fd = -1;
+	origins_init(&p->origins, SECTION_PROGRAM);
+	return p;
+}
+
+struct config_program *
+config_program_ref(struct config_program *p)
+{
+	p->refs++;
+	return p;
+}
+
+void
+config_program_unref(struct config_program *p)
+{
+	size_t n;
+	enum schema_id first = schema_first(SECTION_PROGRAM, &n);
+
+	if (p == NULL)
+		return;
+	BUG_ON(p->refs == 0);
+	if (--p->refs > 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		value_clear(p, (enum schema_id)(first + i));
+	free(p->name);
+	free(p->group);
+	free(p->here);
+	free(p->file);
+	free(p->childlogdir);
+	strv_fini(&p->reeve_environment);
+	origins_fini(&p->origins);
+	free(p);
+}
+
+const char *
+program_group(const struct config_program *p)
+{
+	return p->group != NULL ? p->group : p->name;
+}
+
+int
+config_program_workers(const struct config_program *p, int usable_cpus)
+{
+	int64_t n = p->workers;
+
+	if (p->workers_per_cpu > 0)
+		n = p->workers_per_cpu * usable_cpus;
+	else if (n == -1)
+		n = usable_cpus;
+	return n < CONFIG_WORKERS_MAX ? (int)n : CONFIG_WORKERS_MAX;
+}

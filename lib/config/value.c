@@ -1,0 +1,644 @@
+/* value - the table of types, and the types that are one word or number. */
+#include "config/value.h"
+
+#include <sys/stat.h>
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+static const struct {
+	value_parse *parse;
+	value_print *print;
+	value_fini *fini;
+} types[TYPE__N] = {
+#define TYPE(NAME, stem, owner, people)                                        \
+	[TYPE_##NAME] = { value_##stem##_parse, value_##stem##_print,          \
+		value_##owner##_fini },
+#include "config/types.def"
+};
+
+void *
+value_field(void *object, enum schema_id id)
+{
+	return (char *)object + schema_rows[id].offset;
+}
+
+const void *
+value_cfield(const void *object, enum schema_id id)
+{
+	return (const char *)object + schema_rows[id].offset;
+}
+
+int
+value_set(const struct value_ctx *vc, enum schema_id id, const char *text,
+    struct err *err)
+{
+	void *field = value_field(vc->object, id);
+
+	return types[schema_rows[id].type].parse(vc, field, text, err);
+}
+
+void
+value_add(struct buf *out, const void *object, enum schema_id id)
+{
+	const void *field = value_cfield(object, id);
+
+	types[schema_rows[id].type].print(out, object, field);
+}
+
+void
+value_clear(void *object, enum schema_id id)
+{
+	types[schema_rows[id].type].fini(value_field(object, id));
+}
+
+bool
+value_equal(const void *a, const void *b, enum schema_id id)
+{
+	struct buf atext, btext;
+	bool equal;
+
+	if (schema_rows[id].type == TYPE_USER ||
+	    schema_rows[id].type == TYPE_OWNER) {
+		const struct config_owner *x = value_cfield(a, id);
+		const struct config_owner *y = value_cfield(b, id);
+
+		return x->set == y->set && x->uid == y->uid && x->gid == y->gid;
+	}
+	buf_init(&atext);
+	buf_init(&btext);
+	value_add(&atext, a, id);
+	value_add(&btext, b, id);
+	equal = strcmp(buf_str(&atext), buf_str(&btext)) == 0;
+	buf_fini(&atext);
+	buf_fini(&btext);
+	return equal;
+}
+
+void
+value_none_fini(void *field)
+{
+	(void)field;
+}
+
+/* --- words -----------------------------------------------------------------
+ */
+
+struct word {
+	const char *word;
+	int value;
+};
+
+/* Any case; fails with all the words there are. */
+static int
+word_parse(const struct word *words, size_t n, int *out, const char *text,
+    struct err *err)
+{
+	struct buf known;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(words[i].word, text) == 0) {
+			*out = words[i].value;
+			return 0;
+		}
+	buf_init(&known);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&known, "%s%s", words[i].word,
+		    i + 2 < n    ? ", "
+		    : i + 2 == n ? " or "
+				 : "");
+	err_set(err, "'%s' is not %s", text, buf_str(&known));
+	buf_fini(&known);
+	return -1;
+}
+
+/* The first word of a value is how it is written. */
+static const char *
+word_of(const struct word *words, size_t n, int value)
+{
+	for (size_t i = 0; i < n; i++)
+		if (words[i].value == value)
+			return words[i].word;
+	return "";
+}
+
+#define N(table) (sizeof(table) / sizeof *(table))
+
+static const struct word bools[] = {
+	{ "true", 1 },
+	{ "false", 0 },
+	{ "yes", 1 },
+	{ "no", 0 },
+	{ "on", 1 },
+	{ "off", 0 },
+	{ "1", 1 },
+	{ "0", 0 },
+};
+
+int
+value_bool_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int v;
+
+	(void)vc;
+	if (word_parse(bools, N(bools), &v, text, err) == -1)
+		return -1;
+	*(bool *)field = v != 0;
+	return 0;
+}
+
+void
+value_bool_print(struct buf *out, const void *object, const void *field)
+{
+	(void)object;
+	buf_adds(out, *(const bool *)field ? "true" : "false");
+}
+
+/* An enum whose values are words and nothing else. */
+#define WORD_TYPE(stem, words, ctype)                                          \
+	int value_##stem##_parse(const struct value_ctx *vc, void *field,      \
+	    const char *text, struct err *err)                                 \
+	{                                                                      \
+		int v;                                                         \
+                                                                               \
+		(void)vc;                                                      \
+		if (word_parse(words, N(words), &v, text, err) == -1)          \
+			return -1;                                             \
+		*(ctype *)field = (ctype)v;                                    \
+		return 0;                                                      \
+	}                                                                      \
+	void value_##stem##_print(                                             \
+	    struct buf *out, const void *object, const void *field)            \
+	{                                                                      \
+		int v = (int)*(const ctype *)field;                            \
+                                                                               \
+		(void)object;                                                  \
+		buf_adds(out, word_of(words, N(words), v));                    \
+	}
+
+static const struct word autorestarts[] = {
+	{ "true", AUTORESTART_TRUE },
+	{ "false", AUTORESTART_FALSE },
+	{ "unexpected", AUTORESTART_UNEXPECTED },
+	{ "yes", AUTORESTART_TRUE },
+	{ "no", AUTORESTART_FALSE },
+	{ "on", AUTORESTART_TRUE },
+	{ "off", AUTORESTART_FALSE },
+	{ "1", AUTORESTART_TRUE },
+	{ "0", AUTORESTART_FALSE },
+};
+
+static const struct word sockmodes[] = {
+	{ "shared", SOCKMODE_SHARED },
+	{ "reuseport", SOCKMODE_REUSEPORT },
+};
+
+static const struct word colors[] = {
+	{ "auto", COLOR_AUTO },
+	{ "always", COLOR_ALWAYS },
+	{ "never", COLOR_NEVER },
+};
+
+static const struct word loglevels[] = {
+	{ "debug", LOG_DEBUG },
+	{ "info", LOG_INFO },
+	{ "warn", LOG_WARN },
+	{ "error", LOG_ERROR },
+};
+
+WORD_TYPE(autorestart, autorestarts, enum config_autorestart)
+WORD_TYPE(sockmode, sockmodes, enum config_sockmode)
+WORD_TYPE(color, colors, enum config_color)
+WORD_TYPE(loglevel, loglevels, enum log_level)
+
+/* --- numbers ---------------------------------------------------------------
+ */
+
+int
+value_integer(
+    const struct value_ctx *vc, int64_t *out, const char *text, struct err *err)
+{
+	/* Python takes a +, and so do supervisord's files. */
+	const char *digits = *text == '+' ? text + 1 : text;
+
+	if (*digits == '\0' || *digits == '+' ||
+	    digits[strspn(digits, "-0123456789")] != '\0')
+		return err_set(err, "'%s' is not an integer", text);
+	if (!str_to_i64(digits, vc->min, vc->max, out)) {
+		if (vc->max == INT64_MAX && vc->min == INT64_MIN + 1)
+			return err_set(err, "'%s' is not an integer", text);
+		if (vc->max == INT64_MAX)
+			return err_set(err, "'%s' is less than %lld", text,
+			    (long long)vc->min);
+		return err_set(err, "'%s' is not within %lld and %lld", text,
+		    (long long)vc->min, (long long)vc->max);
+	}
+	return 0;
+}
+
+int
+value_int_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	return value_integer(vc, field, text, err);
+}
+
+/* INT64_MIN is "not set". */
+void
+value_int_print(struct buf *out, const void *object, const void *field)
+{
+	int64_t v = *(const int64_t *)field;
+
+	(void)object;
+	if (v != INT64_MIN)
+		buf_addf(out, "%lld", (long long)v);
+}
+
+int
+value_count_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	return value_integer(vc, field, text, err);
+}
+
+/* 0 is "not set". */
+void
+value_count_print(struct buf *out, const void *object, const void *field)
+{
+	if (*(const int64_t *)field != 0)
+		value_int_print(out, object, field);
+}
+
+static int
+octal_parse(int64_t *out, const char *text, struct err *err)
+{
+	const char *digits = str_starts(text, "0o") ? text + 2 : text;
+	int64_t v = 0;
+
+	for (const char *s = digits; *s != '\0'; s++) {
+		if (*s < '0' || *s > '7' || s - digits > 8)
+			return err_set(err,
+			    "'%s' is not an octal mode such "
+			    "as 0660",
+			    text);
+		v = v * 8 + (*s - '0');
+	}
+	if (*digits == '\0' || v > 07777)
+		return err_set(
+		    err, "'%s' is not an octal mode such as 0660", text);
+	*out = v;
+	return 0;
+}
+
+int
+value_octal_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int64_t v;
+
+	(void)vc;
+	if (octal_parse(&v, text, err) == -1)
+		return -1;
+	*(mode_t *)field = (mode_t)v;
+	return 0;
+}
+
+void
+value_octal_print(struct buf *out, const void *object, const void *field)
+{
+	(void)object;
+	buf_addf(out, "0%03o", (unsigned)*(const mode_t *)field);
+}
+
+int
+value_umask_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	(void)vc;
+	return octal_parse(field, text, err);
+}
+
+void
+value_umask_print(struct buf *out, const void *object, const void *field)
+{
+	int64_t v = *(const int64_t *)field;
+
+	(void)object;
+	if (v != -1)
+		buf_addf(out, "0%03o", (unsigned)v);
+}
+
+int
+value_workers_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int64_t *v = field;
+
+	if (strcasecmp(text, "auto") == 0)
+		*v = -1;
+	else if (value_integer(vc, v, text, NULL) == -1)
+		return err_set(err,
+		    "'%s' is not auto or an integer from %lld "
+		    "to %lld",
+		    text, (long long)vc->min, (long long)vc->max);
+	return 0;
+}
+
+void
+value_workers_print(struct buf *out, const void *object, const void *field)
+{
+	int64_t v = *(const int64_t *)field;
+
+	(void)object;
+	if (v == -1)
+		buf_adds(out, "auto");
+	else
+		buf_addf(out, "%lld", (long long)v);
+}
+
+int
+value_retries_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int64_t *v = field;
+
+	if (strcasecmp(text, "unlimited") == 0)
+		*v = -1;
+	else if (value_integer(vc, v, text, NULL) == -1)
+		return err_set(err,
+		    "'%s' is not unlimited or an integer from "
+		    "0 on",
+		    text);
+	return 0;
+}
+
+void
+value_retries_print(struct buf *out, const void *object, const void *field)
+{
+	int64_t v = *(const int64_t *)field;
+
+	(void)object;
+	if (v == -1)
+		buf_adds(out, "unlimited");
+	else
+		buf_addf(out, "%lld", (long long)v);
+}
+
+/* --- signals ---------------------------------------------------------------
+ */
+
+int
+config_signal_parse(const char *text)
+{
+	int64_t v;
+
+	if (str_to_i64(text, 1, SIGRTMAX, &v))
+		return (int)v;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int sig = 1; sig < NSIG; sig++) {
+		const char *name = sigabbrev_np(sig);
+
+		if (name != NULL && strcasecmp(name, text) == 0)
+			return sig;
+	}
+	if (strncasecmp(text, "RTMIN", 5) == 0 &&
+	    (text[5] == '\0' ||
+		(text[5] == '+' &&
+		    str_to_i64(text + 6, 0, SIGRTMAX - SIGRTMIN, &v))))
+		return SIGRTMIN + (text[5] == '\0' ? 0 : (int)v);
+	if (strcasecmp(text, "RTMAX") == 0)
+		return SIGRTMAX;
+	return -1;
+}
+
+int
+value_signal_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int sig = config_signal_parse(text);
+
+	(void)vc;
+	if (sig == -1)
+		return err_set(err,
+		    "'%s' is not a signal such as TERM, QUIT "
+		    "or USR1",
+		    text);
+	*(int *)field = sig;
+	return 0;
+}
+
+void
+value_signal_print(struct buf *out, const void *object, const void *field)
+{
+	int sig = *(const int *)field;
+	const char *name = sigabbrev_np(sig);
+
+	(void)object;
+	if (name != NULL)
+		buf_adds(out, name);
+	else if (sig >= SIGRTMIN && sig <= SIGRTMAX)
+		buf_addf(out, "RTMIN+%d", sig - SIGRTMIN);
+	else
+		buf_addf(out, "%d", sig);
+}
+
+/* --- lists of numbers ------------------------------------------------------
+ */
+
+char *
+value_item(const char **text)
+{
+	const char *s = *text, *end;
+
+	while (*s == ' ' || *s == '\t')
+		s++;
+	if (*s == '\0')
+		return NULL;
+	end = s + strcspn(s, ",\n");
+	*text = *end == '\0' ? end : end + 1;
+	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	return xstrndup(s, (size_t)(end - s));
+}
+
+int
+value_exitcodes_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	uint8_t bits[32] = { 0 };
+	char *item;
+	int64_t v;
+
+	(void)vc;
+	while ((item = value_item(&text)) != NULL) {
+		bool ok = str_to_i64(item, 0, 255, &v);
+
+		if (!ok)
+			err_set(err, "'%s' is not an exit code from 0 to 255",
+			    item);
+		free(item);
+		if (!ok)
+			return -1;
+		bits[v / 8] |= (uint8_t)(1U << (v % 8));
+	}
+	memcpy(field, bits, sizeof bits);
+	return 0;
+}
+
+void
+value_exitcodes_print(struct buf *out, const void *object, const void *field)
+{
+	const uint8_t *bits = field;
+	const char *comma = "";
+
+	(void)object;
+	for (int i = 0; i < 256; i++)
+		if ((bits[i / 8] & 1U << (i % 8)) != 0) {
+			buf_addf(out, "%s%d", comma, i);
+			comma = ",";
+		}
+}
+
+/* "2" or "2-5"; adds each number as a string. */
+static int
+cpus_range(struct strv *list, const char *item)
+{
+	const char *dash = strchr(item, '-');
+	char *first =
+	    xstrndup(item, dash == NULL ? strlen(item) : (size_t)(dash - item));
+	int64_t from, to;
+	int rc = -1;
+
+	if (!str_to_i64(first, 0, 4095, &from))
+		goto out;
+	to = from;
+	if (dash != NULL && !str_to_i64(dash + 1, from, 4095, &to))
+		goto out;
+	for (; from <= to; from++) {
+		char *cpu = xasprintf("%lld", (long long)from);
+
+		if (!strv_has(list, cpu))
+			strv_add(list, cpu);
+		free(cpu);
+	}
+	rc = 0;
+out:
+	free(first);
+	return rc;
+}
+
+int
+value_affinity_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_program *p = vc->object;
+	struct strv list;
+	const char *rest = text;
+	char *item;
+	int bad = 0;
+
+	strv_init(&list);
+	if (strcasecmp(text, "none") == 0 || strcasecmp(text, "auto") == 0) {
+		*(enum config_affinity *)field = strcasecmp(text, "none") == 0
+						     ? AFFINITY_NONE
+						     : AFFINITY_AUTO;
+		p->cpu_list = list;
+		return 0;
+	}
+	while (bad == 0 && (item = value_item(&rest)) != NULL) {
+		bad = cpus_range(&list, item);
+		free(item);
+	}
+	if (bad != 0 || list.n == 0) {
+		strv_fini(&list);
+		return err_set(err,
+		    "'%s' is not none, auto or a list of CPUs "
+		    "such as 0,2-3",
+		    text);
+	}
+	*(enum config_affinity *)field = AFFINITY_LIST;
+	p->cpu_list = list;
+	return 0;
+}
+
+void
+value_affinity_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_program *p = object;
+
+	switch (*(const enum config_affinity *)field) {
+	case AFFINITY_NONE:
+		buf_adds(out, "none");
+		break;
+	case AFFINITY_AUTO:
+		buf_adds(out, "auto");
+		break;
+	case AFFINITY_LIST:
+		for (size_t i = 0; i < p->cpu_list.n; i++)
+			buf_addf(
+			    out, "%s%s", i > 0 ? "," : "", p->cpu_list.v[i]);
+		break;
+	}
+}
+
+void
+value_affinity_fini(void *field)
+{
+	struct config_program *p =
+	    (struct config_program *)(void *)((char *)field -
+					      offsetof(struct config_program,
+						  cpu_affinity));
+
+	strv_fini(&p->cpu_list);
+}
+
+/* --- readiness -------------------------------------------------------------
+ */
+
+int
+value_ready_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_program *p = vc->object;
+	enum config_ready *ready = field;
+	int64_t fd = -1;
+
+	if (strcasecmp(text, "delay") == 0)
+		*ready = READY_DELAY;
+	else if (strcasecmp(text, "notify") == 0)
+		*ready = READY_NOTIFY;
+	else if (strncasecmp(text, "fd:", 3) == 0 &&
+		 str_to_i64(text + 3, 3, 255, &fd))
+		*ready = READY_FD;
+	else
+		return err_set(err,
+		    "'%s' is not delay, notify or fd:N with N "
+		    "from 3 to 255",
+		    text);
+	p->ready_fd = (int)fd;
+	return 0;
+}
+
+void
+value_ready_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_program *p = object;
+
+	switch (*(const enum config_ready *)field) {
+	case READY_DELAY:
+		buf_adds(out, "delay");
+		break;
+	case READY_NOTIFY:
+		buf_adds(out, "notify");
+		break;
+	case READY_FD:
+		buf_addf(out, "fd:%d", p->ready_fd);
+		break;
+	}
+}

@@ -1,0 +1,182 @@
+/*
+ * value_owner - users and groups, as numbers.
+ *
+ * The only place that asks passwd(5) and group(5): it may take long (LDAP),
+ * so it is done when a file is loaded, and what a start needs is kept.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "config/value.h"
+
+/* Large enough for a group of some thousand members. */
+#define STORE_SIZE (256 * 1024)
+#define GROUPS_MAX 65536
+
+static int
+owner_user(
+    struct config_owner *out, const char *user, bool *has_gid, struct err *err)
+{
+	struct passwd pw, *found = NULL;
+	char *store = xmalloc(STORE_SIZE);
+	int64_t uid;
+	bool number = str_to_i64(user, 0, UINT32_MAX - 1, &uid);
+	int rc;
+
+	if (number)
+		rc = getpwuid_r((uid_t)uid, &pw, store, STORE_SIZE, &found);
+	else
+		rc = getpwnam_r(user, &pw, store, STORE_SIZE, &found);
+	if (found != NULL) {
+		out->uid = pw.pw_uid;
+		out->gid = pw.pw_gid;
+		out->login = xstrdup(pw.pw_name);
+		out->home = xstrdup(pw.pw_dir);
+		out->shell = xstrdup(pw.pw_shell);
+	} else if (number) {
+		out->uid = (uid_t)uid;
+	}
+	*has_gid = found != NULL;
+	free(store);
+	if (found != NULL || number)
+		return 0;
+	/* Not there is reported in several ways, see getpwnam(3). */
+	if (rc != 0 && rc != ENOENT && rc != ESRCH && rc != EBADF &&
+	    rc != EPERM) {
+		errno = rc;
+		return err_sys(err, "look up user '%s'", user);
+	}
+	return err_set(err, "no such user '%s'", user);
+}
+
+static int
+owner_group(gid_t *out, const char *group, struct err *err)
+{
+	struct group gr, *found = NULL;
+	char *store = xmalloc(STORE_SIZE);
+	int64_t gid;
+	int rc = 0;
+
+	if (str_to_i64(group, 0, UINT32_MAX - 1, &gid)) {
+		*out = (gid_t)gid;
+		free(store);
+		return 0;
+	}
+	rc = getgrnam_r(group, &gr, store, STORE_SIZE, &found);
+	if (found != NULL)
+		*out = gr.gr_gid;
+	free(store);
+	if (found != NULL)
+		return 0;
+	if (rc != 0 && rc != ENOENT && rc != ESRCH && rc != EBADF &&
+	    rc != EPERM) {
+		errno = rc;
+		return err_sys(err, "look up group '%s'", group);
+	}
+	return err_set(err, "no such group '%s'", group);
+}
+
+/* All groups of out->login; just gid where passwd does not know the user. */
+static void
+owner_groups(struct config_owner *out)
+{
+	int n = 64;
+
+	if (out->login == NULL) {
+		out->groups = xmalloc(sizeof *out->groups);
+		out->groups[0] = out->gid;
+		out->ngroups = 1;
+		return;
+	}
+	do {
+		int had = n;
+
+		out->groups =
+		    xreallocarray(out->groups, (size_t)n, sizeof *out->groups);
+		if (getgrouplist(out->login, out->gid, out->groups, &n) != -1)
+			break;
+		n = n > had ? n : had * 2;
+	} while (n <= GROUPS_MAX);
+	out->ngroups = (size_t)(n <= GROUPS_MAX ? n : 0);
+}
+
+int
+value_owner_lookup(struct config_owner *out, const char *text, struct err *err)
+{
+	const char *colon = strchr(text, ':');
+	char *user = xstrndup(
+	    text, colon == NULL ? strlen(text) : (size_t)(colon - text));
+	bool has_gid;
+	int rc;
+
+	*out = (struct config_owner){ .set = true };
+	rc = owner_user(out, user, &has_gid, err);
+	if (rc == 0 && colon != NULL)
+		rc = owner_group(&out->gid, colon + 1, err);
+	else if (rc == 0 && !has_gid)
+		rc = err_set(err,
+		    "no user has the number %s, so its group "
+		    "must be given: %s:GROUP",
+		    user, user);
+	if (rc == 0)
+		out->name = xstrdup(text);
+	else
+		value_owner_fini(out);
+	free(user);
+	return rc;
+}
+
+void
+value_owner_fini(void *field)
+{
+	struct config_owner *ow = field;
+
+	free(ow->name);
+	free(ow->login);
+	free(ow->home);
+	free(ow->shell);
+	free(ow->groups);
+	*ow = (struct config_owner){ 0 };
+}
+
+int
+value_owner_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	(void)vc;
+	if (*text == '\0')
+		return 0;
+	return value_owner_lookup(field, text, err);
+}
+
+void
+value_owner_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_owner *ow = field;
+
+	(void)object;
+	if (ow->set)
+		buf_adds(out, ow->name);
+}
+
+int
+value_user_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	if (value_owner_parse(vc, field, text, err) == -1)
+		return -1;
+	if (*text != '\0')
+		owner_groups(field);
+	return 0;
+}
+
+void
+value_user_print(struct buf *out, const void *object, const void *field)
+{
+	value_owner_print(out, object, field);
+}
