@@ -5,6 +5,7 @@
  * the channel, the engine is killed and started again.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
