@@ -37,10 +37,6 @@ ROWS = [
 ]
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 class Bench:
     def __init__(self, build, words):
         self.build = os.path.realpath(build)
@@ -93,7 +89,7 @@ class Bench:
         for c in up:
             self.note(c.name, "one", procs.pss_kib(c.processes()))
         for i in range(rounds):
-            say("restart: round %d of %d" % (i + 1, rounds))
+            procs.say("restart: round %d of %d" % (i + 1, rounds))
             # s6 and supervisord take a second.  After this pause each has been
             # up for long enough that runit, reeve (startsecs) and PM2 do not
             # hold its next successor back.
@@ -123,7 +119,7 @@ class Bench:
             self.many(c, True)
 
     def many(self, c, everything):
-        say("%d programs: %s" % (MANY, c.name))
+        procs.say("%d programs: %s" % (MANY, c.name))
         took = self.start(c, MANY)
         if took is None:
             return
@@ -155,10 +151,9 @@ class Bench:
         if not shutil.which("wrk"):
             self.notes.append("requests/s: skipped, wrk is not installed")
             return
-        say("requests/s")
         self.rates = Rates(self.build, self.folder, self.with_peers)
         self.rates.start()
-        self.rates.measure(2 if self.quick else 5)
+        self.rates.measure(2 if self.quick else 7)
         self.notes += self.rates.notes
 
     def run(self):
@@ -199,7 +194,8 @@ class Bench:
             rows.append([text, unit] + [number(m) for m in medians] + [
                 ratio, "<= %g%s" % (budget, " x" if on else ""),
                 verdict(judged is not None and judged <= budget, judged)])
-        table(rows)
+        if len(rows) > 1:
+            table(rows)
         if self.rates and self.rates.servers:
             rows = [["requests/s"]]
             for mode in MODES:
@@ -207,10 +203,10 @@ class Bench:
             for s in self.rates.servers:
                 rows.append([s.name])
                 for mode in MODES:
-                    rates, ratio = s.rates[mode], s.ratio(mode)
+                    ratio = s.ratio(mode)
                     least = s.budget.get(mode)
                     rows[-1] += [
-                        "%.0f" % statistics.median(rates) if rates else "-",
+                        "%.0f" % s.median(mode) if s.rates[mode] else "-",
                         "%.2f" % ratio if ratio is not None else "",
                         ">= %g" % least if least else "",
                         verdict(ratio is not None and ratio >= least, ratio)
@@ -257,7 +253,7 @@ def main():
     try:
         bench.run()
     except KeyboardInterrupt:
-        say("interrupted; what there is so far:")
+        procs.say("interrupted; what there is so far:")
     finally:
         bench.clean_up()
     bench.report()

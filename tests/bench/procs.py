@@ -3,6 +3,7 @@ import ctypes
 import os
 import signal
 import struct
+import sys
 import time
 
 
@@ -10,6 +11,11 @@ def become_subreaper():
     """What daemonizes itself (PM2) comes back to us, so we can end it."""
     PR_SET_CHILD_SUBREAPER = 36
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def say(text):
+    """Progress, apart from the report."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def read(path):

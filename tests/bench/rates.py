@@ -54,10 +54,11 @@ def free_port():
 class Server:
     """Something that answers on port; beside is what it is compared with."""
 
-    def __init__(self, name, beside=None, budget=None):
+    def __init__(self, name, beside=None, budget=None, rounds=3):
         self.name = name
         self.beside = beside
         self.budget = budget or {}  # mode: least ratio
+        self.rounds = rounds  # at most: where a percent does not matter
         self.port = free_port()
         self.pids = []
         self.rates = {mode: [] for mode in MODES}
@@ -85,11 +86,12 @@ class Server:
             self.errors += 1
 
     def ratio(self, mode):
-        if self.beside is None:
+        if self.beside is None or not self.rates[mode]:
             return None
-        return statistics.median(
-            a / b if b else 0.0
-            for a, b in zip(self.rates[mode], self.beside.rates[mode]))
+        return max(self.rates[mode]) / (max(self.beside.rates[mode]) or 1)
+
+    def median(self, mode):
+        return statistics.median(self.rates[mode])
 
 
 def by_hand_shared(server, web, workers):
@@ -118,9 +120,10 @@ class Rates:
     def start(self):
         os.mkdir(self.base)
         web = os.path.join(self.build, "examples/web")
-        one = Server("by hand, 1 process")
-        two = Server("by hand, 2, one socket")
-        own = Server("by hand, 2, SO_REUSEPORT")
+        all_rounds = {"rounds": 1000}
+        one = Server("by hand, 1 process", **all_rounds)
+        two = Server("by hand, 2, one socket", **all_rounds)
+        own = Server("by hand, 2, SO_REUSEPORT", **all_rounds)
         by_hand_shared(one, web, 1)
         by_hand_shared(two, web, 2)
         own.pids = [procs.spawn([web, "-r", str(own.port)]) for _ in range(2)]
@@ -129,10 +132,10 @@ class Rates:
 
         nothing_lost = {mode: 0.98 for mode in MODES}
         reeve = {
-            "shared1": Server("reeve, 1, shared", one, nothing_lost),
-            "reuseport1": Server("reeve, 1, reuseport", one, nothing_lost),
-            "shared2": Server("reeve, 2, shared", two, nothing_lost),
-            "reuseport2": Server("reeve, 2, reuseport", own, nothing_lost),
+            "shared1": Server("reeve, 1, shared", one, nothing_lost, **all_rounds),
+            "reuseport1": Server("reeve, 1, reuseport", one, nothing_lost, **all_rounds),
+            "shared2": Server("reeve, 2, shared", two, nothing_lost, **all_rounds),
+            "reuseport2": Server("reeve, 2, reuseport", own, nothing_lost, **all_rounds),
             "node2": Server("reeve, 2 x web.js", node, {"new connections": 2.4}),
         }
         if not (self.with_peers and shutil.which("node")):
@@ -194,10 +197,13 @@ class Rates:
             if s.beside not in self.servers:
                 s.beside = None
         for i in range(rounds + 1):
+            procs.say("requests/s: round %d of %d" % (i, rounds))
             # Each round begins with another one, and the first warms up.
             k = i % len(self.servers)
             for mode in MODES:
                 for s in self.servers[k:] + self.servers[:k]:
+                    if i > s.rounds:
+                        continue
                     s.measure(mode, seconds)
                     if i == 0:
                         s.rates[mode].clear()
