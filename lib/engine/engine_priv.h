@@ -1,0 +1,272 @@
+/*
+ * engine_priv - the engine's model and the parts that work on it.
+ *
+ * engine -> programs -> slots -> instances.  A slot has one instance that
+ * counts (cur), during a roll a second one that is to take its place (next),
+ * and old ones that still drain.  Everything that must outlast the engine is
+ * in the slot's record of the state table, written by slot_save alone.
+ */
+#ifndef ENGINE_ENGINE_PRIV_H
+#define ENGINE_ENGINE_PRIV_H
+
+#include <sys/queue.h>
+
+#include "cluster/roll.h"
+#include "engine/engine.h"
+#include "engine/keeperlink.h"
+#include "engine/policy.h"
+#include "engine/table.h"
+#include "engine/tree.h"
+#include "logs/pump.h"
+#include "loop/loop.h"
+
+#define SLOT_NAME_MAX 72
+
+struct slot;
+struct program;
+
+enum inst_role {
+	INST_CUR,	/* fills its slot */
+	INST_NEXT,	/* started by a roll, to take cur's place */
+	INST_DRAINING,	/* replaced: finishing what it has */
+};
+
+/* One process of a slot, from the spawn request until its tree is gone. */
+struct inst {
+	TAILQ_ENTRY(inst) entry;
+	struct slot *slot;
+	struct config_program *conf; /* what it was started from; counted */
+	uint64_t id;		     /* keeper's child id */
+	uint32_t generation;
+	enum inst_role role;
+	pid_t pid;	     /* 0: not started yet */
+	mono_ms started_ms;
+	bool ready;
+	bool dead;	     /* exit seen; waiting for its tree to be gone */
+	bool stopping;	     /* the stop signal was sent */
+	bool killed;	     /* SIGKILL was sent after that */
+	enum death_cause cause; /* what its death will be called */
+	bool by_person;
+	struct engine_who who;
+	struct loop_timer up;	  /* startsecs, ready_timeout */
+	struct loop_timer deadline; /* stop: then KILL */
+	int ready_fd;		  /* notify socket or pipe; -1: none */
+	unsigned ready_slot;	  /* of the keeper's store */
+	struct loop_io ready_io;
+	char status[128];	  /* STATUS= it sent */
+	struct tree tree;	  /* its cgroup, or how to find what it left */
+	struct loop_timer sweep;  /* looks for survivors again */
+	mono_ms sweep_since;
+	unsigned flushes;	  /* of the pump, that will call back */
+	struct table_death death; /* filled when it dies */
+};
+
+TAILQ_HEAD(inst_list, inst);
+
+struct slot {
+	struct program *prog;
+	int index;
+	char name[SLOT_NAME_MAX]; /* "web.0" */
+	enum slot_state state;
+	bool wanted;	 /* up; what people asked for */
+	bool leaving;	 /* scaled away or removed: freed when it is down */
+	struct inst *cur;
+	struct inst *next;
+	struct inst_list draining; /* dead ones, too, until their tree is gone */
+	uint32_t generation;	   /* of the newest instance */
+	uint64_t restarts;
+	unsigned failures;	   /* failed starts in a row */
+	mono_ms retry_at_ms;	   /* BACKOFF: 0 when not */
+	struct loop_timer retry;
+	char note[160];		   /* why it is in its state, for people */
+	unsigned record;	   /* of the state table */
+	struct table_death deaths[TABLE_DEATHS]; /* newest first */
+	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the table */
+	struct pump_stream *out, *err;
+	char *out_path, *err_path; /* NULL: none */
+	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
+	/* events of the machine, carried out one after the other */
+	struct loop_task step_task;
+	uint8_t queue[8];
+	unsigned queued;
+	/* where this slot's stop after a hard restart goes on */
+	bool start_again;
+	struct loop_timer vacate; /* a leaving reuseport slot: queue to empty */
+	int vacate_tries;
+};
+
+struct listener {
+	unsigned *slots; /* of the store: one (shared), or one a slot */
+	int n;
+	unsigned lock_slot;
+	struct config_socket *spec; /* borrowed from the program's config */
+	char name[160];
+};
+
+struct rolling;
+
+struct program {
+	struct config_program *conf; /* in force for new instances; counted */
+	struct config_program *before; /* a roll to conf is under way; counted */
+	struct slot **slots;
+	int nslots;
+	struct listener *listeners;
+	size_t nlisteners;
+	struct rolling *roll; /* NULL: none */
+	bool roll_again;      /* one more was asked for meanwhile */
+	struct engine_who roll_again_who;
+	bool removed;	      /* not in the config any more: stopping */
+	struct engine *en;
+	char note[96];
+};
+
+TAILQ_HEAD(op_list, op);
+
+struct engine {
+	struct loop *lp;
+	struct config *cf;
+	char *config_file; /* absolute */
+	bool nodaemon;
+	int level; /* of -e; -1: the config's */
+	struct strv base_env;
+	struct keeperlink *kl;
+	struct table *table;
+	struct event_log *events;
+	struct pump *pump;
+	struct pump_stream *log_stream;
+	struct program **programs; /* start order */
+	size_t nprograms;
+	struct op_list ops;
+	int usable_cpus;
+	bool is_reload_reported;
+	/* shutdown */
+	bool stopping;
+	bool kill_now;
+	int exit_code;
+	void (*on_up)(void *arg, struct engine *en); /* opens the control server */
+	void *on_up_arg;
+	char cgroup[256]; /* folder for the cgroups of instances; "": none */
+	uint64_t next_id;
+	uint64_t roll_serial;
+	struct loop_task freeing;
+	struct program **dead_programs;
+	size_t ndead;
+};
+
+/* --- program.c: the machine ---------------------------------------------- */
+
+enum slot_event {
+#define EVENT(name) PE_##name,
+#include "engine/program.def"
+	PE__N
+};
+
+const char *slot_event_name(enum slot_event e);
+/* Queues an event; it is carried out at the end of the turn, in order. */
+void slot_event(struct slot *sl, enum slot_event e);
+/* The table's answer: false when the cell is empty. */
+bool slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to);
+
+/* --- slot.c: one place ---------------------------------------------------- */
+
+struct slot *slot_new(struct program *pg, int index);
+void slot_free(struct slot *sl);
+/* Writes the slot's record: after every change of what is in it. */
+void slot_save(struct slot *sl);
+void slot_note(struct slot *sl, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* up or down is wanted; who NULL: by itself. */
+void slot_want(struct slot *sl, bool up, const struct engine_who *who);
+bool slot_is_down(const struct slot *sl); /* no process of it is left */
+void slot_streams(struct slot *sl); /* log pipes and their sinks */
+void slot_death(struct slot *sl, const struct table_death *d);
+
+/* --- inst.c: one process -------------------------------------------------- */
+
+/* NULL: could not even be asked for; the slot has been told. */
+struct inst *inst_start(struct slot *sl, enum inst_role role);
+/* After a restart of the engine: from the keeper's child. */
+struct inst *inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
+    uint32_t generation, pid_t pid, mono_ms started_ms, bool ready,
+    bool stopping);
+/* Stop signal now, KILL after ms; 0: KILL now. */
+void inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
+    const struct engine_who *who);
+void inst_kill(struct inst *in);
+void inst_free(struct inst *in);
+struct inst *inst_find(struct engine *en, uint64_t id);
+void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
+void inst_spawn_failed(struct inst *in, int stage, int errnum);
+void inst_exited(struct inst *in, const struct keeper_exit *ex);
+void inst_signal_failed(struct inst *in, int signo, int errnum);
+
+/* --- program_set.c: programs --------------------------------------------- */
+
+struct program *program_new(struct engine *en, struct config_program *conf);
+void program_free(struct program *pg);
+struct program *program_find(struct engine *en, const char *name);
+/* Slots 0..n-1 are there; those above leave. */
+void program_resize(struct program *pg, int n, const struct engine_who *who);
+void program_sort(struct engine *en);
+bool program_is_down(const struct program *pg);
+/* A slot of it has come to rest, or an instance is gone: who waits goes on. */
+void program_progress(struct program *pg);
+
+/* --- sockets.c: listeners -------------------------------------------------- */
+
+/* Binds what is not bound yet (or finds it in the store), for n slots. */
+int sockets_open(struct program *pg, int n, struct err *err);
+void sockets_close(struct program *pg);
+/* Connections are kept away from slots keep and above. */
+void sockets_shrink_begin(struct program *pg, int keep, int n);
+/* Waiting in the queues of a slot's own listeners; 0: it may go. */
+int sockets_waiting(const struct program *pg, int slot);
+void sockets_shrink_end(struct program *pg, int n);
+
+/* --- rolling.c: rolls ------------------------------------------------------ */
+
+/* who NULL: SIGUSR2.  One under way already: one more is noted. */
+void rolling_start(struct program *pg, const struct engine_who *who);
+void rolling_resume(struct program *pg, const struct table_roll *tr);
+void rolling_inst_ready(struct inst *in);
+void rolling_inst_failed(struct inst *in, const char *why, const char *tail);
+void rolling_inst_gone(struct slot *sl);
+void rolling_slot_left(struct slot *sl);
+void rolling_abort(struct program *pg, const char *why);
+void rolling_save(struct program *pg);
+void rolling_free(struct program *pg);
+
+/* --- op.c: orders ---------------------------------------------------------- */
+
+void op_slot_changed(struct slot *sl);
+void op_roll_step(struct program *pg, const char *name, const char *text);
+void op_roll_end(struct program *pg, bool ok, const char *text,
+    const char *tail);
+void op_free_all(struct engine *en);
+/* A message about one slot for whoever waits for it. */
+void op_slot_failed(struct slot *sl, const char *text, const char *tail);
+
+/* --- order.c: start order, stop order -------------------------------------- */
+
+void order_stop_all(struct engine *en, const struct engine_who *who);
+void order_progress(struct engine *en);
+
+/* --- reload.c ------------------------------------------------------------- */
+
+/* Collects programs that a reload changed and rolls; -1: errs tells why. */
+int reload_apply(struct engine *en, const struct engine_who *who,
+    struct config_plan *plan, struct config_errors *errs);
+
+/* --- engine.c ------------------------------------------------------------- */
+
+void engine_event(struct engine *en, const char *name, const char *kind,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void engine_notify(struct engine *en, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void engine_status_line(struct engine *en);
+void engine_log_sink(struct engine *en);
+void engine_finish(struct engine *en);
+/* "stopped by uid 0, pid 12" or "stopped by SIGTERM". */
+void engine_who_text(char *out, size_t size, const struct engine_who *who);
+
+#endif

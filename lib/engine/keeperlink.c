@@ -1,0 +1,503 @@
+/* keeperlink - the engine's end of the keeper's protocol. */
+#include "engine/keeperlink.h"
+
+#include <sys/queue.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+
+/* A message that the channel had no room for; owns its descriptors. */
+struct waiting {
+	STAILQ_ENTRY(waiting) entry;
+	enum msg_type type;
+	struct mw w;
+	size_t nfds;
+	int fds[];
+};
+
+struct held {
+	int fd; /* -1: free */
+	unsigned slot;
+	char *name;
+	UT_hash_handle hh; /* by name */
+};
+
+struct keeperlink {
+	struct chan *ch;
+	STAILQ_HEAD(, waiting) queue;
+	const struct keeperlink_ops *ops;
+	void *arg;
+	struct keeper_welcome welcome;
+	struct held **held; /* index: slot; [0] unused */
+	unsigned nheld;
+	unsigned free_hint;
+	struct held *by_name;
+};
+
+/* --- sending -------------------------------------------------------------- */
+
+static void
+keeperlink_wait(struct keeperlink *kl, enum msg_type type, struct mw *w,
+    const int *fds, size_t nfds)
+{
+	struct waiting *m = xcalloc(1, sizeof *m + nfds * sizeof(int));
+
+	m->type = type;
+	m->w = *w;
+	mw_init(w, NULL, 0);
+	m->nfds = nfds;
+	for (size_t i = 0; i < nfds; i++) {
+		m->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (m->fds[i] == -1)
+			fatal("duplicate a descriptor for the keeper");
+	}
+	STAILQ_INSERT_TAIL(&kl->queue, m, entry);
+}
+
+/* Takes w, a growing one. */
+static void
+keeperlink_send(struct keeperlink *kl, enum msg_type type, struct mw *w,
+    const int *fds, size_t nfds)
+{
+	enum chan_result rc = CHAN_FULL;
+
+	if (w->failed)
+		fatalx("no memory for a message to the keeper");
+	if (STAILQ_EMPTY(&kl->queue))
+		rc = chan_send(kl->ch, type, w, fds, nfds);
+	if (rc == CHAN_FULL)
+		keeperlink_wait(kl, type, w, fds, nfds);
+	mw_fini(w);
+}
+
+static void
+keeperlink_room(void *arg)
+{
+	struct keeperlink *kl = arg;
+	struct waiting *m;
+
+	while ((m = STAILQ_FIRST(&kl->queue)) != NULL) {
+		if (chan_send(kl->ch, m->type, &m->w, m->fds, m->nfds) ==
+		    CHAN_FULL)
+			return;
+		STAILQ_REMOVE_HEAD(&kl->queue, entry);
+		for (size_t i = 0; i < m->nfds; i++)
+			fd_closep(&m->fds[i]);
+		mw_fini(&m->w);
+		free(m);
+	}
+}
+
+bool
+keeperlink_idle(const struct keeperlink *kl)
+{
+	return STAILQ_EMPTY(&kl->queue);
+}
+
+void
+keeperlink_spawn(struct keeperlink *kl, uint64_t id, const struct spec *sp,
+    const int *fds, size_t nfds)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u64(&w, id);
+	spec_write(&w, sp);
+	keeperlink_send(kl, MSG_E_SPAWN, &w, fds, nfds);
+}
+
+void
+keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo,
+    bool to_group)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u64(&w, id);
+	mw_u32(&w, (uint32_t)signo);
+	mw_u8(&w, to_group);
+	keeperlink_send(kl, MSG_E_SIGNAL, &w, NULL, 0);
+}
+
+void
+keeperlink_forget(struct keeperlink *kl, uint64_t id)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u64(&w, id);
+	keeperlink_send(kl, MSG_E_FORGET, &w, NULL, 0);
+}
+
+void
+keeperlink_ready(struct keeperlink *kl, bool daemonise)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u8(&w, daemonise);
+	keeperlink_send(kl, MSG_E_READY, &w, NULL, 0);
+}
+
+void
+keeperlink_notify(struct keeperlink *kl, const char *text)
+{
+	struct mw w;
+
+	if (!kl->welcome.has_notify)
+		return;
+	mw_init(&w, NULL, 0);
+	mw_str(&w, text);
+	keeperlink_send(kl, MSG_E_NOTIFY, &w, NULL, 0);
+}
+
+void
+keeperlink_shutdown(struct keeperlink *kl, int code)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u8(&w, (uint8_t)code);
+	keeperlink_send(kl, MSG_E_SHUTDOWN, &w, NULL, 0);
+}
+
+void
+keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u32(&w, slot);
+	mw_u8(&w, (uint8_t)level);
+	keeperlink_send(kl, MSG_E_LOG_TO, &w, NULL, 0);
+}
+
+/* --- the copy of the store -------------------------------------------------- */
+
+/* Takes fd. */
+static void
+keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
+{
+	struct held *h = xcalloc(1, sizeof *h);
+
+	if (slot >= kl->nheld) {
+		unsigned n = slot + 64;
+
+		kl->held = xreallocarray(kl->held, n, sizeof *kl->held);
+		for (unsigned i = kl->nheld; i < n; i++)
+			kl->held[i] = NULL;
+		kl->nheld = n;
+	}
+	h->fd = fd;
+	h->slot = slot;
+	h->name = xstrdup(name);
+	kl->held[slot] = h;
+	HASH_ADD_KEYPTR(hh, kl->by_name, h->name, strlen(h->name), h);
+}
+
+unsigned
+keeperlink_put(struct keeperlink *kl, const char *name, int fd)
+{
+	unsigned slot = kl->free_hint;
+	struct mw w;
+
+	while (slot < kl->nheld && kl->held[slot] != NULL)
+		slot++;
+	kl->free_hint = slot + 1;
+	keeperlink_hold(kl, slot, name, fd);
+	mw_init(&w, NULL, 0);
+	mw_u32(&w, slot);
+	mw_str(&w, name);
+	keeperlink_send(kl, MSG_E_FD_PUT, &w, &fd, 1);
+	return slot;
+}
+
+unsigned
+keeperlink_find(const struct keeperlink *kl, const char *name)
+{
+	struct held *h;
+
+	HASH_FIND_STR(kl->by_name, name, h);
+	return h != NULL ? h->slot : 0;
+}
+
+int
+keeperlink_fd(const struct keeperlink *kl, unsigned slot)
+{
+	return slot < kl->nheld && kl->held[slot] != NULL ?
+	    kl->held[slot]->fd :
+	    -1;
+}
+
+const char *
+keeperlink_name(const struct keeperlink *kl, unsigned slot)
+{
+	return slot < kl->nheld && kl->held[slot] != NULL ?
+	    kl->held[slot]->name :
+	    NULL;
+}
+
+unsigned
+keeperlink_top(const struct keeperlink *kl)
+{
+	return kl->nheld;
+}
+
+static void
+keeperlink_release(struct keeperlink *kl, unsigned slot)
+{
+	struct held *h = kl->held[slot];
+
+	HASH_DEL(kl->by_name, h);
+	fd_closep(&h->fd);
+	free(h->name);
+	free(h);
+	kl->held[slot] = NULL;
+	if (slot < kl->free_hint)
+		kl->free_hint = slot;
+}
+
+void
+keeperlink_drop(struct keeperlink *kl, unsigned *slot)
+{
+	struct mw w;
+
+	if (*slot == 0)
+		return;
+	if (*slot < kl->nheld && kl->held[*slot] != NULL) {
+		mw_init(&w, NULL, 0);
+		mw_u32(&w, *slot);
+		keeperlink_send(kl, MSG_E_FD_DROP, &w, NULL, 0);
+		keeperlink_release(kl, *slot);
+	}
+	*slot = 0;
+}
+
+/* --- receiving -------------------------------------------------------------- */
+
+static int
+keeperlink_got_welcome(struct keeperlink *kl, struct mr *r)
+{
+	uint32_t version = mr_u32(r);
+
+	kl->welcome.incarnation = mr_u32(r);
+	kl->welcome.pid = (pid_t)mr_u32(r);
+	kl->welcome.started_ms = mr_i64(r);
+	kl->welcome.soft_nofile = mr_u64(r);
+	kl->welcome.has_notify = mr_u8(r) != 0;
+	if (mr_end(r) == -1 || version != MSG_VERSION)
+		fatalx("this keeper speaks version %u, not %d", version,
+		    MSG_VERSION);
+	return 0;
+}
+
+static int
+keeperlink_got_fd(struct keeperlink *kl, struct mr *r, int *fds, size_t nfds)
+{
+	uint32_t slot = mr_u32(r);
+	const char *name = mr_str(r);
+
+	if (mr_end(r) == -1 || nfds != 1 || slot == 0)
+		return -1;
+	keeperlink_hold(kl, slot, name, fds[0]);
+	fds[0] = -1;
+	return 0;
+}
+
+static int
+keeperlink_got_child(struct keeperlink *kl, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	uint32_t pid = mr_u32(r);
+	mono_ms started_ms = mr_i64(r);
+	const char *label = mr_str(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->child(kl->arg, id, (pid_t)pid, started_ms, label);
+	return 0;
+}
+
+static int
+keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	uint32_t pid = mr_u32(r);
+	mono_ms started_ms = mr_i64(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->spawned(kl->arg, id, (pid_t)pid, started_ms);
+	return 0;
+}
+
+static int
+keeperlink_got_failed(struct keeperlink *kl, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	int stage = mr_u16(r);
+	int errnum = (int)mr_u32(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->spawn_failed(kl->arg, id, stage, errnum);
+	return 0;
+}
+
+static int
+keeperlink_got_exited(struct keeperlink *kl, struct mr *r)
+{
+	struct keeper_exit ex;
+	uint64_t id = mr_u64(r);
+
+	mr_u32(r); /* pid: known by id */
+	ex.code = mr_u8(r);
+	ex.signo = mr_u8(r);
+	ex.core = mr_u8(r) != 0;
+	ex.died_ms = mr_i64(r);
+	ex.max_rss_kb = mr_i64(r);
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->exited(kl->arg, id, &ex);
+	return 0;
+}
+
+/* Acknowledged after the handler has noted down what it means to do. */
+static int
+keeperlink_got_signal(struct keeperlink *kl, struct mr *r)
+{
+	uint32_t serial = mr_u32(r);
+	int signo = (int)mr_u32(r);
+	struct mw w;
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->signalled(kl->arg, signo);
+	mw_init(&w, NULL, 0);
+	mw_u32(&w, serial);
+	keeperlink_send(kl, MSG_E_SIGNAL_DONE, &w, NULL, 0);
+	return 0;
+}
+
+static int
+keeperlink_got_signal_failed(struct keeperlink *kl, struct mr *r)
+{
+	uint64_t id = mr_u64(r);
+	int signo = (int)mr_u32(r);
+	int errnum = (int)mr_u32(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->signal_failed(kl->arg, id, signo, errnum);
+	return 0;
+}
+
+static int
+keeperlink_got(void *arg, enum msg_type type, struct mr *r, int *fds,
+    size_t nfds)
+{
+	struct keeperlink *kl = arg;
+	struct mw w;
+
+	switch (type) {
+	case MSG_K_WELCOME:
+		return keeperlink_got_welcome(kl, r);
+	case MSG_K_FD:
+		return keeperlink_got_fd(kl, r, fds, nfds);
+	case MSG_K_CHILD:
+		return keeperlink_got_child(kl, r);
+	case MSG_K_SYNCED:
+		kl->ops->synced(kl->arg);
+		return mr_end(r);
+	case MSG_K_SPAWNED:
+		return keeperlink_got_spawned(kl, r);
+	case MSG_K_SPAWN_FAILED:
+		return keeperlink_got_failed(kl, r);
+	case MSG_K_EXITED:
+		return keeperlink_got_exited(kl, r);
+	case MSG_K_SIGNALLED:
+		return keeperlink_got_signal(kl, r);
+	case MSG_K_SIGNAL_FAILED:
+		return keeperlink_got_signal_failed(kl, r);
+	case MSG_K_PING:
+		mw_init(&w, NULL, 0);
+		keeperlink_send(kl, MSG_E_PONG, &w, NULL, 0);
+		return 0;
+	case MSG_E_HELLO:
+	case MSG_E_SPAWN:
+	case MSG_E_SIGNAL:
+	case MSG_E_FORGET:
+	case MSG_E_FD_PUT:
+	case MSG_E_FD_DROP:
+	case MSG_E_READY:
+	case MSG_E_NOTIFY:
+	case MSG_E_SHUTDOWN:
+	case MSG_E_LOG_TO:
+	case MSG_E_SIGNAL_DONE:
+	case MSG_E_PONG:
+		break;
+	}
+	return -1;
+}
+
+/* Without the keeper there is nothing to decide about. */
+static void
+keeperlink_closed(void *arg, const char *why)
+{
+	(void)arg;
+	fatalx("the keeper is gone (%s)", why);
+}
+
+static const struct chan_ops keeperlink_chan_ops = {
+	.msg = keeperlink_got,
+	.closed = keeperlink_closed,
+	.room = keeperlink_room,
+};
+
+struct keeperlink *
+keeperlink_new(struct loop *lp, int fd, const struct keeperlink_ops *ops,
+    void *arg)
+{
+	struct keeperlink *kl = xcalloc(1, sizeof *kl);
+	struct mw w;
+
+	STAILQ_INIT(&kl->queue);
+	kl->free_hint = 1;
+	kl->ops = ops;
+	kl->arg = arg;
+	kl->ch = chan_new(lp, fd, &keeperlink_chan_ops, kl);
+	if (kl->ch == NULL)
+		fatal("open the channel to the keeper");
+	mw_init(&w, NULL, 0);
+	mw_u32(&w, MSG_VERSION);
+	keeperlink_send(kl, MSG_E_HELLO, &w, NULL, 0);
+	return kl;
+}
+
+void
+keeperlink_free(struct keeperlink *kl)
+{
+	if (kl == NULL)
+		return;
+	keeperlink_room(kl);
+	for (unsigned i = 0; i < kl->nheld; i++)
+		if (kl->held[i] != NULL)
+			keeperlink_release(kl, i);
+	free(kl->held);
+	chan_free(kl->ch);
+	free(kl);
+}
+
+const struct keeper_welcome *
+keeperlink_welcome(const struct keeperlink *kl)
+{
+	return &kl->welcome;
+}

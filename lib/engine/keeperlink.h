@@ -1,0 +1,81 @@
+/*
+ * keeperlink - the engine's end of the keeper's protocol.
+ *
+ * Keeps what the channel can't take yet, and a copy of the fd store: the same
+ * numbers and names, with descriptors of our own.  Slots of the store are
+ * from 1; 0 is none.
+ */
+#ifndef ENGINE_KEEPERLINK_H
+#define ENGINE_KEEPERLINK_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "ipc/chan.h"
+#include "spawn/spawn.h"
+
+struct keeperlink;
+
+struct keeper_exit {
+	int code;
+	int signo;
+	bool core;
+	mono_ms died_ms;
+	int64_t max_rss_kb;
+};
+
+struct keeper_welcome {
+	unsigned incarnation; /* > 1: there was an engine before */
+	pid_t pid;
+	mono_ms started_ms;
+	unsigned long soft_nofile;
+	bool has_notify;
+};
+
+struct keeperlink_ops {
+	/* One for each child that the keeper has, before synced. */
+	void (*child)(void *arg, uint64_t id, pid_t pid, mono_ms started_ms,
+	    const char *label);
+	void (*synced)(void *arg);
+	void (*spawned)(void *arg, uint64_t id, pid_t pid, mono_ms started_ms);
+	void (*spawn_failed)(void *arg, uint64_t id, int stage, int errnum);
+	void (*exited)(void *arg, uint64_t id, const struct keeper_exit *ex);
+	void (*signalled)(void *arg, int signo);
+	void (*signal_failed)(void *arg, uint64_t id, int signo, int errnum);
+};
+
+/* Takes fd.  Says hello; everything else comes by the loop. */
+struct keeperlink *keeperlink_new(struct loop *lp, int fd,
+    const struct keeperlink_ops *ops, void *arg);
+void keeperlink_free(struct keeperlink *kl);
+const struct keeper_welcome *keeperlink_welcome(const struct keeperlink *kl);
+
+/* Borrows sp and the message's descriptors. */
+void keeperlink_spawn(struct keeperlink *kl, uint64_t id,
+    const struct spec *sp, const int *fds, size_t nfds);
+void keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo,
+    bool to_group);
+void keeperlink_forget(struct keeperlink *kl, uint64_t id);
+void keeperlink_ready(struct keeperlink *kl, bool daemonise);
+void keeperlink_notify(struct keeperlink *kl, const char *text);
+void keeperlink_shutdown(struct keeperlink *kl, int code);
+void keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level);
+
+/* Takes fd; returns the slot.  The keeper holds it from now on, as we do. */
+unsigned keeperlink_put(struct keeperlink *kl, const char *name, int fd);
+/* Slot of that name, 0: none. */
+unsigned keeperlink_find(const struct keeperlink *kl, const char *name);
+/* Our own descriptor of a slot; -1: none.  Borrowed. */
+int keeperlink_fd(const struct keeperlink *kl, unsigned slot);
+const char *keeperlink_name(const struct keeperlink *kl, unsigned slot);
+/* Highest slot in use, to walk over all of them. */
+unsigned keeperlink_top(const struct keeperlink *kl);
+void keeperlink_drop(struct keeperlink *kl, unsigned *slot);
+/* Sent everything that was waiting? */
+bool keeperlink_idle(const struct keeperlink *kl);
+
+#endif

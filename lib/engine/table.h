@@ -1,0 +1,118 @@
+/*
+ * table - the crash-proof state table, a memfd that the keeper holds too.
+ *
+ * One record a slot (and one a program with a roll), fixed size, two copies
+ * each with a serial and a CRC: a write goes to the older copy, so that an
+ * engine killed in the middle of it leaves the one before.  Everything in a
+ * record can be lost and the engine is still correct, if forgetful.
+ * Monotonic times stay valid: the table does not outlive the boot.
+ */
+#ifndef ENGINE_TABLE_H
+#define ENGINE_TABLE_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+#define TABLE_NAME_MAX 72
+#define TABLE_DEATHS   6
+#define TABLE_NONE     UINT32_MAX
+#define TABLE_SLOTS_MAX 512 /* of a program, whose roll can be resumed */
+
+/* One death, without its texts. */
+struct table_death {
+	wall_ms at_ms; /* 0: none */
+	int64_t ran_ms;
+	int64_t max_rss_kb;
+	uint32_t generation;
+	int32_t pid;
+	int16_t code;  /* -1: by signal, or never ran */
+	uint8_t signo;
+	uint8_t cause; /* enum death_cause */
+	uint8_t core, killed, by_person;
+	uint8_t stage; /* of DEATH_NO_START */
+	int32_t errnum;
+	uint32_t by_uid;
+	int32_t by_pid;
+};
+
+struct table_inst {
+	uint64_t id; /* 0: none */
+	uint32_t generation;
+	uint8_t ready, stopping, killed, cause;
+	uint8_t by_person;
+	uint32_t by_uid;
+	int32_t by_pid;
+	mono_ms deadline_ms; /* of the stop; 0: none */
+};
+
+struct table_slot {
+	char name[TABLE_NAME_MAX];
+	uint8_t state, wanted, leaving, start_again;
+	uint32_t generation;
+	uint32_t failures;
+	uint64_t restarts;
+	mono_ms retry_at_ms;
+	struct table_inst cur, next;
+	struct table_death deaths[TABLE_DEATHS];
+};
+
+/* A roll under way. */
+struct table_roll {
+	char program[TABLE_NAME_MAX];
+	uint8_t again; /* one more was asked for */
+	uint8_t by_person;
+	uint32_t by_uid;
+	int32_t by_pid;
+	uint32_t nslots;
+	uint8_t phase[TABLE_SLOTS_MAX]; /* enum roll_phase */
+};
+
+/* reeved as a whole. */
+struct table_self {
+	uint8_t stopping; /* a shutdown is under way */
+	uint8_t by_person;
+	uint32_t by_uid;
+	int32_t by_pid;
+	uint64_t next_id; /* of children: never given twice */
+};
+
+struct table;
+
+/* A new table, or (fd != -1, borrowed) the one of the engine before. */
+struct table *table_open(int fd, struct err *err);
+void table_close(struct table *tb);
+int table_fd(const struct table *tb); /* borrowed */
+
+/* Index of the record of that name, made when create; TABLE_NONE: none. */
+uint32_t table_find_slot(struct table *tb, const char *name, bool create);
+/* false: never written, or both copies are corrupt. */
+bool table_get_slot(struct table *tb, uint32_t rec, struct table_slot *out);
+void table_put_slot(struct table *tb, uint32_t rec,
+    const struct table_slot *in);
+void table_drop_slot(struct table *tb, uint32_t rec);
+
+/* Rolls are few: by program name. */
+bool table_get_roll(struct table *tb, const char *program,
+    struct table_roll *out);
+void table_put_roll(struct table *tb, const struct table_roll *in);
+void table_drop_roll(struct table *tb, const char *program);
+bool table_get_self(struct table *tb, struct table_self *out);
+void table_put_self(struct table *tb, const struct table_self *in);
+
+/* --- the event ring (event.h), another memfd -------------------------------- */
+
+struct event_log;
+
+struct event_log *event_open(int fd, struct err *err); /* as table_open */
+void event_close(struct event_log *el);
+int event_fd(const struct event_log *el);
+/* Cut to fit; calls the watchers. */
+void event_add(struct event_log *el, const char *name, const char *kind,
+    const char *text);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * tree - everything that an instance started, and how to end it.
+ *
+ * Where a cgroup (v2) can be made each instance has one: cgroup.kill ends it
+ * all at once, cgroup.procs tells who is left.  Else the instance's session
+ * (it has its own, so its pid is the session's number), processes that carry
+ * its mark in their environment (REEVE_TREE=ID), and all descendants of
+ * these; orphans among them have the keeper as parent.  Nobody is signalled
+ * but through a pidfd that was opened first and checked afterwards, so that a
+ * number that was reused in between is never hit.
+ */
+#ifndef ENGINE_TREE_H
+#define ENGINE_TREE_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct tree {
+	char cgroup[320]; /* folder; "": none */
+	char mark[32];	  /* value of REEVE_TREE */
+	pid_t leader;	  /* 0: not known */
+};
+
+/*
+ * A folder below this process's own cgroup for the cgroups of instances, made
+ * and tried; "" when cgroups v2 can't be used here.  name: "reeve-PID" of the
+ * keeper.  A folder that is there already (an engine before) is fine.
+ */
+void tree_base(char *out, size_t size, pid_t keeper);
+void tree_base_remove(const char *base);
+
+/*
+ * Prepares t; base "": without a cgroup.  name: "web.0"; parity: two
+ * instances of a slot have different ones (generation & 1), and the folder is kept
+ * for the slot's next one.  Returns the folder's descriptor for clone3, -1
+ * when there is none.
+ */
+int tree_prepare(struct tree *t, const char *base, const char *name,
+    unsigned parity, uint64_t id);
+/* The same without touching anything: after a restart of the engine. */
+void tree_adopt(struct tree *t, const char *base, const char *name,
+    unsigned parity, uint64_t id, pid_t leader);
+/* SIGKILL to all of it but the leader's zombie; number of processes hit. */
+int tree_kill(const struct tree *t, pid_t keeper);
+/* Pids that are left (up to max of them in pids); their number. */
+int tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max);
+/* Removes the folder, when nobody is left in it. */
+void tree_remove(struct tree *t);
+/* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */
+bool tree_is_empty(const struct tree *t, pid_t keeper);
+
+#endif
