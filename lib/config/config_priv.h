@@ -55,7 +55,13 @@ int origins_line(const struct config_origins *og, enum schema_id id);
  */
 
 struct config_program *program_new(const char *name);
-/* "web" or, in a [group:x], x. */
+/* x of the [group:x] that names it, else its own name. */
 const char *program_group(const struct config_program *p);
+
+/* --- complete.c ------------------------------------------------------------
+ */
+
+/* Fills in what the files left open, and sorts the programs. */
+void complete_config(struct config *cf);
 
 #endif

@@ -608,133 +608,6 @@ load_groups(struct load *ld)
 	}
 }
 
-/* --- what depends on other keys --------------------------------------------
- */
-
-static char *
-load_state_dir(void)
-{
-	const char *xdg = getenv("XDG_STATE_HOME");
-	char *home, *dir;
-
-	if (geteuid() == 0)
-		return xstrdup("/var/lib/reeve");
-	if (xdg != NULL && *xdg == '/')
-		return xasprintf("%s/reeve", xdg);
-	home = path_home();
-	dir = xasprintf("%s/.local/state/reeve", home);
-	free(home);
-	return dir;
-}
-
-static char *
-load_socket(const struct config *cf)
-{
-	const char *xdg = getenv("XDG_RUNTIME_DIR");
-
-	if (geteuid() == 0)
-		return xstrdup("/run/reeve/reeve.sock");
-	if (xdg != NULL && *xdg == '/')
-		return xasprintf("%s/reeve/reeve.sock", xdg);
-	return xasprintf("%s/reeve.sock", cf->state_dir);
-}
-
-static char *
-load_pidfile(const struct config *cf)
-{
-	size_t n = strlen(cf->socket);
-
-	if (str_ends(cf->socket, ".sock"))
-		n -= strlen(".sock");
-	return xasprintf("%.*s.pid", (int)n, cf->socket);
-}
-
-static char *
-load_logfile(const struct config *cf)
-{
-	if (geteuid() == 0)
-		return xstrdup("/var/log/reeve/reeve.log");
-	return xasprintf("%s/reeve.log", cf->state_dir);
-}
-
-static void
-load_paths(struct config *cf)
-{
-	char *dflt;
-
-	if (cf->state_dir == NULL)
-		cf->state_dir = load_state_dir();
-	cf->socket_set = cf->socket != NULL;
-	if (cf->socket == NULL)
-		cf->socket = load_socket(cf);
-	if (cf->pidfile == NULL)
-		cf->pidfile = load_pidfile(cf);
-	if (cf->ctl_socket == NULL)
-		cf->ctl_socket = xstrdup(cf->socket);
-
-	dflt = load_logfile(cf);
-	cf->logfile_set = origins_line(&cf->origins, SCHEMA_REEVE_logfile) != 0;
-	if (!cf->logfile_set || str_equal(cf->logfile, "AUTO")) {
-		free(cf->logfile);
-		cf->logfile = xstrdup(dflt);
-		cf->logfile_set = false;
-	} else if (cf->logfile != NULL) {
-		char *path = path_absolute(cf->here, cf->logfile);
-
-		free(cf->logfile);
-		cf->logfile = path;
-	}
-	if (cf->childlogdir == NULL)
-		cf->childlogdir =
-		    path_folder(cf->logfile != NULL ? cf->logfile : dflt);
-	free(dflt);
-}
-
-/* An identifier that is empty would make every line of a log start oddly. */
-static void
-load_identifier(struct config *cf)
-{
-	if (cf->identifier == NULL)
-		cf->identifier = xstrdup("reeve");
-}
-
-static int
-load_order(const void *a, const void *b)
-{
-	const struct config_program *p = *(struct config_program *const *)a;
-	const struct config_program *q = *(struct config_program *const *)b;
-	int64_t pg = p->group != NULL ? p->group_priority : p->priority;
-	int64_t qg = q->group != NULL ? q->group_priority : q->priority;
-
-	if (pg != qg)
-		return pg < qg ? -1 : 1;
-	if (p->priority != q->priority)
-		return p->priority < q->priority ? -1 : 1;
-	return strcmp(p->name, q->name);
-}
-
-static void
-load_programs(struct config *cf)
-{
-	for (size_t i = 0; i < cf->nprograms; i++) {
-		struct config_program *p = cf->programs[i];
-
-		if (p->group == NULL)
-			p->group_priority = p->priority;
-		if (origins_line(&p->origins, SCHEMA_PROGRAM_numprocs) != 0)
-			p->workers = p->numprocs;
-		p->childlogdir = xstrdup(cf->childlogdir);
-		strv_copy(&p->reeve_environment, &cf->environment);
-		p->reeve_umask = cf->umask;
-		if (p->process_name == NULL)
-			p->process_name = xstrdup(
-			    schema_keys[SCHEMA_PROGRAM_process_name].dflt);
-	}
-	if (cf->nprograms > 0)
-		qsort(cf->programs, cf->nprograms, sizeof *cf->programs,
-		    load_order);
-}
-
 /* --- the whole -------------------------------------------------------------
  */
 
@@ -796,9 +669,7 @@ load_build(struct load *ld)
 	load_values(ld, true);
 	load_groups(ld);
 	load_values(ld, false);
-	load_paths(ld->cf);
-	load_identifier(ld->cf);
-	load_programs(ld->cf);
+	complete_config(ld->cf);
 	strv_copy(&ld->cf->files, &ld->src.ini.files);
 	if (!ld->ctl)
 		check_config(ld->cf, ld->errs);

@@ -310,7 +310,7 @@ slot_env_file_path(char **out, const struct slot_in *in,
 
 	slot_scope(&sc, in, &s->env);
 	if (template != NULL && *template == '-')
-		template ++;
+		template = template + 1;
 	return slot_path(out, template, p->here, &sc, err);
 }
 
