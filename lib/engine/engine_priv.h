@@ -55,9 +55,13 @@ struct inst {
 	struct loop_io ready_io;
 	char status[128];	  /* STATUS= it sent */
 	struct tree tree;	  /* its cgroup, or how to find what it left */
+	unsigned tree_index;	  /* of its cgroup among the slot's */
 	struct loop_timer sweep;  /* looks for survivors again */
 	mono_ms sweep_since;
 	unsigned flushes;	  /* of the pump, that will call back */
+	bool swept;		  /* dead, and nothing of its tree is left */
+	char *tail;		  /* its last lines; NULL: none */
+	char why[160];		  /* how it ended, in words */
 	struct table_death death; /* filled when it dies */
 };
 
@@ -87,7 +91,7 @@ struct slot {
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
 	/* events of the machine, carried out one after the other */
 	struct loop_task step_task;
-	uint8_t queue[8];
+	uint8_t queue[16];
 	unsigned queued;
 	/* where this slot's stop after a hard restart goes on */
 	bool start_again;
@@ -164,6 +168,7 @@ enum slot_event {
 const char *slot_event_name(enum slot_event e);
 /* Queues an event; it is carried out at the end of the turn, in order. */
 void slot_event(struct slot *sl, enum slot_event e);
+void slot_run_events(void *arg); /* of the slot's step_task */
 /* The table's answer: false when the cell is empty. */
 bool slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to);
 

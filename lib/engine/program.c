@@ -1,0 +1,242 @@
+/*
+ * program - the state machine of a slot.
+ *
+ *	STOPPED   no process, none is wanted (or not yet started)
+ *	STARTING  a process is being made, or is not yet known to be up
+ *	RUNNING   up: it said so, or it lived for startsecs
+ *	BACKOFF   a start failed; the next try is due after a pause
+ *	STOPPING  told to stop; its tree is not gone yet
+ *	EXITED    went by itself and autorestart= says to leave it
+ *	FATAL     startretries used up: waits for a person
+ *	UNKNOWN   a signal could not be sent: not ours to steer
+ *
+ * slot_step is the only writer of the state.  Actions start things and decide
+ * nothing; they never step the machine themselves but queue an event.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/engine_priv.h"
+
+typedef void slot_action(struct slot *sl);
+
+struct edge {
+	bool legal;
+	enum slot_state to;
+	slot_action *act;
+};
+
+static slot_action act_spawn, act_up, act_backoff, act_exited, act_stop,
+    act_rest, act_fatal;
+
+/* An empty cell is illegal: logged, counted, refused. */
+static const struct edge edges[PS__N][PE__N] = {
+	[PS_STOPPED][PE_START] = { true, PS_STARTING, act_spawn },
+
+	[PS_STARTING][PE_UP] = { true, PS_RUNNING, act_up },
+	[PS_STARTING][PE_SPAWN_FAIL] = { true, PS_BACKOFF, act_backoff },
+	[PS_STARTING][PE_DIE_YOUNG] = { true, PS_BACKOFF, act_backoff },
+	[PS_STARTING][PE_STOP] = { true, PS_STOPPING, act_stop },
+	[PS_STARTING][PE_LOST] = { true, PS_UNKNOWN, NULL },
+
+	[PS_RUNNING][PE_DIE] = { true, PS_EXITED, act_exited },
+	[PS_RUNNING][PE_DIE_YOUNG] = { true, PS_BACKOFF, act_backoff },
+	[PS_RUNNING][PE_STOP] = { true, PS_STOPPING, act_stop },
+	[PS_RUNNING][PE_LOST] = { true, PS_UNKNOWN, NULL },
+
+	[PS_BACKOFF][PE_RETRY] = { true, PS_STARTING, act_spawn },
+	[PS_BACKOFF][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_BACKOFF][PE_GIVE_UP] = { true, PS_FATAL, act_fatal },
+	[PS_BACKOFF][PE_STOP] = { true, PS_STOPPED, act_rest },
+
+	[PS_STOPPING][PE_GONE] = { true, PS_STOPPED, act_rest },
+	[PS_STOPPING][PE_SPAWN_FAIL] = { true, PS_STOPPED, act_rest },
+	[PS_STOPPING][PE_LOST] = { true, PS_UNKNOWN, NULL },
+
+	[PS_EXITED][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_EXITED][PE_STOP] = { true, PS_STOPPED, act_rest },
+
+	[PS_FATAL][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_FATAL][PE_STOP] = { true, PS_STOPPED, act_rest },
+
+	[PS_UNKNOWN][PE_STOP] = { true, PS_STOPPING, act_stop },
+	[PS_UNKNOWN][PE_DIE] = { true, PS_EXITED, act_exited },
+	[PS_UNKNOWN][PE_DIE_YOUNG] = { true, PS_EXITED, act_exited },
+	[PS_UNKNOWN][PE_GONE] = { true, PS_STOPPED, act_rest },
+};
+
+const char *
+slot_state_name(enum slot_state s)
+{
+	switch (s) {
+#define STATE(name, code)                                                    \
+	case PS_##name:                                                      \
+		return #name;
+#include "engine/program.def"
+	case PS__N:
+		break;
+	}
+	return "?";
+}
+
+const char *
+slot_event_name(enum slot_event e)
+{
+	switch (e) {
+#define EVENT(name)                                                          \
+	case PE_##name:                                                      \
+		return #name;
+#include "engine/program.def"
+	case PE__N:
+		break;
+	}
+	return "?";
+}
+
+bool
+slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to)
+{
+	*to = edges[from][e].to;
+	return edges[from][e].legal;
+}
+
+static void
+act_spawn(struct slot *sl)
+{
+	sl->retry_at_ms = 0;
+	loop_timer_stop(&sl->retry);
+	sl->cur = inst_start(sl, INST_CUR);
+	if (sl->cur == NULL)
+		slot_event(sl, PE_SPAWN_FAIL);
+}
+
+/* failures stay: they are forgotten when it has been up for a while. */
+static void
+act_up(struct slot *sl)
+{
+	slot_note(sl, "%s", "");
+}
+
+static void
+act_backoff(struct slot *sl)
+{
+	const struct config_program *conf = sl->prog->conf;
+	int64_t ms;
+
+	sl->failures++;
+	if (!sl->wanted) {
+		slot_event(sl, PE_STOP);
+		return;
+	}
+	if (policy_give_up(conf, sl->failures)) {
+		slot_event(sl, PE_GIVE_UP);
+		return;
+	}
+	ms = policy_delay_ms(conf, sl->failures, (uint32_t)random());
+	sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
+	loop_timer_start(&sl->retry, ms);
+}
+
+static void
+act_fatal(struct slot *sl)
+{
+	unsigned tries = sl->failures;
+	char why[sizeof sl->note];
+
+	snprintf(why, sizeof why, "%s", sl->note);
+	slot_note(sl, "gave up after %u tries: %s", tries, why);
+	sl->failures = 0;
+}
+
+/* "now", without a timer: the start is the next event of this turn. */
+static void
+act_exited(struct slot *sl)
+{
+	const struct table_death *d = &sl->deaths[0];
+
+	sl->failures = 0;
+	if (!sl->wanted || sl->prog->en->stopping)
+		return;
+	if (!policy_restart(sl->prog->conf, d->code, d->signo)) {
+		sl->wanted = false;
+		return;
+	}
+	sl->restarts++;
+	slot_event(sl, PE_START);
+}
+
+static void
+act_stop(struct slot *sl)
+{
+	if (sl->cur != NULL)
+		inst_stop(sl->cur, sl->cur->conf->stopwaitsecs_ms,
+		    sl->start_again ? DEATH_RESTART : DEATH_STOP, NULL);
+	else
+		slot_event(sl, PE_GONE);
+}
+
+static void
+act_rest(struct slot *sl)
+{
+	sl->retry_at_ms = 0;
+	loop_timer_stop(&sl->retry);
+	if (sl->wanted || sl->start_again) {
+		sl->wanted = true;
+		sl->start_again = false;
+		slot_event(sl, PE_START);
+	}
+}
+
+static void
+slot_step(struct slot *sl, enum slot_event e)
+{
+	const struct edge *ed = &edges[sl->state][e];
+	enum slot_state from = sl->state;
+	struct engine *en = sl->prog->en;
+
+	if (!ed->legal) {
+		log_debug("%s: %s is nothing for %s", sl->name,
+		    slot_event_name(e), slot_state_name(from));
+		return;
+	}
+	sl->state = ed->to;
+	if (ed->act != NULL)
+		ed->act(sl);
+	slot_save(sl);
+	log_info("%s %s --%s-> %s%s%s", sl->name, slot_state_name(from),
+	    slot_event_name(e), slot_state_name(sl->state),
+	    sl->note[0] != '\0' ? ": " : "", sl->note);
+	engine_event(en, sl->name, "state", "%s --%s-> %s%s%s",
+	    slot_state_name(from), slot_event_name(e),
+	    slot_state_name(sl->state), sl->note[0] != '\0' ? ": " : "",
+	    sl->note);
+	op_slot_changed(sl);
+}
+
+/* Carries out what is queued, also what comes meanwhile, then tells who waits. */
+void
+slot_run_events(void *arg)
+{
+	struct slot *sl = arg;
+	struct program *pg = sl->prog;
+
+	while (sl->queued != 0) {
+		enum slot_event e = (enum slot_event)sl->queue[0];
+
+		sl->queued--;
+		for (unsigned i = 0; i < sl->queued; i++)
+			sl->queue[i] = sl->queue[i + 1];
+		slot_step(sl, e);
+	}
+	program_progress(pg);
+}
+
+void
+slot_event(struct slot *sl, enum slot_event e)
+{
+	BUG_ON(sl->queued == sizeof sl->queue);
+	sl->queue[sl->queued++] = (uint8_t)e;
+	loop_task_queue(sl->prog->en->lp, &sl->step_task);
+}
