@@ -10,7 +10,12 @@
  * All functions are called from the engine's loop thread and never wait for
  * the pump thread; callbacks come on the loop.  An idle pump does not wake.
  * Pipes belong to the keeper's fd store: bytes left in one when the engine
- * dies are read by the next engine's pump.
+ * dies are read by the next engine's pump.  At its end of file a stream is
+ * idle, and goes on when somebody opens the pipe again.
+ *
+ * "Drains": reads what was in the pipe at that moment, so that a writer that
+ * never stops cannot hold it up.  A stream that has not seen a byte costs a
+ * descriptor and less than 300 bytes.
  */
 #ifndef LOGS_PUMP_H
 #define LOGS_PUMP_H
@@ -27,6 +32,11 @@
 struct pump;
 struct pump_stream;
 
+/*
+ * A file is created 0640 in a folder that is there.  One that is not a plain
+ * file (a device, a FIFO, a symbolic link) is never rotated; a FIFO or a
+ * terminal that takes no more loses bytes, which count as dropped.
+ */
 struct pump_sink {
 	const char *path; /* NULL: nowhere; opened with the first byte */
 	int64_t maxbytes; /* 0: never rotated */
@@ -35,7 +45,7 @@ struct pump_sink {
 };
 
 struct pump_stats {
-	uint64_t bytes;	  /* read from the pipe */
+	uint64_t bytes;   /* read from the pipe */
 	uint64_t dropped; /* of them, not written */
 	uint64_t rotations;
 	int last_errno; /* of the sink, 0 when it works */
@@ -46,21 +56,31 @@ struct pump_stats {
  * (at most PUMP_TAIL_MAX, whole lines where possible); borrowed.
  */
 typedef void pump_flush_cb(void *arg, const char *tail, size_t len);
-/* New bytes of a stream; dropped: bytes that this tap missed before them. */
-typedef void pump_tap_cb(void *arg, const char *data, size_t len,
-    uint64_t dropped);
-/* A sink began to fail or works again (errnum 0): for one log line. */
+/* New bytes of a stream; dropped: bytes that this tap missed before them
+ * (then len may be 0). */
+typedef void pump_tap_cb(
+    void *arg, const char *data, size_t len, uint64_t dropped);
+/* A sink began to fail or works again (errnum 0): for one log line.
+ * dropped: bytes of the stream lost up to now.  A file that could not be
+ * rotated fails, too, though no byte is lost: it grows on. */
 typedef void pump_sink_cb(void *arg, const char *name, const char *path,
     int errnum, uint64_t dropped);
 
-struct pump *pump_new(struct loop *lp, pump_sink_cb *cb, void *arg,
-    struct err *err);
-/* Drains what is in the pipes, closes the sinks, joins the thread. */
+struct pump *pump_new(
+    struct loop *lp, pump_sink_cb *cb, void *arg, struct err *err);
+/*
+ * Drains what is in the pipes, closes the sinks, joins the thread.  Frees the
+ * streams and taps that are left; nothing calls back any more, not even a
+ * flush.
+ */
 void pump_free(struct pump *pm);
 
-/* Borrows name and sink (copied); takes a duplicate of fd, which is a pipe. */
-struct pump_stream *pump_add(struct pump *pm, const char *name, int fd,
-    const struct pump_sink *sink);
+/*
+ * Borrows name and sink (copied); makes a duplicate of fd, a pipe's read end,
+ * which becomes O_NONBLOCK.  NULL and errno when the kernel refuses.
+ */
+struct pump_stream *pump_add(
+    struct pump *pm, const char *name, int fd, const struct pump_sink *sink);
 void pump_set_sink(struct pump_stream *st, const struct pump_sink *sink);
 /* Drains what is in the pipe, closes the sink.  No callback after this. */
 void pump_remove(struct pump_stream **stp);
