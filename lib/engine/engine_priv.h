@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 
 #define SLOT_NAME_MAX 72
+#define FDNAME_MAX    120
 
 struct slot;
 struct program;
@@ -190,10 +191,16 @@ void slot_death(struct slot *sl, const struct table_death *d);
 
 /* NULL: could not even be asked for; the slot has been told. */
 struct inst *inst_start(struct slot *sl, enum inst_role role);
-/* After a restart of the engine: from the keeper's child. */
+struct inst *inst_new(struct slot *sl, enum inst_role role,
+    struct config_program *conf);
+/* After a restart of the engine: from the keeper's child, then its record. */
 struct inst *inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
-    uint32_t generation, pid_t pid, mono_ms started_ms, bool ready,
-    bool stopping);
+    uint32_t generation, unsigned tree_index, pid_t pid, mono_ms started_ms);
+void inst_resume(struct inst *in, const struct table_inst *ti);
+/* The start was asked for: wait for it to be up. */
+void inst_began(struct inst *in);
+/* Name of its readiness channel in the store. */
+void inst_ready_name(const struct inst *in, char *out, size_t size);
 /* Stop signal now, KILL after ms; 0: KILL now. */
 void inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
     const struct engine_who *who);

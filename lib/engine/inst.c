@@ -1,0 +1,561 @@
+/*
+ * inst - one process of a slot, from the order to start it to the last
+ * process of its tree.
+ *
+ * A dead instance stays (in its slot's draining list) until nothing of its
+ * tree is left and the last lines of its output have been read; only then is
+ * its slot told that it is gone.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "cluster/ready.h"
+#include "engine/engine_priv.h"
+
+#define SWEEP_FIRST_MS 10
+#define SWEEP_MAX_MS   500
+#define SWEEP_GIVE_UP_MS 5000
+
+static void inst_settle(struct inst *in);
+
+struct inst *
+inst_find(struct engine *en, uint64_t id)
+{
+	struct inst *in;
+
+	for (size_t i = 0; i < en->nprograms + en->ndead; i++) {
+		struct program *pg = i < en->nprograms ?
+		    en->programs[i] :
+		    en->dead_programs[i - en->nprograms];
+
+		for (int k = 0; k < pg->nslots; k++) {
+			struct slot *sl = pg->slots[k];
+
+			if (sl->cur != NULL && sl->cur->id == id)
+				return sl->cur;
+			if (sl->next != NULL && sl->next->id == id)
+				return sl->next;
+			TAILQ_FOREACH (in, &sl->draining, entry)
+				if (in->id == id)
+					return in;
+		}
+	}
+	return NULL;
+}
+
+/* --- being up --------------------------------------------------------------- */
+
+static void
+inst_is_up(struct inst *in)
+{
+	if (in->ready || in->dead)
+		return;
+	in->ready = true;
+	loop_timer_stop(&in->up);
+	/* A delay is over only when it is; others still count startsecs. */
+	if (in->role == INST_CUR)
+		slot_event(in->slot, PE_UP);
+	slot_save(in->slot);
+	if (in->role == INST_NEXT)
+		rolling_inst_ready(in);
+}
+
+static void
+inst_on_up_timer(struct loop_timer *t, void *arg)
+{
+	struct inst *in = arg;
+	char ms[32];
+
+	(void)t;
+	if (in->conf->ready == READY_DELAY) {
+		inst_is_up(in);
+		return;
+	}
+	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
+	snprintf(in->why, sizeof in->why, "not ready within %s", ms);
+	log_warnx("%s %d %s, it is stopped", in->slot->name, (int)in->pid,
+	    in->why);
+	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_NOT_READY, NULL);
+}
+
+static void
+inst_on_notify(struct inst *in)
+{
+	uid_t uid = in->conf->user.set ? in->conf->user.uid : getuid();
+	struct ready_news news;
+
+	while (ready_notify_read(in->ready_fd, uid, &news) == 1) {
+		if (news.has_status)
+			snprintf(in->status, sizeof in->status, "%s",
+			    news.status);
+		if (news.ready && in->pid != 0)
+			inst_is_up(in);
+	}
+}
+
+static void
+inst_on_ready_io(struct loop_io *io, int events, void *arg)
+{
+	struct inst *in = arg;
+	int rc;
+
+	(void)events;
+	if (in->conf->ready == READY_NOTIFY) {
+		inst_on_notify(in);
+		return;
+	}
+	rc = ready_fd_read(in->ready_fd);
+	if (rc == 0)
+		return;
+	loop_io_stop(io);
+	if (rc == 1)
+		inst_is_up(in);
+}
+
+/* Watches for readiness; early: how much of the time is over already. */
+static void
+inst_watch_ready(struct inst *in, int64_t elapsed_ms)
+{
+	const struct config_program *conf = in->conf;
+	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms :
+						    conf->ready_timeout_ms;
+
+	if (in->ready_fd != -1) {
+		loop_io_init(&in->ready_io, in->slot->prog->en->lp,
+		    in->ready_fd, LOOP_READ, inst_on_ready_io, in);
+		loop_io_start(&in->ready_io);
+	}
+	if (in->ready)
+		return;
+	if (conf->ready == READY_DELAY && wait <= elapsed_ms)
+		inst_is_up(in);
+	else if (wait > 0)
+		loop_timer_start(&in->up, wait - elapsed_ms);
+}
+
+/* --- stopping --------------------------------------------------------------- */
+
+void
+inst_kill(struct inst *in)
+{
+	if (in->dead)
+		return;
+	in->killed = true;
+	loop_timer_stop(&in->deadline);
+	if (in->conf->killasgroup)
+		tree_kill(&in->tree,
+		    keeperlink_welcome(in->slot->prog->en->kl)->pid);
+	keeperlink_signal(in->slot->prog->en->kl, in->id, SIGKILL,
+	    in->conf->killasgroup);
+}
+
+static void
+inst_on_deadline(struct loop_timer *t, void *arg)
+{
+	struct inst *in = arg;
+
+	(void)t;
+	log_warnx("%s %d did not stop in time, it is killed", in->slot->name,
+	    (int)in->pid);
+	inst_kill(in);
+	slot_save(in->slot);
+}
+
+void
+inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
+    const struct engine_who *who)
+{
+	if (in->dead)
+		return;
+	if (!in->stopping) {
+		in->cause = cause;
+		in->by_person = who != NULL;
+		if (who != NULL)
+			in->who = *who;
+	}
+	loop_timer_stop(&in->up);
+	if (ms == 0 || in->slot->prog->en->kill_now) {
+		in->stopping = true;
+		inst_kill(in);
+		return;
+	}
+	if (!in->stopping) {
+		keeperlink_signal(in->slot->prog->en->kl, in->id,
+		    in->conf->stopsignal, in->conf->stopasgroup);
+		/* A stopped (SIGSTOP) process could not act on it. */
+		keeperlink_signal(in->slot->prog->en->kl, in->id, SIGCONT,
+		    in->conf->stopasgroup);
+	}
+	in->stopping = true;
+	if (!in->killed)
+		loop_timer_start(&in->deadline, ms);
+}
+
+void
+inst_signal_failed(struct inst *in, int signo, int errnum)
+{
+	snprintf(in->slot->note, sizeof in->slot->note,
+	    "signal %d could not be sent: %s", signo, strerror(errnum));
+	log_errorx("%s %d: %s", in->slot->name, (int)in->pid, in->slot->note);
+	if (in->role == INST_CUR)
+		slot_event(in->slot, PE_LOST);
+}
+
+/* --- dying ------------------------------------------------------------------ */
+
+/* Everything that a death leads to is done: the slot learns that it is gone. */
+static void
+inst_gone(struct inst *in)
+{
+	struct slot *sl = in->slot;
+	enum inst_role role = in->role;
+	bool stopping = in->stopping;
+
+	if (role == INST_NEXT)
+		rolling_inst_failed(in, in->why, in->tail);
+	else if (role == INST_CUR && in->cause != DEATH_STOP &&
+	    in->cause != DEATH_RESTART)
+		op_slot_failed(sl, in->why, in->tail != NULL ? in->tail : "");
+	inst_free(in);
+	if (role == INST_DRAINING)
+		rolling_inst_gone(sl);
+	else if (role == INST_CUR && stopping && sl->state == PS_STOPPING)
+		slot_event(sl, PE_GONE);
+	slot_save(sl);
+	program_progress(sl->prog);
+}
+
+static void
+inst_report_survivors(struct inst *in, const pid_t *pids, int n)
+{
+	char list[96] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < n && i < 8 && len + 12 < sizeof list; i++)
+		len += (size_t)snprintf(list + len, sizeof list - len, " %d",
+		    (int)pids[i]);
+	log_warnx("%s left %d processes behind that can't be ended:%s%s",
+	    in->slot->name, n, list, n > 8 ? " ..." : "");
+	slot_note(in->slot, "%d processes left:%s%s", n, list,
+	    n > 8 ? " ..." : "");
+}
+
+static void
+inst_sweep(struct loop_timer *t, void *arg)
+{
+	struct inst *in = arg;
+	struct engine *en = in->slot->prog->en;
+	pid_t keeper = keeperlink_welcome(en->kl)->pid, pids[64];
+	mono_ms since = loop_now(en->lp) - in->sweep_since;
+	int n = 0;
+
+	(void)t;
+	if (in->conf->killasgroup && !tree_is_empty(&in->tree, keeper)) {
+		tree_kill(&in->tree, keeper);
+		n = tree_survivors(&in->tree, keeper, pids, 64);
+	}
+	if (n > 0 && since < SWEEP_GIVE_UP_MS) {
+		if (since == 0)
+			log_info("%s left %d processes behind, they are killed",
+			    in->slot->name, n);
+		loop_timer_start(&in->sweep,
+		    since < SWEEP_MAX_MS ? since + SWEEP_FIRST_MS :
+					   SWEEP_MAX_MS);
+		return;
+	}
+	if (n > 0)
+		inst_report_survivors(in, pids, n);
+	in->swept = true;
+	inst_settle(in);
+}
+
+static void
+inst_settle(struct inst *in)
+{
+	if (in->dead && in->swept && in->flushes == 0)
+		inst_gone(in);
+}
+
+static void
+inst_on_flush(void *arg, const char *tail, size_t len)
+{
+	struct inst *in = arg;
+
+	in->flushes--;
+	/* stderr is asked first; stdout speaks when it said nothing. */
+	if (len != 0 && in->tail == NULL) {
+		in->tail = xstrndup(tail, len);
+		for (int i = 0; i < TABLE_DEATHS; i++) {
+			struct slot *sl = in->slot;
+
+			if (sl->deaths[i].generation != in->generation ||
+			    sl->deaths[i].at_ms == 0)
+				continue;
+			free(sl->death_tail[i]);
+			sl->death_tail[i] = xstrdup(in->tail);
+			break;
+		}
+	}
+	inst_settle(in);
+}
+
+static void
+inst_flush(struct inst *in)
+{
+	struct slot *sl = in->slot;
+
+	if (sl->err != NULL) {
+		in->flushes++;
+		pump_flush(sl->err, inst_on_flush, in);
+	}
+	if (sl->out != NULL) {
+		in->flushes++;
+		pump_flush(sl->out, inst_on_flush, in);
+	}
+}
+
+static void
+inst_describe_end(struct inst *in, const struct keeper_exit *ex, int64_t ran)
+{
+	char ms[32];
+
+	if (in->cause == DEATH_NOT_READY)
+		return; /* said already */
+	str_duration(ms, sizeof ms, ran);
+	if (ex->signo != 0)
+		snprintf(in->why, sizeof in->why, "killed by SIG%s%s after %s",
+		    sigabbrev_np(ex->signo) != NULL ? sigabbrev_np(ex->signo) :
+						      "?",
+		    ex->core ? " (core dumped)" : "", ms);
+	else
+		snprintf(in->why, sizeof in->why, "exited with %d after %s",
+		    ex->code, ms);
+}
+
+static void
+inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
+{
+	struct table_death *d = &in->death;
+
+	memset(d, 0, sizeof *d);
+	d->at_ms = clock_wall_ms();
+	d->ran_ms = ran;
+	d->max_rss_kb = ex->max_rss_kb;
+	d->generation = in->generation;
+	d->pid = in->pid;
+	d->code = (int16_t)(ex->signo != 0 ? -1 : ex->code);
+	d->signo = (uint8_t)ex->signo;
+	d->cause = (uint8_t)(in->stopping ? in->cause :
+		ex->signo != 0		  ? DEATH_SIGNAL :
+					    DEATH_EXIT);
+	d->core = ex->core;
+	d->killed = in->killed;
+	d->by_person = in->by_person;
+	d->by_uid = in->who.uid;
+	d->by_pid = in->who.pid;
+	in->cause = (enum death_cause)d->cause;
+	slot_death(in->slot, d);
+}
+
+/* The instance leaves its place in the slot; it is only waited for. */
+static void
+inst_leave(struct inst *in)
+{
+	struct slot *sl = in->slot;
+
+	if (sl->cur == in)
+		sl->cur = NULL;
+	else if (sl->next == in)
+		sl->next = NULL;
+	else
+		return;
+	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
+}
+
+void
+inst_exited(struct inst *in, const struct keeper_exit *ex)
+{
+	struct slot *sl = in->slot;
+	int64_t ran = ex->died_ms - in->started_ms;
+	bool young = policy_young(in->conf, ran, in->ready);
+
+	if (in->dead)
+		return;
+	if (in->ready_fd != -1 && !in->ready)
+		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+	in->dead = true;
+	loop_timer_stop(&in->up);
+	loop_timer_stop(&in->deadline);
+	inst_describe_end(in, ex, ran);
+	inst_note_death(in, ex, ran);
+	if (!in->stopping || in->cause == DEATH_NOT_READY)
+		log_warnx("%s %d %s", sl->name, (int)in->pid, in->why);
+	else
+		log_info("%s %d %s", sl->name, (int)in->pid, in->why);
+	inst_leave(in);
+	if (in->role == INST_CUR &&
+	    (!in->stopping || in->cause == DEATH_NOT_READY)) {
+		slot_note(sl, "%s", in->why);
+		slot_event(sl, young ? PE_DIE_YOUNG : PE_DIE);
+	}
+	keeperlink_forget(sl->prog->en->kl, in->id);
+	in->sweep_since = loop_now(sl->prog->en->lp);
+	inst_flush(in);
+	/* Members of the tree may hold the port: before any new start. */
+	inst_sweep(&in->sweep, in);
+}
+
+void
+inst_spawn_failed(struct inst *in, int stage, int errnum)
+{
+	struct spawn_err se = { (enum spawn_stage)stage, errnum };
+	struct slot *sl = in->slot;
+	struct table_death d = { .at_ms = clock_wall_ms(),
+		.generation = in->generation, .code = -1,
+		.cause = DEATH_NO_START, .stage = (uint8_t)stage,
+		.errnum = errnum, .max_rss_kb = -1 };
+
+	spawn_err_text(in->why, sizeof in->why, &se,
+	    in->conf->command, in->conf->directory != NULL ?
+		in->conf->directory : "/");
+	log_warnx("%s could not start: %s", sl->name, in->why);
+	slot_death(sl, &d);
+	keeperlink_forget(sl->prog->en->kl, in->id);
+	in->dead = in->swept = true;
+	in->cause = DEATH_NO_START;
+	inst_leave(in);
+	if (in->role == INST_CUR) {
+		slot_note(sl, "%s", in->why);
+		slot_event(sl, PE_SPAWN_FAIL);
+	}
+	inst_settle(in);
+}
+
+void
+inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
+{
+	in->pid = pid;
+	in->tree.leader = pid;
+	in->started_ms = started_ms;
+	slot_save(in->slot);
+	if (in->stopping)
+		return;
+	if (in->ready_fd != -1)
+		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+	else if (in->conf->ready == READY_DELAY &&
+	    in->conf->startsecs_ms == 0)
+		inst_is_up(in);
+}
+
+/* --- birth and end ----------------------------------------------------------- */
+
+/* Of the slot's cgroups, one that no instance of it uses. */
+static unsigned
+inst_free_tree(const struct slot *sl)
+{
+	const struct inst *in;
+	unsigned k = 0, used;
+
+	do {
+		used = (sl->cur != NULL && sl->cur->tree_index == k) ||
+		    (sl->next != NULL && sl->next->tree_index == k);
+		TAILQ_FOREACH (in, &sl->draining, entry)
+			used = used || in->tree_index == k;
+	} while (used && ++k);
+	return k;
+}
+
+struct inst *
+inst_new(struct slot *sl, enum inst_role role, struct config_program *conf)
+{
+	struct inst *in = xcalloc(1, sizeof *in);
+	struct loop *lp = sl->prog->en->lp;
+
+	in->slot = sl;
+	in->role = role;
+	in->conf = config_program_ref(conf);
+	in->ready_fd = -1;
+	in->tree_index = inst_free_tree(sl);
+	loop_timer_init(&in->up, lp, inst_on_up_timer, in);
+	loop_timer_init(&in->deadline, lp, inst_on_deadline, in);
+	loop_timer_init(&in->sweep, lp, inst_sweep, in);
+	return in;
+}
+
+void
+inst_free(struct inst *in)
+{
+	struct slot *sl = in->slot;
+
+	BUG_ON(in->flushes != 0);
+	if (sl->cur == in)
+		sl->cur = NULL;
+	else if (sl->next == in)
+		sl->next = NULL;
+	else
+		TAILQ_REMOVE(&sl->draining, in, entry);
+	loop_timer_stop(&in->up);
+	loop_timer_stop(&in->deadline);
+	loop_timer_stop(&in->sweep);
+	loop_io_stop(&in->ready_io);
+	if (in->ready_slot != 0)
+		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
+	config_program_unref(in->conf);
+	free(in->tail);
+	free(in);
+}
+
+struct inst *
+inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
+    uint32_t generation, unsigned tree_index, pid_t pid, mono_ms started_ms)
+{
+	struct engine *en = sl->prog->en;
+	struct inst *in = inst_new(sl, role, sl->prog->conf);
+	char name[FDNAME_MAX];
+
+	in->id = id;
+	in->generation = generation;
+	in->tree_index = tree_index;
+	in->pid = pid;
+	in->started_ms = started_ms;
+	tree_adopt(&in->tree, en->cgroup, sl->name, tree_index, id, pid);
+	inst_ready_name(in, name, sizeof name);
+	in->ready_slot = keeperlink_find(en->kl, name);
+	in->ready_fd = keeperlink_fd(en->kl, in->ready_slot);
+	return in;
+}
+
+void
+inst_resume(struct inst *in, const struct table_inst *ti)
+{
+	struct engine *en = in->slot->prog->en;
+	mono_ms now = loop_now(en->lp);
+
+	in->ready = ti->ready;
+	in->stopping = ti->stopping;
+	in->killed = ti->killed;
+	in->cause = (enum death_cause)ti->cause;
+	in->by_person = ti->by_person;
+	in->who.uid = ti->by_uid;
+	in->who.pid = ti->by_pid;
+	if (in->stopping && !in->killed)
+		loop_timer_start(&in->deadline, in->conf->stopwaitsecs_ms);
+	if (!in->stopping)
+		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
+}
+
+void
+inst_began(struct inst *in)
+{
+	in->started_ms = loop_now(in->slot->prog->en->lp);
+	inst_watch_ready(in, -1); /* the keeper's clone comes after this */
+}
