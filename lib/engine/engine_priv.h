@@ -94,8 +94,10 @@ struct slot {
 	struct loop_task step_task;
 	uint8_t queue[16];
 	unsigned queued;
-	/* where this slot's stop after a hard restart goes on */
-	bool start_again;
+	bool start_again; /* a hard restart: start when it is down */
+	bool stop_by_person;
+	struct engine_who stop_who; /* of the last order to stop */
+	const struct config_program *streams_conf; /* what out, err follow */
 	struct loop_timer vacate; /* a leaving reuseport slot: queue to empty */
 	int vacate_tries;
 };
@@ -121,6 +123,8 @@ struct program {
 	bool roll_again;      /* one more was asked for meanwhile */
 	struct engine_who roll_again_who;
 	bool removed;	      /* not in the config any more: stopping */
+	bool trim;	      /* some slot may be gone */
+	bool started;	      /* autostart, or by order: new slots start too */
 	struct engine *en;
 	char note[96];
 };
@@ -154,8 +158,6 @@ struct engine {
 	uint64_t next_id;
 	uint64_t roll_serial;
 	struct loop_task freeing;
-	struct program **dead_programs;
-	size_t ndead;
 };
 
 /* --- program.c: the machine ---------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +33,8 @@ inst_find(struct engine *en, uint64_t id)
 {
 	struct inst *in;
 
-	for (size_t i = 0; i < en->nprograms + en->ndead; i++) {
-		struct program *pg = i < en->nprograms ?
-		    en->programs[i] :
-		    en->dead_programs[i - en->nprograms];
+	for (size_t i = 0; i < en->nprograms; i++) {
+		struct program *pg = en->programs[i];
 
 		for (int k = 0; k < pg->nslots; k++) {
 			struct slot *sl = pg->slots[k];

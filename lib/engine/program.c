@@ -172,7 +172,8 @@ act_stop(struct slot *sl)
 {
 	if (sl->cur != NULL)
 		inst_stop(sl->cur, sl->cur->conf->stopwaitsecs_ms,
-		    sl->start_again ? DEATH_RESTART : DEATH_STOP, NULL);
+		    sl->start_again ? DEATH_RESTART : DEATH_STOP,
+		    sl->stop_by_person ? &sl->stop_who : NULL);
 	else
 		slot_event(sl, PE_GONE);
 }

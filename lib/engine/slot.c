@@ -1,0 +1,256 @@
+/*
+ * slot - one stable place of a program: its log pipes, its record, its wish.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/xalloc.h"
+#include "engine/engine_priv.h"
+
+static void
+slot_on_retry(struct loop_timer *t, void *arg)
+{
+	struct slot *sl = arg;
+
+	(void)t;
+	sl->retry_at_ms = 0;
+	sl->restarts++;
+	slot_event(sl, PE_RETRY);
+}
+
+struct slot *
+slot_new(struct program *pg, int index)
+{
+	struct slot *sl = xcalloc(1, sizeof *sl);
+	struct engine *en = pg->en;
+
+	sl->prog = pg;
+	sl->index = index;
+	snprintf(sl->name, sizeof sl->name, "%.60s.%d", pg->conf->name, index);
+	sl->state = PS_STOPPED;
+	TAILQ_INIT(&sl->draining);
+	loop_timer_init(&sl->retry, en->lp, slot_on_retry, sl);
+	loop_task_init(&sl->step_task, slot_run_events, sl);
+	sl->record = table_find_slot(en->table, sl->name, true);
+	return sl;
+}
+
+static void
+slot_streams_close(struct slot *sl)
+{
+	struct engine *en = sl->prog->en;
+	char name[FDNAME_MAX];
+	unsigned r;
+
+	pump_remove(&sl->out);
+	pump_remove(&sl->err);
+	keeperlink_drop(en->kl, &sl->out_slot);
+	keeperlink_drop(en->kl, &sl->err_slot);
+	snprintf(name, sizeof name, "log:%s:out", sl->name);
+	r = keeperlink_find(en->kl, name);
+	keeperlink_drop(en->kl, &r);
+	snprintf(name, sizeof name, "log:%s:err", sl->name);
+	r = keeperlink_find(en->kl, name);
+	keeperlink_drop(en->kl, &r);
+	freep(&sl->out_path);
+	freep(&sl->err_path);
+}
+
+void
+slot_free(struct slot *sl)
+{
+	struct engine *en = sl->prog->en;
+	struct tree t;
+
+	BUG_ON(sl->cur != NULL || sl->next != NULL ||
+	    !TAILQ_EMPTY(&sl->draining));
+	op_slot_gone(sl);
+	loop_timer_stop(&sl->retry);
+	loop_task_cancel(en->lp, &sl->step_task);
+	slot_streams_close(sl);
+	for (unsigned k = 0; k < 4; k++) {
+		tree_adopt(&t, en->cgroup, sl->name, k, 0, 0);
+		tree_remove(&t);
+	}
+	for (int i = 0; i < TABLE_DEATHS; i++)
+		free(sl->death_tail[i]);
+	table_drop_slot(en->table, sl->record);
+	free(sl);
+}
+
+static void
+slot_save_inst(struct table_inst *ti, const struct inst *in)
+{
+	memset(ti, 0, sizeof *ti);
+	if (in == NULL)
+		return;
+	ti->id = in->id;
+	ti->generation = in->generation;
+	ti->ready = in->ready;
+	ti->stopping = in->stopping;
+	ti->killed = in->killed;
+	ti->cause = (uint8_t)in->cause;
+	ti->by_person = in->by_person;
+	ti->by_uid = in->who.uid;
+	ti->by_pid = in->who.pid;
+}
+
+void
+slot_save(struct slot *sl)
+{
+	struct table_slot ts;
+
+	memset(&ts, 0, sizeof ts);
+	snprintf(ts.name, sizeof ts.name, "%s", sl->name);
+	ts.state = (uint8_t)sl->state;
+	ts.wanted = sl->wanted;
+	ts.leaving = sl->leaving;
+	ts.start_again = sl->start_again;
+	ts.generation = sl->generation;
+	ts.failures = sl->failures;
+	ts.restarts = sl->restarts;
+	ts.retry_at_ms = sl->retry_at_ms;
+	slot_save_inst(&ts.cur, sl->cur);
+	slot_save_inst(&ts.next, sl->next);
+	memcpy(ts.deaths, sl->deaths, sizeof ts.deaths);
+	table_put_slot(sl->prog->en->table, sl->record, &ts);
+}
+
+void
+slot_note(struct slot *sl, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sl->note, sizeof sl->note, fmt, ap);
+	va_end(ap);
+}
+
+void
+slot_death(struct slot *sl, const struct table_death *d)
+{
+	free(sl->death_tail[TABLE_DEATHS - 1]);
+	memmove(sl->deaths + 1, sl->deaths,
+	    (TABLE_DEATHS - 1) * sizeof sl->deaths[0]);
+	memmove(sl->death_tail + 1, sl->death_tail,
+	    (TABLE_DEATHS - 1) * sizeof sl->death_tail[0]);
+	sl->deaths[0] = *d;
+	sl->death_tail[0] = NULL;
+	slot_save(sl);
+}
+
+void
+slot_want(struct slot *sl, bool up, const struct engine_who *who)
+{
+	char by[64];
+
+	sl->wanted = up;
+	sl->stop_by_person = !up && who != NULL;
+	if (who != NULL)
+		sl->stop_who = *who;
+	if (who != NULL) {
+		engine_who_text(by, sizeof by, who);
+		engine_event(sl->prog->en, sl->name, "order", "%s %s",
+		    up ? "start" : "stop", by);
+	}
+	slot_save(sl);
+	if (up) {
+		slot_note(sl, "%s", "");
+		slot_event(sl, PE_START);
+		return;
+	}
+	sl->start_again = false;
+	if (sl->prog->roll != NULL)
+		rolling_slot_left(sl);
+	slot_note(sl, "%s", "");
+	slot_event(sl, PE_STOP);
+}
+
+bool
+slot_is_down(const struct slot *sl)
+{
+	return sl->cur == NULL && sl->next == NULL &&
+	    TAILQ_EMPTY(&sl->draining) && sl->queued == 0 &&
+	    sl->state != PS_STOPPING;
+}
+
+/* --- output ------------------------------------------------------------------ */
+
+/* The pipe of a stream: from the store, or new; *write_slot its write end. */
+static int
+slot_pipe(struct slot *sl, const char *what, unsigned *write_slot)
+{
+	struct keeperlink *kl = sl->prog->en->kl;
+	char rd[FDNAME_MAX], wr[FDNAME_MAX];
+	int p[2];
+
+	snprintf(rd, sizeof rd, "log:%s:%s", sl->name, what);
+	snprintf(wr, sizeof wr, "logw:%s:%s", sl->name, what);
+	*write_slot = keeperlink_find(kl, wr);
+	if (*write_slot == 0) {
+		/* The read end alone is non-blocking: it is ours. */
+		if (sys_pipe2(p, O_CLOEXEC) == -1) {
+			log_error("pipe for the output of %s", sl->name);
+			return -1;
+		}
+		fcntl(p[0], F_SETFL, O_NONBLOCK);
+		keeperlink_put(kl, rd, p[0]);
+		*write_slot = keeperlink_put(kl, wr, p[1]);
+	}
+	return keeperlink_fd(kl, keeperlink_find(kl, rd));
+}
+
+static void
+slot_stream(struct slot *sl, const char *what, struct pump_stream **st,
+    unsigned *write_slot, const char *path, const struct config_log *cl)
+{
+	struct pump_sink sink = { path, cl->maxbytes, cl->backups, false };
+	char name[FDNAME_MAX];
+	int fd;
+
+	if (*st != NULL) {
+		pump_set_sink(*st, &sink);
+		return;
+	}
+	fd = slot_pipe(sl, what, write_slot);
+	if (fd == -1)
+		return;
+	snprintf(name, sizeof name, "%s %s", sl->name, what);
+	*st = pump_add(sl->prog->en->pump, name, fd, &sink);
+}
+
+void
+slot_streams(struct slot *sl)
+{
+	struct config_program *conf = sl->prog->conf;
+	struct config_slot cs;
+	struct err err;
+
+	/* Paths alone are wanted; what else is wrong is found by the start. */
+	if (sl->streams_conf == conf && sl->out != NULL)
+		return;
+	if (config_slot(&cs, conf, sl->index, sl->prog->nslots, NULL,
+		&sl->prog->en->base_env, &err) == -1 &&
+	    cs.process_name == NULL)
+		return;
+	freep(&sl->out_path);
+	freep(&sl->err_path);
+	if (cs.out_path != NULL)
+		sl->out_path = xstrdup(cs.out_path);
+	if (cs.err_path != NULL && !conf->redirect_stderr)
+		sl->err_path = xstrdup(cs.err_path);
+	config_slot_fini(&cs);
+	slot_stream(sl, "out", &sl->out, &sl->out_slot, sl->out_path,
+	    &conf->out);
+	if (!conf->redirect_stderr)
+		slot_stream(sl, "err", &sl->err, &sl->err_slot, sl->err_path,
+		    &conf->err);
+	sl->streams_conf = conf;
+}

@@ -1,0 +1,270 @@
+/*
+ * start - from a slot's config to the order that the keeper carries out.
+ *
+ * Descriptors of an instance: 0 is /dev/null, 1 and 2 the slot's log pipes,
+ * from 3 on the listeners in the order of socket=, then what ready= needs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/xalloc.h"
+#include "cluster/cpus.h"
+#include "cluster/ready.h"
+#include "engine/engine_priv.h"
+
+#define LISTEN_FIRST 3
+
+/* What a start is made of, until it is sent. */
+struct start {
+	struct spec spec;
+	struct config_slot cs;
+	struct spec_fd fds[SPEC_FDS_MAX];
+	struct spec_rlimit rlimits[RLIM_NLIMITS];
+	cpu_set_t cpus;
+	int pass[2]; /* descriptors that go with the message */
+	size_t npass;
+	char label[SPEC_LABEL_MAX + 1];
+};
+
+static void
+start_fd(struct start *st, int target, enum spec_fd_from from, int value)
+{
+	BUG_ON(st->spec.nfds == SPEC_FDS_MAX);
+	st->fds[st->spec.nfds++] = (struct spec_fd){ target, from, value };
+}
+
+static void
+start_stdio(struct start *st, const struct slot *sl, bool redirect)
+{
+	start_fd(st, 0, SPEC_FD_NULL, 0);
+	start_fd(st, 1, SPEC_FD_STORE, (int)sl->out_slot);
+	start_fd(st, 2, SPEC_FD_STORE,
+	    (int)(redirect ? sl->out_slot : sl->err_slot));
+}
+
+static void
+start_listeners(struct start *st, const struct slot *sl)
+{
+	const struct program *pg = sl->prog;
+	struct buf names;
+	char n[16];
+
+	if (pg->nlisteners == 0)
+		return;
+	buf_init(&names);
+	for (size_t i = 0; i < pg->nlisteners; i++) {
+		const struct listener *l = &pg->listeners[i];
+		int k = l->n > 1 && sl->index < l->n ? sl->index : 0;
+
+		start_fd(st, LISTEN_FIRST + (int)i, SPEC_FD_STORE,
+		    (int)l->slots[k]);
+		if (i != 0)
+			buf_addc(&names, ':');
+		buf_adds(&names, l->spec->name);
+	}
+	snprintf(n, sizeof n, "%zu", pg->nlisteners);
+	strv_env_set(&st->cs.env, "LISTEN_FDS", n);
+	strv_env_set(&st->cs.env, "LISTEN_FDNAMES", buf_str(&names));
+	buf_fini(&names);
+	st->spec.flags |= SPEC_LISTEN_PID;
+}
+
+void
+inst_ready_name(const struct inst *in, char *out, size_t size)
+{
+	snprintf(out, size, "ready:%s#%u", in->slot->name, in->generation);
+}
+
+static int
+start_ready(struct start *st, struct inst *in, struct err *err)
+{
+	char sock[64], name[FDNAME_MAX];
+	int p[2] = { -1, -1 };
+
+	inst_ready_name(in, name, sizeof name);
+	switch (in->conf->ready) {
+	case READY_DELAY:
+		return 0;
+	case READY_NOTIFY:
+		p[0] = ready_notify_open(sock, err);
+		if (p[0] == -1)
+			return -1;
+		strv_env_set(&st->cs.env, "NOTIFY_SOCKET", sock);
+		break;
+	case READY_FD:
+		if (sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
+			return err_sys(err, "pipe for ready=fd");
+		start_fd(st, in->conf->ready_fd, SPEC_FD_MESSAGE, 0);
+		st->pass[st->npass++] = p[1];
+		break;
+	}
+	in->ready_fd = p[0];
+	in->ready_slot = keeperlink_put(in->slot->prog->en->kl, name, p[0]);
+	return 0;
+}
+
+static void
+start_limits(struct start *st, const struct slot *sl)
+{
+	const struct config_program *conf = sl->prog->conf;
+	unsigned long nofile =
+	    keeperlink_welcome(sl->prog->en->kl)->soft_nofile;
+	struct rlimit now;
+	int cpu;
+
+	st->spec.rlimits = st->rlimits;
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
+		struct spec_rlimit *r = &st->rlimits[st->spec.nrlimits];
+
+		r->resource = i;
+		if (conf->rlimit[i].set) {
+			r->limit.rlim_cur = conf->rlimit[i].soft;
+			r->limit.rlim_max = conf->rlimit[i].hard;
+			st->spec.nrlimits++;
+		} else if (i == RLIMIT_NOFILE &&
+		    getrlimit(RLIMIT_NOFILE, &now) == 0) {
+			/* We raised our own; a child gets what we got. */
+			r->limit.rlim_cur = nofile;
+			r->limit.rlim_max = now.rlim_max;
+			st->spec.nrlimits++;
+		}
+	}
+	if (conf->cpu_affinity == AFFINITY_NONE)
+		return;
+	CPU_ZERO(&st->cpus);
+	if (conf->cpu_affinity == AFFINITY_AUTO)
+		CPU_SET((size_t)cpus_nth(sl->index), &st->cpus);
+	else
+		for (size_t i = 0; i < conf->cpu_list.n; i++) {
+			cpu = atoi(conf->cpu_list.v[i]);
+			CPU_SET((size_t)cpu, &st->cpus);
+		}
+	st->spec.affinity = &st->cpus;
+	st->spec.affinity_len = sizeof st->cpus;
+}
+
+static void
+start_identity(struct start *st, const struct config_program *conf)
+{
+	struct spec *sp = &st->spec;
+
+	sp->umask = conf->umask >= 0 ? (int32_t)conf->umask :
+				       (int32_t)conf->reeve_umask;
+	if (conf->nice != INT64_MIN)
+		sp->nice = (int32_t)conf->nice;
+	sp->oom_score_adj = (int32_t)conf->oom_score_adj;
+	if (!conf->user.set || conf->user.uid == getuid())
+		return;
+	sp->set_ids = true;
+	sp->uid = conf->user.uid;
+	sp->gid = conf->user.gid;
+	sp->groups = conf->user.groups;
+	sp->ngroups = conf->user.ngroups;
+}
+
+static void
+start_tree(struct start *st, struct inst *in)
+{
+	int dir = tree_prepare(&in->tree, in->slot->prog->en->cgroup,
+	    in->slot->name, in->tree_index, in->id);
+
+	if (dir != -1) {
+		st->pass[st->npass++] = dir;
+		st->spec.flags |= SPEC_CGROUP;
+	} else {
+		strv_env_set(&st->cs.env, "REEVE_TREE", in->tree.mark);
+	}
+	if (in->conf->killasgroup)
+		st->spec.flags |= SPEC_KILL_GROUP;
+}
+
+static int
+start_fill(struct start *st, struct inst *in, struct err *err)
+{
+	struct slot *sl = in->slot;
+	struct program *pg = sl->prog;
+	int fds[SPEC_FDS_MAX];
+
+	if (pg->conf->sockets.n > SPEC_FDS_MAX / 2)
+		return err_set(err, "too many sockets");
+	for (size_t i = 0; i < pg->conf->sockets.n; i++)
+		fds[i] = LISTEN_FIRST + (int)i;
+	if (config_slot(&st->cs, pg->conf, sl->index, pg->nslots, fds,
+		&pg->en->base_env, err) == -1)
+		return -1;
+	snprintf(st->label, sizeof st->label, "%s#%u.%u", sl->name,
+	    in->generation, in->tree_index);
+	st->spec.label = st->label;
+	st->spec.path = st->cs.exec_path;
+	st->spec.argv = st->cs.argv.v;
+	st->spec.directory = st->cs.directory != NULL ? st->cs.directory : "/";
+	st->spec.fds = st->fds;
+	start_stdio(st, sl, in->conf->redirect_stderr);
+	start_listeners(st, sl);
+	if (start_ready(st, in, err) == -1)
+		return -1;
+	start_tree(st, in); /* last: its descriptor closes the message */
+	start_limits(st, sl);
+	start_identity(st, in->conf);
+	st->spec.envp = st->cs.env.v;
+	return 0;
+}
+
+static void
+start_refused(struct inst *in, const struct err *err)
+{
+	struct slot *sl = in->slot;
+	struct table_death d = { .at_ms = clock_wall_ms(),
+		.generation = in->generation, .code = -1,
+		.cause = DEATH_NO_START, .max_rss_kb = -1 };
+
+	slot_note(sl, "%s", err->text);
+	log_warnx("%s could not start: %s", sl->name, err->text);
+	slot_death(sl, &d);
+	sl->death_tail[0] = xstrdup(err->text);
+	if (in->role == INST_CUR)
+		op_slot_failed(sl, err->text, "");
+}
+
+struct inst *
+inst_start(struct slot *sl, enum inst_role role)
+{
+	struct engine *en = sl->prog->en;
+	struct inst *in = inst_new(sl, role, sl->prog->conf);
+	struct err err = { .text = "" };
+	struct start st;
+
+	memset(&st, 0, sizeof st);
+	spec_init(&st.spec);
+	in->generation = ++sl->generation;
+	in->id = en->next_id++;
+	slot_streams(sl);
+	TAILQ_INSERT_TAIL(&sl->draining, in, entry); /* until it counts */
+	if (start_fill(&st, in, &err) == -1) {
+		start_refused(in, &err);
+		inst_free(in);
+		in = NULL;
+	} else {
+		TAILQ_REMOVE(&sl->draining, in, entry);
+		if (role == INST_NEXT)
+			sl->next = in;
+		else
+			sl->cur = in;
+		/* Noted down before it is asked for. */
+		slot_save(sl);
+		keeperlink_spawn(en->kl, in->id, &st.spec, st.pass, st.npass);
+		inst_began(in);
+	}
+	for (size_t i = 0; i < st.npass; i++)
+		fd_closep(&st.pass[i]);
+	config_slot_fini(&st.cs);
+	return in;
+}
