@@ -271,10 +271,14 @@ expand_unknown(
 	buf_adds(&known, "ENV_X");
 	if (sc->sockets != NULL)
 		buf_adds(&known, ", fd:NAME");
-	err_set(err, "unknown name %%(%s)%c%s%s%s; known are %s", d->name,
-	    d->conv, nr.best != NULL ? ", did you mean '" : "",
-	    nr.best != NULL ? nr.best : "", nr.best != NULL ? "'" : "",
-	    buf_str(&known));
+	if (nr.best != NULL)
+		err_set(err,
+		    "unknown name %%(%s)%c, did you mean '%s'? Known "
+		    "are %s",
+		    d->name, d->conv, nr.best, buf_str(&known));
+	else
+		err_set(err, "unknown name %%(%s)%c; known are %s", d->name,
+		    d->conv, buf_str(&known));
 	buf_fini(&known);
 	return -1;
 }

@@ -155,11 +155,7 @@ load_name_ok(const char *name)
 static void
 load_check_name(struct load *ld, const struct section *sec)
 {
-	if (*sec->name == '\0')
-		config_error(ld->errs, sec->file, sec->line,
-		    "[%s] needs a name: %s", sec->title,
-		    schema_section_form(sec->kind));
-	else if (!load_name_ok(sec->name))
+	if (!load_name_ok(sec->name))
 		config_error(ld->errs, sec->file, sec->line,
 		    "[%s]: a name is 1 to %d letters, digits, _ or -",
 		    sec->title, CONFIG_NAME_MAX);
@@ -300,6 +296,12 @@ load_section(struct load *ld, const struct ini_entry *e)
 	if (!schema_section_named(kind) && name != NULL) {
 		config_error(ld->errs, e->file, e->line,
 		    "[%s]: this section has no name: %s", e->section,
+		    schema_section_form(kind));
+		goto none;
+	}
+	if (schema_section_named(kind) && (name == NULL || *name == '\0')) {
+		config_error(ld->errs, e->file, e->line,
+		    "[%s] needs a name: %s", e->section,
 		    schema_section_form(kind));
 		goto none;
 	}

@@ -10,10 +10,8 @@ near_init(struct near *nr, const char *word)
 
 	nr->word = word;
 	nr->best = NULL;
-	/* One slip in a short word, one in three letters of a long one. */
-	nr->distance = len < 6 ? 3 : len / 3 + 1;
-	if (len < 4)
-		nr->distance = 2;
+	/* Two slips, which is two letters swapped; more in long words. */
+	nr->distance = len < 3 ? 2 : len < 9 ? 3 : len / 3 + 1;
 }
 
 void

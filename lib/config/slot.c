@@ -134,6 +134,7 @@ slot_scope(
 	expand_scope_number(sc, "numprocs", in->nslots);
 	sc->env[0] = env;
 	sc->env[1] = in->base_env;
+	sc->fds = in->fds;
 	sc->keep_slot = in->keep_slot;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/xalloc.h"
 
-static char dir[] = "/tmp/reeve-slot-XXXXXX";
+static char dir[64];
 static struct config *cf;
 static struct config_slot slot;
 static struct strv base;
@@ -21,8 +21,10 @@ static struct err err;
 static void
 setup(void)
 {
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	snprintf(dir, sizeof dir, "/tmp/reeve-slot-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
+	/* A load checks with the environment of this process. */
+	setenv("FOO", "base", 1);
 	strv_init(&base);
 	strv_add(&base, "PATH=/usr/bin:/bin");
 	strv_add(&base, "HOME=/home/reeved");
@@ -35,15 +37,23 @@ setup(void)
 }
 
 static void
+take(const char *name)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+
+	unlink(path);
+	free(path);
+}
+
+static void
 teardown(void)
 {
-	char *cmd = xasprintf("rm -rf '%s'", dir);
-
 	config_slot_fini(&slot);
 	config_free(cf);
 	strv_fini(&base);
-	ck_assert_int_eq(system(cmd), 0);
-	free(cmd);
+	take("env");
+	take("tool");
+	ck_assert_int_eq(rmdir(dir), 0);
 }
 
 static char *

@@ -1,0 +1,440 @@
+/*
+ * config_diff_test - for every key of the schema: changing it asks for what
+ * its row states, and for nothing else.
+ */
+#include "config/config.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+
+/* Keys that others are computed from are set, so that one change is one. */
+#define REEVE                                                                  \
+	"socket = /r/s\npidfile = /r/p\nlogfile = /r/l\n"                      \
+	"childlogdir = /r/c\nstate_dir = /r/d\n"
+
+static struct config *a, *b;
+static struct config_plan plan;
+
+static void
+setup(void)
+{
+	a = b = NULL;
+	plan = (struct config_plan){ 0 };
+}
+
+static void
+teardown(void)
+{
+	config_plan_fini(&plan);
+	config_free(a);
+	config_free(b);
+}
+
+static struct config *__attribute__((format(printf, 1, 2)))
+load(const char *fmt, ...)
+{
+	struct config_errors errs;
+	struct config *cf;
+	struct buf text;
+	va_list ap;
+
+	buf_init(&text);
+	va_start(ap, fmt);
+	buf_addv(&text, fmt, ap);
+	va_end(ap);
+	config_errors_init(&errs);
+	cf = config_load_text("/etc/reeve.conf", text.data, text.len, &errs);
+	ck_assert_msg(cf != NULL, "%s\n%s",
+	    errs.errors.n > 0 ? errs.errors.v[0] : "?", text.data);
+	config_errors_fini(&errs);
+	buf_fini(&text);
+	return cf;
+}
+
+static void
+diff(void)
+{
+	config_plan_fini(&plan);
+	config_diff(&plan, a, b);
+}
+
+/* --- every key -------------------------------------------------------------
+ */
+
+struct row {
+	const char *section, *key;
+	const char *from; /* NULL: not there */
+	const char *to;
+	const char *shown; /* NULL: "KEY: FROM -> TO" */
+};
+
+#define R "reeve"
+#define P "program"
+
+static const struct row rows[] = {
+	{ R, "socket", "/r/s", "/r/s2", NULL },
+	{ R, "socket_chmod", "0600", "0660", NULL },
+	{ R, "socket_chown", NULL, "root", "socket_chown: (none) -> root" },
+	{ R, "pidfile", "/r/p", "/r/p2", NULL },
+	{ R, "logfile", "/r/l", "/r/l2", NULL },
+	{ R, "logfile_maxbytes", "1MB", "2MB", NULL },
+	{ R, "logfile_backups", "1", "2", NULL },
+	{ R, "loglevel", "info", "debug", NULL },
+	{ R, "childlogdir", "/r/c", "/r/c2", NULL },
+	{ R, "state_dir", "/r/d", "/r/d2", NULL },
+	{ R, "environment", "A=\"1\"", "A=\"2\"", NULL },
+	{ R, "umask", "0022", "0027", NULL },
+	{ R, "nodaemon", "false", "true", NULL },
+	{ R, "identifier", "reeve", "other", NULL },
+	{ "reevectl", "socket", "/r/s", "/r/x",
+	    "[reevectl] socket: /r/s -> /r/x" },
+	{ "reevectl", "color", "auto", "never",
+	    "[reevectl] color: auto -> never" },
+	{ "group", "programs", "web", "api", "group: g -> (none)" },
+	{ "group", "priority", "1", "2", "priority of its group: 1 -> 2" },
+
+	{ P, "command", "sh", "sh -x", NULL },
+	{ P, "directory", "/", "/tmp", NULL },
+	{ P, "environment", "A=\"1\"", "A=\"1\", B=\"2\"", NULL },
+	{ P, "env_file", "/e", "/f", NULL },
+	{ P, "clear_env", "false", "true", NULL },
+	{ P, "user", NULL, "SELF", "user: (none) -> SELF" },
+	{ P, "umask", "0022", "0027", NULL },
+	{ P, "nice", NULL, "5", "nice: (none) -> 5" },
+	{ P, "oom_score_adj", "0", "5", NULL },
+	{ P, "rlimit_as", NULL, "1GB", "rlimit_as: (none) -> 1GB" },
+	{ P, "rlimit_core", "0", "1MB", NULL },
+	{ P, "rlimit_cpu", "5", "6", NULL },
+	{ P, "rlimit_data", "1MB", "1MB:2MB", NULL },
+	{ P, "rlimit_fsize", "1MB", "2MB", NULL },
+	{ P, "rlimit_memlock", "1MB", "2MB", NULL },
+	{ P, "rlimit_nofile", "64", "128", NULL },
+	{ P, "rlimit_nproc", "64", "128", NULL },
+	{ P, "rlimit_rtprio", "1", "2", NULL },
+	{ P, "rlimit_stack", "1MB", "2MB", NULL },
+	{ P, "workers", "1", "auto", NULL },
+	{ P, "workers_per_cpu", NULL, "2", "workers: 1 -> 2 per CPU" },
+	{ P, "numprocs", NULL, "2", "workers: 1 -> 2" },
+	{ P, "process_name", "x%(process_num)d", "y%(process_num)d", NULL },
+	{ P, "socket", "tcp://*:80", "tcp://*:81", NULL },
+	{ P, "socket_mode", "shared", "reuseport", NULL },
+	{ P, "cpu_affinity", "none", "auto", NULL },
+	{ P, "priority", "999", "1", NULL },
+	{ P, "autostart", "true", "false", NULL },
+	{ P, "autorestart", "true", "unexpected", NULL },
+	{ P, "startsecs", "1", "2", NULL },
+	{ P, "startretries", "3", "unlimited", NULL },
+	{ P, "backoff_min", "500ms", "1", NULL },
+	{ P, "backoff_max", "30", "60", NULL },
+	{ P, "exitcodes", "0", "0,2", NULL },
+	{ P, "ready", "delay", "notify", NULL },
+	{ P, "ready_timeout", "60", "61", NULL },
+	{ P, "stopsignal", "TERM", "QUIT", NULL },
+	{ P, "stopwaitsecs", "10", "11", NULL },
+	{ P, "stopasgroup", "false", "true", NULL },
+	{ P, "killasgroup", "true", "false", NULL },
+	{ P, "drain_timeout", "30", "31", NULL },
+	{ P, "roll_batch", "1", "2", NULL },
+	{ P, "roll_surge", "1", "2", NULL },
+	{ P, "roll_soak", "0", "2", NULL },
+	{ P, "redirect_stderr", "false", "true", NULL },
+	{ P, "stdout_logfile", "/l/a", "/l/b", NULL },
+	{ P, "stdout_logfile_maxbytes", "1MB", "2MB", NULL },
+	{ P, "stdout_logfile_backups", "1", "2", NULL },
+	{ P, "stderr_logfile", "/l/a", "NONE", NULL },
+	{ P, "stderr_logfile_maxbytes", "1MB", "2MB", NULL },
+	{ P, "stderr_logfile_backups", "1", "2", NULL },
+};
+
+#define NROWS (sizeof rows / sizeof *rows)
+
+static char self[24];
+
+static const char *
+row_value(const char *value)
+{
+	snprintf(self, sizeof self, "%u", (unsigned)geteuid());
+	return strcmp(value, "SELF") == 0 ? self : value;
+}
+
+/* A whole file in which the row's key has that value. */
+static struct config *
+row_load(const struct row *row, const char *value)
+{
+	struct buf reeve;
+	char *line = value == NULL
+			 ? xstrdup("")
+			 : xasprintf("%s = %s\n", row->key, row_value(value));
+	bool in_program = strcmp(row->section, P) == 0;
+	bool in_group = strcmp(row->section, "group") == 0;
+	struct config *cf;
+	const char *s = REEVE;
+
+	buf_init(&reeve);
+	for (; *s != '\0'; s += strcspn(s, "\n") + 1) {
+		size_t n = strcspn(s, " ");
+
+		/* The key itself stands there only once. */
+		if (strcmp(row->section, R) != 0 || strlen(row->key) != n ||
+		    strncmp(row->key, s, n) != 0)
+			buf_add(&reeve, s, strcspn(s, "\n") + 1);
+	}
+	cf = load("[reeve]\n%s%s[reevectl]\n%s[program:web]\n%s%s"
+		  "[program:api]\ncommand = sh\n%s%s%s",
+	    reeve.data, strcmp(row->section, R) == 0 ? line : "",
+	    strcmp(row->section, "reevectl") == 0 ? line : "",
+	    in_program && strcmp(row->key, "command") == 0 ? ""
+							   : "command = sh\n",
+	    in_program ? line : "", in_group ? "[group:g]\n" : "",
+	    in_group && strcmp(row->key, "programs") != 0 ? "programs = web\n"
+							  : "",
+	    in_group ? line : "");
+	buf_fini(&reeve);
+	free(line);
+	return cf;
+}
+
+static const struct config_key *
+row_key(const struct row *row)
+{
+	size_t n;
+	const struct config_key *keys = config_keys(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(keys[i].section, row->section) == 0 &&
+		    strcmp(keys[i].name, row->key) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+static enum config_change_kind
+row_kind(const struct config_key *key)
+{
+	return key->needs == CONFIG_LIVE   ? CHANGE_LIVE
+	       : key->needs == CONFIG_ROLL ? CHANGE_ROLL
+					   : CHANGE_RESTART;
+}
+
+/* What the plan has for the section that the row is about. */
+static const struct config_change *
+row_change(const struct row *row)
+{
+	bool program =
+	    strcmp(row->section, P) == 0 || strcmp(row->section, "group") == 0;
+
+	for (size_t i = 0; i < plan.n; i++)
+		if (str_equal(plan.v[i].program, program ? "web" : NULL))
+			return &plan.v[i];
+	return NULL;
+}
+
+START_TEST(each_key_asks_for_what_its_row_states)
+{
+	const struct row *row = &rows[_i];
+	const struct config_key *key = row_key(row);
+	char *shown = row->shown != NULL ? xstrdup(row->shown)
+					 : xasprintf("%s: %s -> %s", row->key,
+					       row->from, row->to);
+	char *mark = strstr(shown, "SELF");
+	const struct config_change *ch;
+
+	ck_assert_msg(key != NULL, "%s", row->key);
+	a = row_load(row, row->from);
+	b = row_load(row, row->to);
+	diff();
+	if (mark != NULL) {
+		*mark = '\0';
+		mark = xasprintf("%s%s", shown, row_value("SELF"));
+		free(shown);
+		shown = mark;
+	}
+	ch = row_change(row);
+	ck_assert_msg(ch != NULL, "%s", row->key);
+	ck_assert_msg(
+	    strv_has(&ch->keys, shown), "%s, not %s", ch->keys.v[0], shown);
+	/* What a [reeve] key does to programs is no more than it states. */
+	for (size_t i = 0; i < plan.n; i++)
+		ck_assert_int_eq(plan.v[i].kind, row_kind(key));
+	/* And nothing, when nothing changes. */
+	config_free(a);
+	a = row_load(row, row->to);
+	diff();
+	ck_assert_uint_eq(plan.n, 0);
+	free(shown);
+}
+END_TEST
+
+START_TEST(each_key_has_a_row)
+{
+	size_t n;
+	const struct config_key *keys = config_keys(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t r = 0;
+
+		while (r < NROWS &&
+		       (strcmp(rows[r].section, keys[i].section) != 0 ||
+			   strcmp(rows[r].key, keys[i].name) != 0))
+			r++;
+		ck_assert_msg(
+		    r < NROWS || strcmp(keys[i].section, "include") == 0, "%s",
+		    keys[i].name);
+	}
+}
+END_TEST
+
+/* --- what is no change -----------------------------------------------------
+ */
+
+START_TEST(how_a_file_is_written_does_not_matter)
+{
+	a = load("[reeve]\n" REEVE
+		 "[program:web]\ncommand = sh -c 'a b' %%(process_num)d\n"
+		 "startsecs = 90\nenvironment = A=1,B=2\nworkers = 2\n"
+		 "directory = /etc/x\nsocket = 80\nuser = %u\n"
+		 "[program:api]\ncommand = sh\n",
+	    (unsigned)geteuid());
+	b = load("; the same\n[program:api]\nstartsecs = 1s\ncommand: sh ; c\n"
+		 "[program:web]\nsocket = tcp://0.0.0.0:80\ncommand = sh\n"
+		 "  -c\n  \"a b\" %%(process_num)d\nstartsecs = 1m30s\n"
+		 "environment = B='2'\n  A=\"1\"\nnumprocs = 2\n"
+		 "directory = %%(here)s/x\nuser = %u:%u\n[reeve]\n" REEVE,
+	    (unsigned)geteuid(), (unsigned)getegid());
+	/* The primary group may be another than the effective one. */
+	if (a->programs[0]->user.gid == b->programs[0]->user.gid) {
+		diff();
+		for (size_t i = 0; i < plan.n; i++)
+			ck_abort_msg("%s", plan.v[i].keys.v[0]);
+	}
+}
+END_TEST
+
+START_TEST(expanded_values_are_compared)
+{
+	/* %(process_num)d is not the number that one slot happens to have. */
+	a = load("[reeve]\n[program:web]\ncommand = sh %%(process_num)d\n");
+	b = load("[reeve]\n[program:web]\ncommand = sh 0\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_str_eq(
+	    plan.v[0].keys.v[0], "command: sh %(process_num)d -> sh 0");
+	config_free(b);
+	b = load("[reeve]\n[program:web]\ncommand = sh %%(process_num)02d\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	/* The number of workers is live, whatever names it. */
+	config_free(a);
+	config_free(b);
+	a = load("[reeve]\n[program:web]\ncommand = sh %%(numprocs)d\n"
+		 "workers = 2\n");
+	b = load("[reeve]\n[program:web]\ncommand = sh %%(numprocs)d\n"
+		 "workers = 3\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_LIVE);
+	/* A variable that the command names is a change of the command. */
+	config_free(a);
+	config_free(b);
+	a = load("[reeve]\nenvironment = X=1\n[program:web]\n"
+		 "command = sh %%(ENV_X)s\n");
+	b = load("[reeve]\nenvironment = X=2\n[program:web]\n"
+		 "command = sh %%(ENV_X)s\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 2);
+	ck_assert_str_eq(plan.v[1].program, "web");
+	ck_assert_uint_eq(plan.v[1].keys.n, 2);
+	ck_assert_str_eq(plan.v[1].keys.v[0], "command: sh 1 -> sh 2");
+	ck_assert_str_eq(
+	    plan.v[1].keys.v[1], "[reeve] environment: X=\"1\" -> X=\"2\"");
+}
+END_TEST
+
+START_TEST(the_strongest_key_decides)
+{
+	a = load("[reeve]\n[program:web]\ncommand = sh\nsocket = 80\n");
+	b = load("[reeve]\n[program:web]\ncommand = sh -x\nsocket = 81\n"
+		 "startsecs = 5\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_RESTART);
+	ck_assert_uint_eq(plan.v[0].keys.n, 3);
+}
+END_TEST
+
+START_TEST(programs_come_and_go)
+{
+	a = load("[reeve]\n[program:a]\ncommand = sh\n"
+		 "[program:b]\ncommand = sh\n");
+	b = load("[reeve]\n[program:b]\ncommand = sh\n"
+		 "[program:c]\ncommand = sh\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 2);
+	ck_assert_str_eq(plan.v[0].program, "a");
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_REMOVED);
+	ck_assert_str_eq(plan.v[1].program, "c");
+	ck_assert_int_eq(plan.v[1].kind, CHANGE_ADDED);
+	ck_assert_str_eq(config_change_name(CHANGE_ADDED), "added");
+	ck_assert_str_eq(config_change_name(CHANGE_ROLL), "roll");
+}
+END_TEST
+
+/* Only programs that have no umask of their own. */
+START_TEST(a_default_of_reeve_touches_who_uses_it)
+{
+	a = load("[reeve]\numask = 022\n[program:a]\ncommand = sh\n"
+		 "[program:b]\ncommand = sh\numask = 077\n");
+	b = load("[reeve]\numask = 027\n[program:a]\ncommand = sh\n"
+		 "[program:b]\ncommand = sh\numask = 077\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 2);
+	ck_assert_ptr_null(plan.v[0].program);
+	ck_assert_str_eq(plan.v[1].program, "a");
+	ck_assert_str_eq(plan.v[1].keys.v[0], "umask: 0022 -> 0027");
+}
+END_TEST
+
+START_TEST(long_values_are_cut)
+{
+	char *word = xasprintf("%0150000d", 7);
+
+	a = load("[reeve]\n[program:web]\ncommand = sh\n");
+	b = load("[reeve]\n[program:web]\ncommand = sh %s\n", word);
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_uint_lt(strlen(plan.v[0].keys.v[0]), 300);
+	ck_assert(str_ends(plan.v[0].keys.v[0], "00..."));
+	free(word);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("config_diff");
+	TCase *tc = tcase_create("diff");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(
+	    tc, each_key_asks_for_what_its_row_states, 0, NROWS);
+	tcase_add_test(tc, each_key_has_a_row);
+	tcase_add_test(tc, how_a_file_is_written_does_not_matter);
+	tcase_add_test(tc, expanded_values_are_compared);
+	tcase_add_test(tc, the_strongest_key_decides);
+	tcase_add_test(tc, programs_come_and_go);
+	tcase_add_test(tc, a_default_of_reeve_touches_who_uses_it);
+	tcase_add_test(tc, long_values_are_cut);
+	suite_add_tcase(s, tc);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,781 @@
+/*
+ * config_load_test - whole files: what comes out, and what is said about
+ * those that are wrong.
+ */
+#include "config/config.h"
+
+#include <sys/stat.h>
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+
+static struct config_errors errs;
+static struct config *cf;
+
+static void
+setup(void)
+{
+	cf = NULL;
+	config_errors_init(&errs);
+}
+
+static void
+teardown(void)
+{
+	config_free(cf);
+	config_errors_fini(&errs);
+}
+
+static void
+load(const char *text)
+{
+	config_free(cf);
+	config_errors_fini(&errs);
+	config_errors_init(&errs);
+	cf = config_load_text("/etc/r.conf", text, strlen(text), &errs);
+}
+
+static void
+must_load(const char *text)
+{
+	load(text);
+	ck_assert_msg(
+	    cf != NULL, "%s", errs.errors.n > 0 ? errs.errors.v[0] : "?");
+	ck_assert_uint_eq(errs.errors.n, 0);
+}
+
+/* --- what a file means -----------------------------------------------------
+ */
+
+START_TEST(nothing_is_needed)
+{
+	must_load("[reeve]");
+	ck_assert_uint_eq(cf->nprograms, 0);
+	ck_assert_uint_eq(errs.warnings.n, 0);
+	ck_assert_str_eq(cf->identifier, "reeve");
+	ck_assert_uint_eq(cf->socket_mode, 0600);
+	ck_assert_uint_eq(cf->umask, 022);
+	ck_assert_int_eq(cf->loglevel, LOG_INFO);
+	ck_assert_int_eq(cf->logfile_maxbytes, 50 * 1024 * 1024);
+	ck_assert(!cf->socket_set);
+	ck_assert(!cf->logfile_set);
+	ck_assert_str_eq(cf->ctl_socket, cf->socket);
+	ck_assert_str_eq(cf->here, "/etc");
+}
+END_TEST
+
+START_TEST(paths_for_root_and_others)
+{
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	setenv("XDG_STATE_HOME", "/home/x/st", 1);
+	must_load("[reeve]");
+	if (geteuid() == 0) {
+		ck_assert_str_eq(cf->socket, "/run/reeve/reeve.sock");
+		ck_assert_str_eq(cf->pidfile, "/run/reeve/reeve.pid");
+		ck_assert_str_eq(cf->state_dir, "/var/lib/reeve");
+		ck_assert_str_eq(cf->logfile, "/var/log/reeve/reeve.log");
+		ck_assert_str_eq(cf->childlogdir, "/var/log/reeve");
+	} else {
+		ck_assert_str_eq(cf->socket, "/run/user/7/reeve/reeve.sock");
+		ck_assert_str_eq(cf->pidfile, "/run/user/7/reeve/reeve.pid");
+		ck_assert_str_eq(cf->state_dir, "/home/x/st/reeve");
+		ck_assert_str_eq(cf->logfile, "/home/x/st/reeve/reeve.log");
+		ck_assert_str_eq(cf->childlogdir, "/home/x/st/reeve");
+	}
+	must_load("[reeve]\nsocket = a.sock\nlogfile = log/r.log\n"
+		  "[reevectl]\nsocket = /c\n");
+	ck_assert_str_eq(cf->socket, "/etc/a.sock");
+	ck_assert(cf->socket_set);
+	ck_assert_str_eq(cf->pidfile, "/etc/a.pid");
+	ck_assert_str_eq(cf->logfile, "/etc/log/r.log");
+	ck_assert_str_eq(cf->childlogdir, "/etc/log");
+	ck_assert_str_eq(cf->ctl_socket, "/c");
+	must_load("[reeve]\nlogfile = NONE\nchildlogdir = /l\n");
+	ck_assert_ptr_null(cf->logfile);
+	ck_assert(cf->logfile_set);
+	ck_assert_str_eq(cf->childlogdir, "/l");
+}
+END_TEST
+
+START_TEST(a_program_and_its_defaults)
+{
+	const struct config_program *p;
+
+	must_load("[reeve]\n[program: web ]\ncommand = sh\n");
+	ck_assert_uint_eq(cf->nprograms, 1);
+	p = config_program_find(cf, "web");
+	ck_assert_ptr_eq(p, cf->programs[0]);
+	ck_assert_str_eq(p->command, "sh");
+	ck_assert_str_eq(p->file, "/etc/r.conf");
+	ck_assert_int_eq(p->line, 2);
+	ck_assert_ptr_null(p->group);
+	ck_assert_int_eq(p->workers, 1);
+	ck_assert_int_eq(p->umask, -1);
+	ck_assert_uint_eq(p->reeve_umask, 022);
+	ck_assert(p->nice == INT64_MIN);
+	ck_assert_int_eq(p->startretries, -1);
+	ck_assert_int_eq(p->startsecs_ms, 1000);
+	ck_assert_int_eq(p->backoff_min_ms, 500);
+	ck_assert_int_eq(p->exitcodes[0], 1);
+	ck_assert(p->killasgroup && !p->stopasgroup && p->autostart);
+	ck_assert_int_eq(p->autorestart, AUTORESTART_TRUE);
+	ck_assert_str_eq(p->out.path, "AUTO");
+	ck_assert_int_eq(p->err.backups, 10);
+	ck_assert_ptr_null(config_program_find(cf, "we"));
+}
+END_TEST
+
+START_TEST(a_program_outlives_its_config)
+{
+	struct config_program *p;
+
+	must_load("[reeve]\nenvironment = A=1\n[program:web]\ncommand = sh\n");
+	p = config_program_ref(cf->programs[0]);
+	config_free(cf);
+	cf = NULL;
+	ck_assert_str_eq(p->name, "web");
+	ck_assert_str_eq(p->reeve_environment.v[0], "A=1");
+	config_program_unref(p);
+}
+END_TEST
+
+START_TEST(numbers_of_workers)
+{
+	static const struct {
+		const char *key;
+		int cpus, want;
+	} rows[] = {
+		{ "workers = 3", 8, 3 },
+		{ "workers = 0", 8, 0 },
+		{ "workers = auto", 8, 8 },
+		{ "workers_per_cpu = 2", 8, 16 },
+		{ "workers_per_cpu = 1000", 64, CONFIG_WORKERS_MAX },
+		{ "numprocs = 5", 8, 5 },
+		{ "", 8, 1 },
+	};
+	char *text;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		text = xasprintf(
+		    "[reeve]\n[program:web]\ncommand = sh\n%s\n", rows[i].key);
+		must_load(text);
+		free(text);
+		ck_assert_int_eq(
+		    config_program_workers(cf->programs[0], rows[i].cpus),
+		    rows[i].want);
+	}
+}
+END_TEST
+
+START_TEST(order_of_programs)
+{
+	static const char *const want[] = { "late", "b", "a", "z", "first" };
+
+	must_load("[reeve]\n"
+		  "[program:first]\ncommand = sh\npriority = 2000\n"
+		  "[program:a]\ncommand = sh\n"
+		  "[program:b]\ncommand = sh\npriority = 7\n"
+		  "[program:z]\ncommand = sh\n"
+		  "[program:late]\ncommand = sh\npriority = 5000\n"
+		  "[group:g]\nprograms = late\npriority = 1\n");
+	for (size_t i = 0; i < 5; i++)
+		ck_assert_str_eq(cf->programs[i]->name, want[i]);
+	ck_assert_str_eq(cf->programs[0]->group, "g");
+	ck_assert_int_eq(cf->programs[0]->group_priority, 1);
+	ck_assert_uint_eq(cf->ngroups, 1);
+	ck_assert_str_eq(cf->groups[0].name, "g");
+}
+END_TEST
+
+START_TEST(a_section_may_be_in_parts)
+{
+	must_load("[program:web]\ncommand = sh\n[reeve]\n"
+		  "[program:web]\nstartsecs = 7\n");
+	ck_assert_uint_eq(cf->nprograms, 1);
+	ck_assert_int_eq(cf->programs[0]->startsecs_ms, 7000);
+}
+END_TEST
+
+START_TEST(names_are_expanded_at_load)
+{
+	setenv("REEVE_TEST", "12", 1);
+	must_load("[reeve]\nsocket = %(here)s/s\n"
+		  "environment = H=\"%(ENV_REEVE_TEST)s%%\"\n"
+		  "[program:web]\ncommand = sh\nstartsecs = "
+		  "%(ENV_REEVE_TEST)s\nsocket = "
+		  "unix:%(here)s/%(program_name)s.%(group_name)s\n"
+		  "[group:g]\nprograms = web\n");
+	ck_assert_str_eq(cf->socket, "/etc/s");
+	ck_assert_str_eq(cf->environment.v[0], "H=12%");
+	ck_assert_int_eq(cf->programs[0]->startsecs_ms, 12000);
+	ck_assert_str_eq(cf->programs[0]->sockets.v[0].path, "/etc/web.g");
+}
+END_TEST
+
+/* inih alone would cut these. */
+START_TEST(long_names_and_commands)
+{
+	static const int sizes[] = { 1, 49, 50, 51, CONFIG_NAME_MAX };
+	char *text;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		text = xasprintf(
+		    "[reeve]\n[program:%0*d]\ncommand = sh\n", sizes[i], 7);
+		must_load(text);
+		ck_assert_uint_eq(
+		    strlen(cf->programs[0]->name), (size_t)sizes[i]);
+		free(text);
+	}
+	text = xasprintf(
+	    "[reeve]\n[program:%0*d]\ncommand = sh\n", CONFIG_NAME_MAX + 1, 7);
+	load(text);
+	ck_assert_ptr_null(cf);
+	free(text);
+
+	text = xasprintf("[reeve]\n[program:web]\ncommand = sh -c 'a=b ; c' "
+			 "--x=%0100000d\n",
+	    7);
+	must_load(text);
+	ck_assert_uint_eq(strlen(cf->programs[0]->command), 100020);
+	ck_assert(str_starts(cf->programs[0]->command, "sh -c 'a=b ; c' "));
+	free(text);
+}
+END_TEST
+
+/* --- what is wrong ---------------------------------------------------------
+ */
+
+#define WEB "[reeve]\n[program:web]\ncommand = sh\n"
+
+/* The lines of each text are numbered from 1; WEB has three. */
+static const struct {
+	const char *text;
+	const char *error; /* "LINE: ..." as the only error begins */
+} wrong[] = {
+	{ "", "1: not a reeve config: there is no [reeve] section" },
+	{ "[supervisord]\nfoo\n[program:x]\nfoo=1\n",
+	    "1: [supervisord]: this is a supervisord config" },
+	{ "[reeve]\nloglvl = info\n",
+	    "2: unknown key 'loglvl' in [reeve], did you mean 'loglevel'?" },
+	{ "[reeve]\n[program:web]\ncomand = sh\n",
+	    "3: unknown key 'comand' in [program:web], did you mean "
+	    "'command'?" },
+	{ WEB "xyzzyplugh = 1\n",
+	    "4: unknown key 'xyzzyplugh' in [program:web]" },
+	{ WEB "loglevel = info\n",
+	    "4: key 'loglevel' is not for [program:web], it belongs in "
+	    "[reeve]" },
+	{ WEB "[progam:x]\n",
+	    "4: unknown section [progam:x], did you mean [program:NAME]?" },
+	{ WEB "[eventlistener:x]\n",
+	    "4: unknown section [eventlistener:x]; known are" },
+	{ WEB "[program]\n", "4: [program] needs a name: [program:NAME]" },
+	{ "[reeve:x]\n[reeve]\n", "1: [reeve:x]: this section has no name" },
+	{ WEB "startsecs = 1\nStartSecs = 2\n",
+	    "5: key 'startsecs' of [program:web] is already defined at "
+	    "/etc/r.conf:4" },
+	{ WEB "[program:web]\ncommand = x\n",
+	    "5: key 'command' of [program:web] is already defined at "
+	    "/etc/r.conf:3" },
+	{ WEB "startsecs = soon\n",
+	    "4: [program:web] startsecs: 'soon' is not a duration" },
+	{ WEB "startsecs = %(nothere)s\n",
+	    "4: [program:web] startsecs: unknown name %(nothere)s" },
+	{ "[reeve]\nenvironment = A=50%\n",
+	    "2: [reeve] environment: '%': a % that is meant" },
+
+	{ "[reeve]\n[program:web]\n",
+	    "2: [program:web] command: it is missing" },
+	{ "[reeve]\n[program:web]\ncommand =\n",
+	    "3: [program:web] command: it is empty" },
+	{ "[reeve]\n[program:web]\ncommand = sh -c 'x\n",
+	    "3: [program:web] command: the quote at 'x is never closed" },
+	{ "[reeve]\n[program:web]\ncommand = sh %(proces_num)d\n",
+	    "3: [program:web] command: unknown name %(proces_num)d, did you "
+	    "mean 'process_num'?" },
+	{ "[reeve]\n[program:web]\ncommand = sh %(fd:http)s\n",
+	    "3: [program:web] command: %(fd:http)s: the program has no "
+	    "socket" },
+	{ WEB "environment = A=%(process_name)s\n",
+	    "4: [program:web] environment: unknown name" },
+	{ WEB "directory = %(fd:web)s\nsocket = 80\n",
+	    "4: [program:web] directory: %(fd:web)s stands for nothing" },
+	{ WEB "process_name = a/b\n",
+	    "4: [program:web] process_name: 'a/b' is no name" },
+
+	{ "[reeve]\n[program:a.b]\ncommand = sh\n",
+	    "2: [program:a.b]: a name is 1 to 63 letters" },
+	{ "[reeve]\n[program:all]\ncommand = sh\n",
+	    "2: [program:all]: 'all' stands for every program" },
+	{ WEB "workers = 2\nworkers_per_cpu = 1\n",
+	    "5: [program:web] has workers and workers_per_cpu" },
+	{ WEB "workers = 2\nnumprocs = 2\n",
+	    "5: [program:web] has numprocs and workers:" },
+	{ WEB "numprocs = 2\nworkers_per_cpu = 1\n",
+	    "4: [program:web] has numprocs and workers_per_cpu:" },
+	{ WEB "stopasgroup = true\nkillasgroup = false\n",
+	    "5: [program:web] stopasgroup = true needs killasgroup" },
+	{ WEB "backoff_min = 1m\n",
+	    "4: [program:web] backoff_min is longer than backoff_max" },
+	{ WEB "ready = fd:4\nsocket = a=80,b=81\n",
+	    "4: [program:web] ready = fd:4: descriptors 3 to 4 are its "
+	    "sockets, use fd:5 or more" },
+	{ WEB "process_name = x\nworkers = 2\n",
+	    "4: [program:web] process_name: with several workers it needs" },
+	{ WEB "process_name = x\nworkers = auto\n",
+	    "4: [program:web] process_name: with several workers it needs" },
+	{ WEB "rlimit_nofile = 9:8\n",
+	    "4: [program:web] rlimit_nofile: '9:8': the soft limit" },
+
+	{ WEB "[group:g]\nprograms = web,wbe\n",
+	    "5: [group:g] names 'wbe', but there is no such program; did you "
+	    "mean 'web'?" },
+	{ WEB "[group:g]\nprograms = web\n[group:h]\nprograms = web\n",
+	    "7: program 'web' is in [group:g] already" },
+	{ WEB "[group:g]\n", "4: [group:g] needs programs" },
+	{ WEB "[program:api]\ncommand = sh\n[group:web]\nprograms = api\n",
+	    "6: [group:web] has the name of a program that is not in it" },
+
+	{ WEB "socket = 80\n[program:x]\ncommand = sh\nsocket = 80\n",
+	    "7: [program:x] socket tcp://*:80 is in use by program 'web' "
+	    "(/etc/r.conf:4)" },
+	{ WEB "socket = tcp://localhost:80\n[program:x]\ncommand = sh\n"
+	      "socket = 80\n",
+	    "7: [program:x] socket tcp://*:80 is in use by program 'web'" },
+	{ WEB "socket = a=80,b=tcp://127.0.0.1:80\n",
+	    "4: [program:web] socket tcp://127.0.0.1:80 overlaps" },
+	{ WEB "socket = unix:s\n[program:x]\ncommand = sh\n"
+	      "socket = unix:/etc/s\n",
+	    "7: [program:x] socket unix:/etc/s is in use by program 'web'" },
+	{ "[reeve]\nsocket = /etc/s\n[program:x]\ncommand = sh\n"
+	  "socket = unix:s\n",
+	    "5: [program:x] socket unix:/etc/s is reeved's own" },
+	{ WEB "stdout_logfile = /l\n[program:x]\ncommand = sh\n"
+	      "stderr_logfile = /l\n",
+	    "7: [program:x] stderr_logfile: /l is a log of program 'web'" },
+	{ WEB "[include]\nfiles = x\n", "4: [include] needs a config that is" },
+};
+
+START_TEST(one_mistake_is_one_error)
+{
+	char want[256];
+
+	load(wrong[_i].text);
+	ck_assert_ptr_null(cf);
+	ck_assert_msg(errs.errors.n == 1, "%zu errors: %s, %s", errs.errors.n,
+	    errs.errors.v[0], errs.errors.n > 1 ? errs.errors.v[1] : "");
+	snprintf(want, sizeof want, "/etc/r.conf:%s", wrong[_i].error);
+	ck_assert_msg(
+	    str_starts(errs.errors.v[0], want), "%s", errs.errors.v[0]);
+}
+END_TEST
+
+START_TEST(five_mistakes_are_five_errors)
+{
+	load("[reeve]\nloglevel = loud\n"   /* 2 */
+	     "[program:web]\ncomand = sh\n" /* 4 */
+	     "startsecs = soon\n"           /* 5 */
+	     "[program:api]\n"              /* 6: no command */
+	     "user = no-such-user\n"        /* 7 */
+	     "[program:ok]\ncommand = sh\n");
+	ck_assert_ptr_null(cf);
+	ck_assert_uint_eq(errs.errors.n, 5);
+	ck_assert(str_starts(errs.errors.v[0], "/etc/r.conf:2: "));
+	ck_assert(str_starts(errs.errors.v[1], "/etc/r.conf:4: "));
+	ck_assert(str_starts(errs.errors.v[2], "/etc/r.conf:5: "));
+	ck_assert(str_starts(errs.errors.v[3], "/etc/r.conf:6: "));
+	ck_assert(str_starts(errs.errors.v[4], "/etc/r.conf:7: "));
+}
+END_TEST
+
+/* --- what may be wrong -----------------------------------------------------
+ */
+
+static const struct {
+	const char *text;
+	const char *warning; /* NULL: none */
+} doubtful[] = {
+	{ WEB, NULL },
+	{ "[reeve]\n[program:web]\ncommand = no-such-tool\n",
+	    "3: [program:web] command: can't find command 'no-such-tool'" },
+	{ WEB "directory = /no/such\n",
+	    "4: [program:web] directory /no/such: No such file" },
+	{ WEB " autorestart = true\n",
+	    "3: 'autorestart = true' is indented and so it is part of key "
+	    "'command'" },
+	{ WEB "  [program:x]\n", "3: '[program:x]' is indented" },
+	{ WEB "  [x] --color=y\n", NULL },
+	{ WEB "roll_surge = 0\nsocket = 80\n",
+	    "4: [program:web] has one worker and roll_surge = 0" },
+	{ WEB "roll_surge = 0\nsocket = 80\nworkers = 2\n", NULL },
+	{ WEB "workers = 2\nstdout_logfile = /l\n",
+	    "5: [program:web] stdout_logfile: all slots rotate the same" },
+	{ WEB "stdout_logfile = /l\nstderr_logfile = /l\n",
+	    "5: [program:web] stderr_logfile: stdout and stderr rotate" },
+	{ WEB "stdout_logfile = /l\n[program:x]\ncommand = sh\n"
+	      "stdout_logfile = /l\nstdout_logfile_maxbytes = 0\n",
+	    NULL },
+	{ WEB "stdout_logfile = /dev/stdout\n[program:x]\ncommand = sh\n"
+	      "stdout_logfile = /dev/stdout\n",
+	    NULL },
+	{ WEB "env_file = /no/such\nenvironment = A=\"%(ENV_FROM_FILE)s\"\n",
+	    NULL },
+};
+
+START_TEST(doubts_are_warnings)
+{
+	char want[256];
+
+	must_load(doubtful[_i].text);
+	if (doubtful[_i].warning == NULL) {
+		ck_assert_msg(errs.warnings.n == 0, "%s", errs.warnings.v[0]);
+		return;
+	}
+	ck_assert_uint_eq(errs.warnings.n, 1);
+	snprintf(want, sizeof want, "/etc/r.conf:%s", doubtful[_i].warning);
+	ck_assert_msg(
+	    str_starts(errs.warnings.v[0], want), "%s", errs.warnings.v[0]);
+}
+END_TEST
+
+START_TEST(only_root_becomes_another_user)
+{
+	char *text = xasprintf(WEB "user = %u\n", (unsigned)geteuid());
+
+	must_load(text);
+	free(text);
+	load(WEB "user = root\n");
+	if (geteuid() == 0) {
+		ck_assert_ptr_nonnull(cf);
+		return;
+	}
+	ck_assert_uint_eq(errs.errors.n, 1);
+	ck_assert_str_eq(errs.errors.v[0],
+	    "/etc/r.conf:4: [program:web] user = root: only root can become "
+	    "another user");
+}
+END_TEST
+
+/* --- files -----------------------------------------------------------------
+ */
+
+static char dir[64];
+static struct strv made;
+
+static void
+files_setup(void)
+{
+	setup();
+	snprintf(dir, sizeof dir, "/tmp/reeve-load-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	strv_init(&made);
+}
+
+static void
+files_teardown(void)
+{
+	for (size_t i = made.n; i > 0; i--)
+		remove(made.v[i - 1]);
+	strv_fini(&made);
+	ck_assert_int_eq(rmdir(dir), 0);
+	teardown();
+}
+
+/* text NULL: a folder. */
+static void
+put(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	FILE *fp;
+
+	strv_take(&made, path);
+	if (text == NULL) {
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+		return;
+	}
+	fp = fopen(path, "w");
+	ck_assert_ptr_nonnull(fp);
+	fputs(text, fp);
+	fclose(fp);
+}
+
+static void
+load_file(void)
+{
+	char *path = xasprintf("%s/r.conf", dir);
+
+	cf = config_load(path, &errs);
+	free(path);
+}
+
+/* The only error is at NAME:LINE and says that. */
+static void
+expect_error(const char *place, const char *text)
+{
+	char *want = xasprintf("%s/%s: ", dir, place);
+
+	ck_assert_ptr_null(cf);
+	ck_assert_msg(errs.errors.n == 1, "%zu: %s %s", errs.errors.n,
+	    errs.errors.n > 0 ? errs.errors.v[0] : "",
+	    errs.errors.n > 1 ? errs.errors.v[1] : "");
+	ck_assert_msg(str_starts(errs.errors.v[0], want) &&
+			  strstr(errs.errors.v[0], text) != NULL,
+	    "%s", errs.errors.v[0]);
+	free(want);
+}
+
+START_TEST(files_are_included)
+{
+	put("r.conf", "[reeve]\n[include]\nfiles = d/*.conf one.conf\n"
+		      "[program:web]\ncommand = sh\n");
+	put("d", NULL);
+	put("d/dir.conf", NULL);
+	put("d/b.conf", "[program:b]\ncommand = sh\ndirectory = sub\n");
+	put("d/a.conf", "[program:web]\nstartsecs = 5\n");
+	put("d/c.txt", "junk");
+	put("one.conf", "[include]\nfiles = %(here)s/two.conf\n");
+	put("two.conf", "[program:two]\ncommand = sh\n");
+	load_file();
+	ck_assert_msg(cf != NULL, "%s", errs.errors.v[0]);
+	ck_assert_uint_eq(cf->nprograms, 3);
+	ck_assert_int_eq(config_program_find(cf, "web")->startsecs_ms, 5000);
+	ck_assert(str_ends(config_program_find(cf, "b")->here, "/d"));
+	ck_assert(str_ends(config_program_find(cf, "web")->here, dir));
+	ck_assert_uint_eq(cf->files.n, 5);
+	ck_assert(str_ends(cf->files.v[1], "/d/a.conf"));
+	ck_assert(str_ends(cf->files.v[2], "/d/b.conf"));
+	ck_assert(str_ends(cf->files.v[4], "/two.conf"));
+}
+END_TEST
+
+START_TEST(includes_that_find_nothing)
+{
+	put("r.conf", "[reeve]\n[include]\nfiles = no*.conf\n");
+	load_file();
+	ck_assert_ptr_nonnull(cf);
+	ck_assert_uint_eq(errs.warnings.n, 1);
+	ck_assert(strstr(errs.warnings.v[0], "no file matches") != NULL);
+	config_free(cf);
+	put("r.conf", "[reeve]\n[include]\nfiles = none.conf\n");
+	load_file();
+	expect_error("r.conf:3", "none.conf: No such file");
+}
+END_TEST
+
+START_TEST(includes_in_a_circle)
+{
+	put("r.conf", "[reeve]\n[include]\nfiles = a.conf\n");
+	put("a.conf", "[include]\nfiles = ./r.conf\n");
+	load_file();
+	expect_error("a.conf:2", "includes itself");
+}
+END_TEST
+
+START_TEST(includes_of_the_same_file)
+{
+	put("r.conf", "[reeve]\n[include]\nfiles = a.conf a.conf\n");
+	put("a.conf", "[program:a]\ncommand = sh\n");
+	load_file();
+	expect_error("r.conf:3", "is included already");
+	/* Patterns may overlap, and match the file that has them. */
+	config_errors_fini(&errs);
+	config_errors_init(&errs);
+	put("r.conf", "[reeve]\n[include]\nfiles = a.conf *.conf a*\n");
+	load_file();
+	ck_assert_ptr_nonnull(cf);
+	ck_assert_uint_eq(cf->nprograms, 1);
+}
+END_TEST
+
+START_TEST(includes_that_are_too_deep)
+{
+	char name[16], text[64];
+
+	put("r.conf", "[reeve]\n[include]\nfiles = 1.conf\n");
+	for (int i = 1; i <= 9; i++) {
+		snprintf(name, sizeof name, "%d.conf", i);
+		snprintf(text, sizeof text,
+		    i < 8 + _i ? "[include]\nfiles = %d.conf\n" : "# %d\n",
+		    i + 1);
+		put(name, text);
+	}
+	load_file();
+	if (_i == 0)
+		ck_assert_ptr_nonnull(cf);
+	else
+		expect_error("8.conf:2", "nested deeper than 8");
+}
+END_TEST
+
+START_TEST(errors_name_the_included_file)
+{
+	put("r.conf", "[reeve]\n[include]\nfiles = a.conf\n"
+		      "[program:a]\ncommand = sh\n");
+	put("a.conf", "\n[program:a]\ncommand = x\n");
+	load_file();
+	expect_error("a.conf:3", "r.conf:5");
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_read)
+{
+	load_file();
+	ck_assert_ptr_null(cf);
+	ck_assert_uint_eq(errs.errors.n, 1);
+	ck_assert(strstr(errs.errors.v[0], "No such file") != NULL);
+	config_errors_fini(&errs);
+	config_errors_init(&errs);
+	put("r.conf", NULL);
+	load_file();
+	ck_assert_ptr_null(cf);
+	ck_assert(strstr(errs.errors.v[0], "Is a directory") != NULL);
+}
+END_TEST
+
+/* reevectl must find the socket whatever else is in the file. */
+START_TEST(the_client_reads_what_it_needs)
+{
+	char *path = xasprintf("%s/r.conf", dir);
+
+	put("r.conf", "[reeve]\nsocket = s\n[program:web]\nuser = nobody-x\n"
+		      "foo\n[reevectl]\ncolor = never\n");
+	cf = config_load_ctl(path, &errs);
+	ck_assert_ptr_nonnull(cf);
+	ck_assert(str_ends(cf->ctl_socket, "/s"));
+	ck_assert_int_eq(cf->ctl_color, COLOR_NEVER);
+	ck_assert_uint_eq(cf->nprograms, 0);
+	free(path);
+}
+END_TEST
+
+/* --- introspection ---------------------------------------------------------
+ */
+
+static void
+collect(void *arg, const struct config_key *key, const char *value,
+    const char *origin)
+{
+	strv_take(arg, xasprintf("%s=%s (%s)", key->name, value, origin));
+}
+
+START_TEST(values_and_where_they_come_from)
+{
+	struct strv got;
+
+	must_load("[reeve]\nloglevel = debug\numask = 27\n" /* 1-3 */
+		  "[program:web]\ncommand = sh\nworkers = 2\n"
+		  "environment = A=1\nstopsignal = 2\n");
+	strv_init(&got);
+	config_each_value(cf, NULL, collect, &got);
+	ck_assert(strv_has(&got, "loglevel=debug (/etc/r.conf:2)"));
+	ck_assert(strv_has(&got, "identifier=reeve (default)"));
+	strv_fini(&got);
+	config_each_value(cf, cf->programs[0], collect, &got);
+	ck_assert(strv_has(&got, "command=sh (/etc/r.conf:5)"));
+	ck_assert(strv_has(&got, "workers=2 (/etc/r.conf:6)"));
+	ck_assert(strv_has(&got, "environment=A=\"1\" (/etc/r.conf:7)"));
+	ck_assert(strv_has(&got, "stopsignal=INT (/etc/r.conf:8)"));
+	ck_assert(strv_has(&got, "umask=0027 (default)"));
+	ck_assert(strv_has(&got, "nice= (default)"));
+	ck_assert(strv_has(&got, "backoff_min=500ms (default)"));
+	strv_fini(&got);
+}
+END_TEST
+
+START_TEST(keys_stand_together_and_have_help)
+{
+	size_t n;
+	const struct config_key *keys = config_keys(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_uint_gt(strlen(keys[i].help), 0);
+		ck_assert(!str_ends(keys[i].help, "."));
+		for (size_t k = i + 2; k < n; k++)
+			if (strcmp(keys[i].section, keys[k].section) == 0)
+				ck_assert_str_eq(
+				    keys[i].section, keys[k - 1].section);
+	}
+}
+END_TEST
+
+START_TEST(the_manual_has_every_key)
+{
+	char *page = NULL, *item;
+	size_t len, n;
+	FILE *fp = open_memstream(&page, &len);
+	const struct config_key *keys = config_keys(&n);
+
+	ck_assert_ptr_nonnull(fp);
+	config_print_man(fp);
+	fclose(fp);
+	for (size_t i = 0; i < n; i++) {
+		item = xasprintf(
+		    ".It Cm %s No = Ar %s\n", keys[i].name, keys[i].type);
+		ck_assert_msg(strstr(page, item) != NULL, "%s", item);
+		free(item);
+	}
+	free(page);
+}
+END_TEST
+
+START_TEST(signals_by_name_and_number)
+{
+	ck_assert_int_eq(config_signal_parse("TERM"), 15);
+	ck_assert_int_eq(config_signal_parse("sigterm"), 15);
+	ck_assert_int_eq(config_signal_parse("9"), 9);
+	ck_assert_int_eq(config_signal_parse("0"), -1);
+	ck_assert_int_eq(config_signal_parse(""), -1);
+	ck_assert_int_eq(config_signal_parse("SIG"), -1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("config_load");
+	TCase *tc = tcase_create("load"), *files = tcase_create("files");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, nothing_is_needed);
+	tcase_add_test(tc, paths_for_root_and_others);
+	tcase_add_test(tc, a_program_and_its_defaults);
+	tcase_add_test(tc, a_program_outlives_its_config);
+	tcase_add_test(tc, numbers_of_workers);
+	tcase_add_test(tc, order_of_programs);
+	tcase_add_test(tc, a_section_may_be_in_parts);
+	tcase_add_test(tc, names_are_expanded_at_load);
+	tcase_add_test(tc, long_names_and_commands);
+	tcase_add_loop_test(
+	    tc, one_mistake_is_one_error, 0, sizeof wrong / sizeof *wrong);
+	tcase_add_test(tc, five_mistakes_are_five_errors);
+	tcase_add_loop_test(
+	    tc, doubts_are_warnings, 0, sizeof doubtful / sizeof *doubtful);
+	tcase_add_test(tc, only_root_becomes_another_user);
+	tcase_add_test(tc, values_and_where_they_come_from);
+	tcase_add_test(tc, keys_stand_together_and_have_help);
+	tcase_add_test(tc, the_manual_has_every_key);
+	tcase_add_test(tc, signals_by_name_and_number);
+	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(files, files_setup, files_teardown);
+	tcase_add_test(files, files_are_included);
+	tcase_add_test(files, includes_that_find_nothing);
+	tcase_add_test(files, includes_in_a_circle);
+	tcase_add_test(files, includes_of_the_same_file);
+	tcase_add_loop_test(files, includes_that_are_too_deep, 0, 2);
+	tcase_add_test(files, errors_name_the_included_file);
+	tcase_add_test(files, files_that_cannot_be_read);
+	tcase_add_test(files, the_client_reads_what_it_needs);
+	suite_add_tcase(s, files);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
