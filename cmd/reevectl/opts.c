@@ -1,0 +1,390 @@
+/*
+ * opts - the command line: parser, help and completion from two tables.
+ *
+ * Options may stand before and after the verb and among its arguments; those
+ * of one verb only after it.  "--" ends them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "reevectl.h"
+
+#define OF(verb) (UINT32_C(1) << VERB_##verb)
+#define EVERY    UINT32_MAX
+
+struct option {
+	char letter;
+	const char *name;
+	const char *arg;
+	uint32_t verbs;
+	const char *help;
+};
+
+static const struct option options[OPTION__N] = {
+#define OPTION(id, letter, name, arg, verbs, help)                             \
+	{ letter, name, arg, verbs, help },
+#include "option.def"
+#undef OPTION
+};
+
+const struct verb verbs[VERB__N] = {
+#define VERB(id, name, least, most, args, help)                                \
+	{ #name, least, most, args, help, verb_##name },
+#include "verb.def"
+#undef VERB
+};
+
+/* --- help ----------------------------------------------------------------- */
+
+static void
+opts_print_option(const struct option *o)
+{
+	char left[64];
+
+	snprintf(left, sizeof left, "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
+	    o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
+	    o->arg != NULL ? " " : "", o->arg != NULL ? o->arg : "");
+	out_printf("  %-22s %s\n", left, o->help);
+}
+
+static void
+opts_print_options(uint32_t of, bool of_every)
+{
+	for (size_t i = 0; i < OPTION__N; i++) {
+		if ((options[i].verbs == EVERY) == of_every &&
+		    (options[i].verbs & of) != 0)
+			opts_print_option(&options[i]);
+	}
+}
+
+static void
+opts_help(void)
+{
+	out_puts("usage: reevectl [-c FILE] [-s SOCKET] [--json] "
+		 "[--timeout S] VERB ...\n\n");
+	for (size_t i = 0; i < VERB__N; i++)
+		out_printf("  %-9s %-24s %s\n", verbs[i].name, verbs[i].args,
+		    verbs[i].help);
+	out_puts("\n");
+	opts_print_options(EVERY, true);
+	out_puts("\nNAME is a program (web), a slot (web.0), a group (grp:*), "
+		 "all, or a glob.\n\"reevectl VERB --help\" tells more; see "
+		 "reevectl(1).\n");
+}
+
+static void
+opts_help_verb(enum verb_id id)
+{
+	const struct verb *v = &verbs[id];
+	uint32_t own = UINT32_C(1) << id;
+	bool has_own = false;
+
+	out_printf("usage: reevectl %s [options]%s%s\n\n%s\n", v->name,
+	    *v->args != '\0' ? " " : "", v->args, v->help);
+	for (size_t i = 0; i < OPTION__N; i++)
+		has_own |=
+		    options[i].verbs != EVERY && (options[i].verbs & own) != 0;
+	if (has_own)
+		out_puts("\n");
+	opts_print_options(own, false);
+	out_puts("\n");
+	opts_print_options(own, true);
+}
+
+/* For conf/reevectl.bash: the verbs, or the options of one. */
+static int
+opts_complete(const char *verb)
+{
+	uint32_t of = EVERY;
+
+	if (verb == NULL) {
+		for (size_t i = 0; i < VERB__N; i++)
+			out_printf("%s\n", verbs[i].name);
+	} else {
+		of = 0;
+		for (size_t i = 0; i < VERB__N; i++) {
+			if (strcmp(verbs[i].name, verb) == 0)
+				of = UINT32_C(1) << i;
+		}
+	}
+	for (size_t i = 0; i < OPTION__N; i++) {
+		if (verb == NULL ? options[i].verbs == EVERY
+				 : (options[i].verbs & of) != 0)
+			out_printf("--%s%s\n", options[i].name,
+			    options[i].arg != NULL ? "=" : "");
+	}
+	return out_end() == 0 ? EXIT_OK : EXIT_FAIL;
+}
+
+/* --- parser --------------------------------------------------------------- */
+
+/* The rest of a command line. */
+struct parser {
+	struct command *cmd;
+	int argc;
+	char **argv;
+	int at;
+};
+
+static int
+opts_usage(const struct command *cmd)
+{
+	if (cmd->verb == VERB__N)
+		fprintf(stderr, "usage: reevectl [-c FILE] [-s SOCKET] "
+				"[--json] [--timeout S] VERB ...\n"
+				"\"reevectl --help\" lists the verbs\n");
+	else
+		fprintf(stderr,
+		    "usage: reevectl %s [options]%s%s\n"
+		    "\"reevectl %s --help\" tells more\n",
+		    verbs[cmd->verb].name,
+		    *verbs[cmd->verb].args != '\0' ? " " : "",
+		    verbs[cmd->verb].args, verbs[cmd->verb].name);
+	return EXIT_USAGE;
+}
+
+static bool
+opts_applies(const struct command *cmd, const struct option *o)
+{
+	if (o->verbs == EVERY)
+		return true;
+	return cmd->verb != VERB__N &&
+	       (o->verbs & UINT32_C(1) << cmd->verb) != 0;
+}
+
+static int
+opts_unknown(const struct parser *p, const char *name)
+{
+	const char *best = NULL;
+	size_t least = 4, d;
+
+	for (size_t i = 0; i < OPTION__N; i++) {
+		d = str_distance(name, options[i].name);
+		if (d < least && opts_applies(p->cmd, &options[i])) {
+			least = d;
+			best = options[i].name;
+		}
+	}
+	warn_user("no option --%s%s%s%s%s", name,
+	    p->cmd->verb != VERB__N ? " of " : "",
+	    p->cmd->verb != VERB__N ? verbs[p->cmd->verb].name : "",
+	    best != NULL ? ", did you mean --" : "", best != NULL ? best : "");
+	return opts_usage(p->cmd);
+}
+
+static int
+opts_number(struct command *cmd, enum option_id id, const char *text)
+{
+	double seconds;
+	char *end;
+
+	if (id == OPTION_TIMEOUT) {
+		errno = 0;
+		seconds = strtod(text, &end);
+		if (errno == 0 && end != text && *end == '\0' && seconds >= 0 &&
+		    seconds < 1e9) {
+			cmd->number[id] = (int64_t)(seconds * 1000);
+			return -1;
+		}
+	} else if (str_to_i64(text, 0, INT64_MAX - 1, &cmd->number[id])) {
+		return -1;
+	}
+	warn_user("--%s needs a number, not \"%s\"", options[id].name, text);
+	return opts_usage(cmd);
+}
+
+/* -1: go on, else the exit code. */
+static int
+opts_set(struct command *cmd, enum option_id id, const char *value)
+{
+	cmd->on[id] = true;
+	cmd->value[id] = value;
+	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT)
+		return opts_number(cmd, id, value);
+	if (id == OPTION_COLOR && strcmp(value, "auto") != 0 &&
+	    strcmp(value, "always") != 0 && strcmp(value, "never") != 0) {
+		warn_user(
+		    "--color is auto, always or never, not \"%s\"", value);
+		return opts_usage(cmd);
+	}
+	return -1;
+}
+
+static int
+opts_long(struct parser *p, char *word)
+{
+	char *value = strchr(word, '=');
+	size_t len = value != NULL ? (size_t)(value - word) : strlen(word);
+	size_t i;
+
+	for (i = 0; i < OPTION__N; i++) {
+		if (opts_applies(p->cmd, &options[i]) &&
+		    strlen(options[i].name) == len &&
+		    strncmp(options[i].name, word, len) == 0)
+			break;
+	}
+	if (i == OPTION__N) {
+		word[len] = '\0';
+		return opts_unknown(p, word);
+	}
+	if (value != NULL && options[i].arg == NULL) {
+		warn_user("--%s takes no value", options[i].name);
+		return opts_usage(p->cmd);
+	}
+	if (options[i].arg == NULL)
+		return opts_set(p->cmd, (enum option_id)i, NULL);
+	if (value == NULL && p->at + 1 >= p->argc) {
+		warn_user(
+		    "--%s needs a value: %s", options[i].name, options[i].arg);
+		return opts_usage(p->cmd);
+	}
+	return opts_set(p->cmd, (enum option_id)i,
+	    value != NULL ? value + 1 : p->argv[++p->at]);
+}
+
+/* "-fn5": letters, the last of which may have its value behind it. */
+static int
+opts_short(struct parser *p, const char *letters)
+{
+	size_t i;
+	int rc;
+
+	for (; *letters != '\0'; letters++) {
+		for (i = 0; i < OPTION__N; i++) {
+			if (options[i].letter == *letters &&
+			    opts_applies(p->cmd, &options[i]))
+				break;
+		}
+		if (i == OPTION__N) {
+			warn_user("no option -%c%s%s", *letters,
+			    p->cmd->verb != VERB__N ? " of " : "",
+			    p->cmd->verb != VERB__N ? verbs[p->cmd->verb].name
+						    : "");
+			return opts_usage(p->cmd);
+		}
+		if (options[i].arg != NULL)
+			break;
+		rc = opts_set(p->cmd, (enum option_id)i, NULL);
+		if (rc != -1)
+			return rc;
+	}
+	if (*letters == '\0')
+		return -1;
+	if (letters[1] != '\0')
+		return opts_set(p->cmd, (enum option_id)i, letters + 1);
+	if (p->at + 1 < p->argc)
+		return opts_set(p->cmd, (enum option_id)i, p->argv[++p->at]);
+	warn_user("-%c needs a value: %s", *letters, options[i].arg);
+	return opts_usage(p->cmd);
+}
+
+static int
+opts_verb(struct command *cmd, const char *word)
+{
+	const char *best = NULL;
+	size_t least = 3, d;
+
+	for (size_t i = 0; i < VERB__N; i++) {
+		d = str_distance(word, verbs[i].name);
+		if (d == 0) {
+			cmd->verb = (enum verb_id)i;
+			return -1;
+		}
+		if (d < least && d < strlen(verbs[i].name)) {
+			least = d;
+			best = verbs[i].name;
+		}
+	}
+	warn_user("no verb \"%s\"%s%s%s", word,
+	    best != NULL ? ", did you mean \"" : "", best != NULL ? best : "",
+	    best != NULL ? "\"?" : "");
+	return opts_usage(cmd);
+}
+
+static int
+opts_word(struct parser *p, char *word, bool no_options)
+{
+	struct command *cmd = p->cmd;
+
+	if (!no_options && word[0] == '-' && word[1] == '-')
+		return opts_long(p, word + 2);
+	if (!no_options && word[0] == '-' && word[1] != '\0')
+		return opts_short(p, word + 1);
+	if (cmd->verb == VERB__N)
+		return opts_verb(cmd, word);
+	cmd->args[cmd->nargs++] = word;
+	return -1;
+}
+
+static int
+opts_check(const struct command *cmd)
+{
+	const struct verb *v = &verbs[cmd->verb];
+	int n = (int)cmd->nargs;
+
+	if (n < v->least) {
+		warn_user("%s needs %s", v->name, v->args);
+		return opts_usage(cmd);
+	}
+	if (v->most != -1 && n > v->most) {
+		warn_user("%s takes %s%s, what is \"%s\"?", v->name,
+		    *v->args != '\0' ? "only " : "no arguments", v->args,
+		    cmd->args[v->most]);
+		return opts_usage(cmd);
+	}
+	return -1;
+}
+
+/* What asks nothing of the daemon. */
+static int
+opts_local(const struct command *cmd)
+{
+	if (cmd->on[OPTION_HELP]) {
+		if (cmd->verb == VERB__N)
+			opts_help();
+		else
+			opts_help_verb(cmd->verb);
+	} else if (cmd->on[OPTION_VERSION]) {
+		out_printf("reevectl %s\n", REEVE_VERSION);
+	} else {
+		return -1;
+	}
+	return out_end() == 0 ? EXIT_OK : EXIT_FAIL;
+}
+
+int
+opts_parse(struct command *cmd, int argc, char **argv)
+{
+	struct parser p = { cmd, argc, argv, 1 };
+	bool no_options = false;
+	int rc = -1;
+
+	memset(cmd, 0, sizeof *cmd);
+	cmd->verb = VERB__N;
+	cmd->args = xcalloc((size_t)argc + 1, sizeof *cmd->args);
+	if (argc >= 2 && strcmp(argv[1], "--complete") == 0)
+		return opts_complete(argc > 2 ? argv[2] : NULL);
+	for (; p.at < argc && rc == -1; p.at++) {
+		if (!no_options && strcmp(argv[p.at], "--") == 0)
+			no_options = true;
+		else
+			rc = opts_word(&p, argv[p.at], no_options);
+	}
+	if (rc != -1)
+		return rc;
+	rc = opts_local(cmd);
+	if (rc != -1)
+		return rc;
+	if (cmd->verb == VERB__N)
+		return opts_usage(cmd);
+	return opts_check(cmd);
+}
+
+void
+opts_fini(struct command *cmd)
+{
+	free(cmd->args);
+}

@@ -1,0 +1,165 @@
+/*
+ * reevectl - what the files of the command share.
+ *
+ * main.c reads the command line and calls the verb, which asks the daemon
+ * once and prints.  A verb returns the exit code.  Everything printed goes
+ * through out.c, which knows when stdout takes no more.
+ */
+#ifndef REEVECTL_REEVECTL_H
+#define REEVECTL_REEVECTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "ctl/client.h"
+
+enum {
+	EXIT_OK,
+	EXIT_FAIL,
+	EXIT_USAGE,
+	EXIT_NAME,
+	EXIT_DAEMON,
+	EXIT_DENIED
+};
+
+enum verb_id {
+#define VERB(id, name, least, most, args, help) VERB_##id,
+#include "verb.def"
+#undef VERB
+	VERB__N
+};
+
+enum option_id {
+#define OPTION(id, letter, name, arg, verbs, help) OPTION_##id,
+#include "option.def"
+#undef OPTION
+	OPTION__N
+};
+
+struct command;
+typedef int verb_run(struct command *cmd);
+
+struct verb {
+	const char *name;
+	int least;
+	int most; /* -1: any */
+	const char *args;
+	const char *help;
+	verb_run *run;
+};
+
+/* The command line, and what the verbs work with. */
+struct command {
+	enum verb_id verb; /* VERB__N: none was given */
+	bool on[OPTION__N];
+	const char *value[OPTION__N]; /* of those that take one */
+	int64_t number[OPTION__N];    /* of those that take a number */
+	char **args;                  /* NULL-terminated, borrowed from argv */
+	size_t nargs;
+	struct client *client;
+	bool color;
+};
+
+/* --- opts.c ----------------------------------------------------------------
+ */
+
+extern const struct verb verbs[VERB__N];
+
+/* -1: go on; else the exit code: help was printed, or what is wrong. */
+int opts_parse(struct command *cmd, int argc, char **argv);
+void opts_fini(struct command *cmd);
+
+/* --- out.c -----------------------------------------------------------------
+ */
+
+/* Opens /dev/null for missing standard descriptors: a socket must not be 1. */
+void out_init(void);
+void out_write(const char *p, size_t n);
+void out_puts(const char *s);
+void out_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Indented on a terminal. */
+void out_json(const json_t *v);
+/* One of many: a line. */
+void out_json_line(const json_t *v);
+/* At once, for what is followed as it happens. */
+void out_flush(void);
+/* 0, or -1 after telling on stderr that stdout failed. */
+int out_end(void);
+bool out_failed(void);
+/* "reevectl: ..." on stderr. */
+void warn_user(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- render.c --------------------------------------------------------------
+ */
+
+enum tint {
+	TINT_NONE,
+	TINT_GREEN,
+	TINT_YELLOW,
+	TINT_RED,
+	TINT_CYAN,
+	TINT_DIM,
+	TINT_BOLD,
+	TINT__N
+};
+
+void render_init(bool color);
+const char *render_tint(enum tint t);
+const char *render_untint(enum tint t);
+/* Columns of a terminal; 0: not a terminal, no limit. */
+size_t render_width(void);
+bool render_is_tty(void);
+/* Appends s made safe for a terminal: no control characters. */
+void render_safe(struct buf *b, const char *s);
+/* Columns that s takes. */
+size_t render_columns(const char *s);
+/* Appends s in exactly width columns; render_cut: in at most so many. */
+void render_pad(struct buf *b, const char *s, size_t width, bool right);
+void render_cut(struct buf *b, const char *s, size_t width);
+/* "12 s", "3 min", "2 h 05 min": short, for a column. */
+void render_uptime(char *out, size_t size, int64_t ms);
+void render_stamp(char *out, size_t size, int64_t wall_ms);
+/* "SIGKILL", "signal 40". */
+void render_signal(char *out, size_t size, int signo);
+/* Lines of s, each after prefix. */
+void render_block(struct buf *b, const char *prefix, const char *s);
+
+struct table_opts {
+	bool header;
+	size_t width;     /* 0: no limit */
+	int64_t older_ms; /* the data is that old: uptimes have grown */
+	size_t max_rows;  /* 0: all */
+};
+
+void render_table(
+    struct buf *b, const json_t *slots, const struct table_opts *to);
+/* "3 slots: 2 running, 1 backoff". */
+void render_summary(struct buf *b, const json_t *slots);
+enum tint render_state_tint(const json_t *slot);
+
+/* Members of an object, with a value for "not there". */
+const char *jstr(const json_t *obj, const char *key, const char *none);
+int64_t jint(const json_t *obj, const char *key, int64_t none);
+
+/* --- the verbs -------------------------------------------------------------
+ */
+
+#define VERB(id, name, least, most, args, help) verb_run verb_##name;
+#include "verb.def"
+#undef VERB
+
+/* main.c.  The arguments from index on, as an array; exits when not UTF-8. */
+json_t *args_json(const struct command *cmd, size_t from, size_t to);
+/* Prints the error and returns its exit code. */
+int command_failed(const struct command *cmd, struct client_error *ce);
+/* Asks; prints the error and sets *code when the result is NULL. */
+json_t *command_ask(
+    struct command *cmd, const char *method, json_t *params, int *code);
+/* watch.c */
+int watch_status(struct command *cmd);
+
+#endif

@@ -1,0 +1,469 @@
+/*
+ * render - text for people: widths, colours, times, the table of slots.
+ *
+ * Words that came from a program (its status line, its last output) may hold
+ * anything; nothing but printable characters reaches the terminal.
+ */
+#include <sys/ioctl.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "reevectl.h"
+
+static const char *const tints[TINT__N] = {
+	[TINT_NONE] = "",
+	[TINT_GREEN] = "\033[32m",
+	[TINT_YELLOW] = "\033[33m",
+	[TINT_RED] = "\033[1;31m",
+	[TINT_CYAN] = "\033[36m",
+	[TINT_DIM] = "\033[2m",
+	[TINT_BOLD] = "\033[1m",
+};
+
+static struct {
+	bool color;
+	bool ctype; /* the locale knows more than ASCII */
+} render;
+
+void
+render_init(bool color)
+{
+	render.color = color;
+	render.ctype = MB_CUR_MAX > 1;
+}
+
+const char *
+render_tint(enum tint t)
+{
+	return render.color ? tints[t] : "";
+}
+
+const char *
+render_untint(enum tint t)
+{
+	return render.color && t != TINT_NONE ? "\033[0m" : "";
+}
+
+bool
+render_is_tty(void)
+{
+	return isatty(STDOUT_FILENO) == 1;
+}
+
+size_t
+render_width(void)
+{
+	struct winsize ws = { 0 };
+
+	if (!render_is_tty())
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == -1 || ws.ws_col == 0)
+		return 80;
+	return ws.ws_col;
+}
+
+/* --- characters ------------------------------------------------------------
+ */
+
+/*
+ * Length in bytes of the character at s, its columns in *cols; -1 columns:
+ * it can't be printed.
+ */
+static size_t
+render_char(const char *s, int *cols)
+{
+	unsigned char c = (unsigned char)*s;
+	mbstate_t st = { 0 };
+	wchar_t wc;
+	size_t n;
+
+	if (c < 0x80) {
+		*cols = c >= 0x20 && c != 0x7f ? 1 : -1;
+		return 1;
+	}
+	n = render.ctype ? mbrtowc(&wc, s, MB_CUR_MAX, &st) : (size_t)-1;
+	if (n == 0 || n == (size_t)-1 || n == (size_t)-2) {
+		*cols = -1;
+		return 1;
+	}
+	*cols = wcwidth(wc);
+	return n;
+}
+
+static void
+render_put(struct buf *b, const char *s, size_t n, int cols)
+{
+	unsigned char c = (unsigned char)*s;
+
+	if (cols >= 0)
+		buf_add(b, s, n);
+	else if (c == '\t')
+		buf_addc(b, ' ');
+	else if (c < 0xc0 && c >= 0x80)
+		; /* the rest of a character that became one '?' */
+	else
+		buf_addc(b, '?');
+}
+
+static size_t
+render_cols_of(const char *s, int cols)
+{
+	unsigned char c = (unsigned char)*s;
+
+	if (cols >= 0)
+		return (size_t)cols;
+	return c < 0xc0 && c >= 0x80 ? 0 : 1;
+}
+
+size_t
+render_columns(const char *s)
+{
+	size_t n, sum = 0;
+	int cols;
+
+	for (; *s != '\0'; s += n) {
+		n = render_char(s, &cols);
+		sum += render_cols_of(s, cols);
+	}
+	return sum;
+}
+
+void
+render_safe(struct buf *b, const char *s)
+{
+	size_t n;
+	int cols;
+
+	for (; *s != '\0'; s += n) {
+		n = render_char(s, &cols);
+		render_put(b, s, n, cols);
+	}
+}
+
+void
+render_cut(struct buf *b, const char *s, size_t width)
+{
+	size_t n, used = 0, total = render_columns(s);
+	const char *dots = render.ctype ? "\xe2\x80\xa6" : "~";
+	int cols;
+
+	if (width == 0)
+		return;
+	for (; *s != '\0'; s += n) {
+		n = render_char(s, &cols);
+		if (total > width && used + render_cols_of(s, cols) > width - 1)
+			break;
+		used += render_cols_of(s, cols);
+		render_put(b, s, n, cols);
+	}
+	if (total > width)
+		buf_adds(b, dots);
+}
+
+void
+render_pad(struct buf *b, const char *s, size_t width, bool right)
+{
+	size_t cols = render_columns(s);
+	size_t fill = cols < width ? width - cols : 0;
+
+	for (size_t i = 0; right && i < fill; i++)
+		buf_addc(b, ' ');
+	render_cut(b, s, width);
+	for (size_t i = 0; !right && i < fill; i++)
+		buf_addc(b, ' ');
+}
+
+void
+render_block(struct buf *b, const char *prefix, const char *s)
+{
+	while (*s != '\0') {
+		size_t len = strcspn(s, "\n");
+		char *line = strndup(s, len);
+
+		buf_adds(b, prefix);
+		if (line != NULL)
+			render_safe(b, line);
+		buf_addc(b, '\n');
+		free(line);
+		s += len + (s[len] == '\n');
+	}
+}
+
+/* --- values ----------------------------------------------------------------
+ */
+
+void
+render_uptime(char *out, size_t size, int64_t ms)
+{
+	long long s = ms / 1000;
+
+	if (ms < 0)
+		snprintf(out, size, "-");
+	else if (s < 60)
+		snprintf(out, size, "%llds", s);
+	else if (s < 3600)
+		snprintf(out, size, "%lldm%02llds", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(out, size, "%lldh%02lldm", s / 3600, s % 3600 / 60);
+	else
+		snprintf(
+		    out, size, "%lldd%02lldh", s / 86400, s % 86400 / 3600);
+}
+
+void
+render_stamp(char *out, size_t size, int64_t wall_ms)
+{
+	time_t t = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(out, size, "%lld", (long long)wall_ms);
+}
+
+void
+render_signal(char *out, size_t size, int signo)
+{
+	const char *name = sigabbrev_np(signo);
+
+	if (name != NULL)
+		snprintf(out, size, "SIG%s", name);
+	else
+		snprintf(out, size, "signal %d", signo);
+}
+
+/* --- the table --------------------------------------------------------------
+ */
+
+enum column {
+	COL_NAME,
+	COL_STATE,
+	COL_PID,
+	COL_UPTIME,
+	COL_RESTARTS,
+	COL_INFO,
+	COL__N
+};
+
+static const struct {
+	const char *title;
+	bool right;
+} columns[COL__N] = {
+	[COL_NAME] = { "NAME", false },
+	[COL_STATE] = { "STATE", false },
+	[COL_PID] = { "PID", true },
+	[COL_UPTIME] = { "UPTIME", true },
+	[COL_RESTARTS] = { "RESTARTS", true },
+	[COL_INFO] = { "", false },
+};
+
+enum tint
+render_state_tint(const json_t *slot)
+{
+	const char *state = jstr(slot, "state", "");
+
+	if (strcmp(state, "RUNNING") == 0)
+		return json_is_true(json_object_get(slot, "ready"))
+			   ? TINT_GREEN
+			   : TINT_YELLOW;
+	if (strcmp(state, "STARTING") == 0 || strcmp(state, "STOPPING") == 0)
+		return TINT_CYAN;
+	if (strcmp(state, "BACKOFF") == 0)
+		return TINT_YELLOW;
+	if (strcmp(state, "FATAL") == 0 || strcmp(state, "UNKNOWN") == 0)
+		return TINT_RED;
+	return TINT_DIM;
+}
+
+static void
+table_add_info(struct buf *b, const char *s)
+{
+	if (s == NULL || *s == '\0')
+		return;
+	if (b->len > 0)
+		buf_adds(b, "; ");
+	buf_adds(b, s);
+}
+
+/* What an operator wants to know beyond the columns, the urgent first. */
+static void
+table_info(struct buf *b, const json_t *slot)
+{
+	int64_t draining = jint(slot, "draining", 0);
+	char text[64];
+
+	table_add_info(b, jstr(slot, "note", NULL));
+	if (strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
+	    !json_is_true(json_object_get(slot, "ready")))
+		table_add_info(b, "not ready");
+	if (draining > 0) {
+		snprintf(
+		    text, sizeof text, "%lld draining", (long long)draining);
+		table_add_info(b, text);
+	}
+	table_add_info(b, jstr(slot, "description", NULL));
+}
+
+struct row {
+	char cell[COL_INFO][80];
+};
+
+static void
+table_row(struct row *row, const json_t *slot, int64_t older_ms)
+{
+	int64_t up = jint(slot, "uptime_ms", -1), pid = jint(slot, "pid", 0);
+	size_t size = sizeof row->cell[0];
+
+	snprintf(row->cell[COL_NAME], size, "%s", jstr(slot, "name", "?"));
+	snprintf(row->cell[COL_STATE], size, "%s", jstr(slot, "state", "?"));
+	snprintf(row->cell[COL_PID], size, "-");
+	if (pid > 0)
+		snprintf(row->cell[COL_PID], size, "%lld", (long long)pid);
+	render_uptime(
+	    row->cell[COL_UPTIME], size, up >= 0 ? up + older_ms : up);
+	snprintf(row->cell[COL_RESTARTS], size, "%lld",
+	    (long long)jint(slot, "restarts", 0));
+}
+
+static void
+table_put(struct buf *b, const struct row *row, const size_t *width,
+    enum tint tint, const char *info, size_t limit)
+{
+	size_t used = 0;
+
+	for (int c = 0; c < COL_INFO; c++) {
+		if (width[c] == 0)
+			continue;
+		if (c == COL_STATE)
+			buf_adds(b, render_tint(tint));
+		render_pad(b, row->cell[c], width[c], columns[c].right);
+		if (c == COL_STATE)
+			buf_adds(b, render_untint(tint));
+		buf_adds(b, "  ");
+		used += width[c] + 2;
+	}
+	if (limit == 0)
+		render_safe(b, info);
+	else if (limit > used)
+		render_cut(b, info, limit - used);
+	while (b->len > 0 && b->data[b->len - 1] == ' ')
+		b->data[--b->len] = '\0';
+	buf_addc(b, '\n');
+}
+
+static void
+table_header(struct buf *b, const size_t *width)
+{
+	struct row row;
+
+	for (int c = 0; c < COL_INFO; c++)
+		snprintf(
+		    row.cell[c], sizeof row.cell[c], "%s", columns[c].title);
+	buf_adds(b, render_tint(TINT_BOLD));
+	table_put(b, &row, width, TINT_NONE, "", 0);
+	b->len--; /* the escape belongs before the newline */
+	buf_adds(b, render_untint(TINT_BOLD));
+	buf_addc(b, '\n');
+}
+
+/* Where a terminal is too narrow: the name is cut, then columns go. */
+static void
+table_narrow(size_t *width, size_t limit)
+{
+	static const enum column drop[] = { COL_RESTARTS, COL_UPTIME, COL_PID };
+	size_t sum = 2 * (COL_INFO - 1);
+
+	if (width[COL_NAME] > limit / 2)
+		width[COL_NAME] = limit / 2;
+	for (int c = 0; c < COL_INFO; c++)
+		sum += width[c];
+	for (size_t i = 0; i < sizeof drop / sizeof drop[0]; i++) {
+		if (sum <= limit)
+			return;
+		sum -= width[drop[i]] + 2;
+		width[drop[i]] = 0;
+	}
+}
+
+static void
+table_widths(const struct row *rows, size_t n, bool header, size_t *width)
+{
+	size_t w;
+
+	for (int c = 0; c < COL_INFO; c++) {
+		width[c] = header ? strlen(columns[c].title) : 0;
+		for (size_t i = 0; i < n; i++) {
+			w = render_columns(rows[i].cell[c]);
+			if (w > width[c])
+				width[c] = w;
+		}
+	}
+}
+
+void
+render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
+{
+	size_t n = json_array_size(slots), width[COL_INFO];
+	struct row *rows = calloc(n + 1, sizeof *rows);
+	struct buf info;
+
+	if (rows == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		table_row(&rows[i], json_array_get(slots, i), to->older_ms);
+	table_widths(rows, n, to->header, width);
+	if (to->width > 0)
+		table_narrow(width, to->width);
+	if (to->header)
+		table_header(b, width);
+	buf_init(&info);
+	for (size_t i = 0; i < n && (to->max_rows == 0 || i < to->max_rows);
+	     i++) {
+		const json_t *slot = json_array_get(slots, i);
+
+		buf_clear(&info);
+		table_info(&info, slot);
+		table_put(b, &rows[i], width, render_state_tint(slot),
+		    buf_str(&info), to->width);
+	}
+	buf_fini(&info);
+	free(rows);
+}
+
+void
+render_summary(struct buf *b, const json_t *slots)
+{
+	static const char *const order[] = { "RUNNING", "STARTING", "STOPPING",
+		"BACKOFF", "FATAL", "UNKNOWN", "EXITED", "STOPPED" };
+	size_t n = json_array_size(slots), count;
+	const char *sep = ": ";
+
+	buf_addf(b, "%zu slot%s", n, n == 1 ? "" : "s");
+	for (size_t o = 0; o < sizeof order / sizeof order[0]; o++) {
+		const json_t *one = NULL;
+		enum tint t;
+
+		count = 0;
+		for (size_t i = 0; i < n; i++) {
+			const json_t *slot = json_array_get(slots, i);
+
+			if (strcmp(jstr(slot, "state", ""), order[o]) != 0)
+				continue;
+			count++;
+			one = slot;
+		}
+		if (count == 0)
+			continue;
+		t = render_state_tint(one);
+		buf_addf(b, "%s%s%zu %s%s", sep, render_tint(t), count,
+		    order[o], render_untint(t));
+		sep = ", ";
+	}
+	buf_addc(b, '\n');
+}

@@ -1,0 +1,166 @@
+/* status - status, pid, version. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "reevectl.h"
+
+static bool
+status_is_ready(const json_t *slot)
+{
+	return strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
+	       json_is_true(json_object_get(slot, "ready"));
+}
+
+/* Those that are not ready, if it is asked who is. */
+static json_t *
+status_not_ready(json_t *slots)
+{
+	json_t *out = json_array(), *slot;
+	size_t i;
+
+	json_array_foreach(slots, i, slot)
+	{
+		if (!status_is_ready(slot))
+			json_array_append(out, slot);
+	}
+	json_decref(slots);
+	return out;
+}
+
+/* For completion: each program and group once, then every slot. */
+static void
+status_names(const json_t *slots)
+{
+	const char *before = "", *group_before = "", *name;
+	json_t *slot;
+	size_t i;
+
+	json_array_foreach(slots, i, slot)
+	{
+		name = jstr(slot, "group", "");
+		if (*name != '\0' && strcmp(name, group_before) != 0)
+			out_printf("%s:*\n", name);
+		group_before = name;
+		name = jstr(slot, "program", "?");
+		if (strcmp(name, before) != 0)
+			out_printf("%s\n", name);
+		before = name;
+		name = jstr(slot, "name", "?");
+		if (strcmp(name, before) != 0)
+			out_printf("%s\n", name);
+	}
+}
+
+/* The header and the sum are for people: a pipe gets the rows alone. */
+static void
+status_table(const json_t *slots)
+{
+	struct table_opts to = {
+		.header = render_is_tty(),
+		.width = render_width(),
+	};
+	struct buf b;
+
+	buf_init(&b);
+	if (json_array_size(slots) > 0)
+		render_table(&b, slots, &to);
+	if (to.header && json_array_size(slots) != 1)
+		render_summary(&b, slots);
+	out_write(buf_str(&b), b.len);
+	buf_fini(&b);
+}
+
+int
+verb_status(struct command *cmd)
+{
+	json_t *params = json_object(), *slots;
+	int code = EXIT_OK;
+
+	if (cmd->on[OPTION_WATCH]) {
+		json_decref(params);
+		return watch_status(cmd);
+	}
+	if (cmd->nargs > 0)
+		json_object_set_new(
+		    params, "names", args_json(cmd, 0, cmd->nargs));
+	slots = command_ask(cmd, "status", params, &code);
+	if (slots == NULL)
+		return code;
+	if (cmd->on[OPTION_READY]) {
+		code = json_array_size(slots) > 0 ? EXIT_OK : EXIT_FAIL;
+		slots = status_not_ready(slots);
+		if (json_array_size(slots) > 0)
+			code = EXIT_FAIL;
+	}
+	if (cmd->on[OPTION_JSON])
+		out_json(slots);
+	else if (cmd->on[OPTION_NAMES])
+		status_names(slots);
+	else if (!cmd->on[OPTION_READY] || json_array_size(slots) > 0)
+		status_table(slots);
+	json_decref(slots);
+	return code;
+}
+
+/* One name of one slot: the number alone, for $(reevectl pid web.0). */
+int
+verb_pid(struct command *cmd)
+{
+	json_t *params = json_object(), *pids, *one;
+	int code = EXIT_OK;
+	size_t i;
+
+	if (cmd->nargs > 0)
+		json_object_set_new(
+		    params, "names", args_json(cmd, 0, cmd->nargs));
+	pids = command_ask(cmd, "pid", params, &code);
+	if (pids == NULL)
+		return code;
+	if (cmd->on[OPTION_JSON]) {
+		out_json(pids);
+	} else if (json_is_integer(pids)) {
+		out_printf("%lld\n", (long long)json_integer_value(pids));
+	} else {
+		json_array_foreach(pids, i, one)
+		    out_printf("%lld\n", (long long)jint(one, "pid", 0));
+	}
+	json_array_foreach(pids, i, one)
+	{
+		if (jint(one, "pid", 0) == 0)
+			code = EXIT_FAIL;
+	}
+	json_decref(pids);
+	return code;
+}
+
+/* The own version also when there is nobody to ask. */
+int
+verb_version(struct command *cmd)
+{
+	json_t *hello;
+	char up[32];
+	int code = EXIT_OK;
+
+	if (!cmd->on[OPTION_JSON])
+		out_printf("reevectl %s\n", REEVE_VERSION);
+	hello = command_ask(cmd, "hello", NULL, &code);
+	if (hello == NULL)
+		return code;
+	if (cmd->on[OPTION_JSON]) {
+		json_object_set_new(
+		    hello, "reevectl", json_string(REEVE_VERSION));
+		out_json(hello);
+	} else {
+		render_uptime(up, sizeof up, jint(hello, "uptime_ms", -1));
+		out_printf("reeved   %s (pid %lld, up %s, engine pid %lld, "
+			   "started %lld time%s, protocol %lld)\n",
+		    jstr(hello, "version", "?"),
+		    (long long)jint(hello, "reeved_pid", 0), up,
+		    (long long)jint(hello, "engine_pid", 0),
+		    (long long)jint(hello, "incarnation", 0),
+		    jint(hello, "incarnation", 0) == 1 ? "" : "s",
+		    (long long)jint(hello, "protocol", 0));
+	}
+	json_decref(hello);
+	return EXIT_OK;
+}
