@@ -225,6 +225,7 @@ struct config {
 	size_t ngroups;
 
 	struct strv files; /* all that were read, this one first */
+	struct buf snapshot; /* what it was made from: config_load_snapshot */
 	struct config_origins origins;
 	struct config_origins ctl_origins;
 };
@@ -249,6 +250,13 @@ struct config *config_load_text(
  */
 struct config *config_load_ctl(const char *file, struct config_errors *errs);
 void config_free(struct config *cf);
+/*
+ * Again, from the snapshot of a config that was loaded: no file is read, so
+ * that an engine goes on with the config in force whatever the file says by
+ * now.  file is absolute.
+ */
+struct config *config_load_snapshot(const char *file, const char *data,
+    size_t len, struct config_errors *errs);
 void config_errors_init(struct config_errors *errs);
 void config_errors_fini(struct config_errors *errs);
 

@@ -139,12 +139,12 @@ static char *
 sink_reader(char *str, int num, void *stream)
 {
 	struct ini_sink *sink = stream;
-	const char *line = sink->canon.data + sink->pos;
-	const char *end;
+	const char *line, *end;
 	size_t n;
 
 	if (sink->pos == sink->canon.len)
 		return NULL;
+	line = sink->canon.data + sink->pos;
 	end = strchr(line, '\n') + 1;
 	n = (size_t)(end - line);
 	BUG_ON(n >= (size_t)num);

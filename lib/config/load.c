@@ -15,6 +15,7 @@
 #include "config/check.h"
 #include "config/config_priv.h"
 #include "config/expand.h"
+#include "config/snapshot.h"
 #include "config/source.h"
 #include "config/value.h"
 
@@ -96,6 +97,7 @@ config_free(struct config *cf)
 {
 	if (cf == NULL)
 		return;
+	buf_fini(&cf->snapshot);
 	load_clear(cf, SECTION_REEVE);
 	load_clear(cf, SECTION_CTL);
 	for (size_t i = 0; i < cf->nprograms; i++)
@@ -673,6 +675,7 @@ load_build(struct load *ld)
 	load_values(ld, false);
 	complete_config(ld->cf);
 	strv_copy(&ld->cf->files, &ld->src.ini.files);
+	snapshot_write(&ld->cf->snapshot, &ld->src.ini);
 	if (!ld->ctl)
 		check_config(ld->cf, ld->errs);
 }
@@ -749,6 +752,21 @@ config_load_text(
 	load_finish(&ld, path);
 	free(path);
 	return ld.cf;
+}
+
+struct config *
+config_load_snapshot(
+    const char *file, const char *data, size_t len, struct config_errors *errs)
+{
+	struct load ld = { .errs = errs };
+
+	source_init(&ld.src, errs);
+	if (snapshot_read(&ld.src.ini, data, len) == -1) {
+		strv_add(&errs->errors, "the kept config can't be read");
+		source_fini(&ld.src);
+		return NULL;
+	}
+	return load_finish(&ld, file);
 }
 
 const char *

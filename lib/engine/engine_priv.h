@@ -63,6 +63,7 @@ struct inst {
 	bool swept;		  /* dead, and nothing of its tree is left */
 	char *tail;		  /* its last lines; NULL: none */
 	char why[160];		  /* how it ended, in words */
+	struct table_inst restore; /* recover.c: its part of the record */
 	struct table_death death; /* filled when it dies */
 };
 
@@ -123,6 +124,7 @@ struct program {
 	bool roll_again;      /* one more was asked for meanwhile */
 	struct engine_who roll_again_who;
 	bool removed;	      /* not in the config any more: stopping */
+	bool remake;	      /* when it is gone it is made again */
 	bool trim;	      /* some slot may be gone */
 	bool started;	      /* autostart, or by order: new slots start too */
 	struct engine *en;
@@ -152,12 +154,14 @@ struct engine {
 	bool stopping;
 	bool kill_now;
 	int exit_code;
-	void (*on_up)(void *arg, struct engine *en); /* opens the control server */
+	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *on_up_arg;
 	char cgroup[256]; /* folder for the cgroups of instances; "": none */
 	uint64_t next_id;
 	uint64_t roll_serial;
 	struct loop_task freeing;
+	struct orphan *orphans; /* until recover() */
+	size_t norphans;
 };
 
 /* --- program.c: the machine ---------------------------------------------- */
@@ -271,6 +275,22 @@ void order_progress(struct engine *en);
 int reload_apply(struct engine *en, const struct engine_who *who,
     struct config_plan *plan, struct config_errors *errs);
 
+/* --- recover.c: after an engine before this one ----------------------------- */
+
+struct orphan { /* a child that the keeper told of */
+	uint64_t id;
+	pid_t pid;
+	mono_ms started_ms;
+	char label[SPEC_LABEL_MAX + 1];
+};
+
+void recover_child(struct engine *en, uint64_t id, pid_t pid,
+    mono_ms started_ms, const char *label);
+void recover(struct engine *en);
+
+/* A program that a reload restarts is down: it is made again. */
+void reload_remade(struct engine *en, const char *name);
+
 /* --- engine.c ------------------------------------------------------------- */
 
 void engine_event(struct engine *en, const char *name, const char *kind,
@@ -280,6 +300,10 @@ void engine_notify(struct engine *en, const char *fmt, ...)
 void engine_status_line(struct engine *en);
 void engine_log_sink(struct engine *en);
 void engine_finish(struct engine *en);
+void engine_make_dirs(const char *path, mode_t mode);
+/* The keeper gets the config in force, for an engine after this one. */
+void engine_save_config(struct engine *en);
+void engine_save_self(struct engine *en, const struct engine_who *who);
 /* "stopped by uid 0, pid 12" or "stopped by SIGTERM". */
 void engine_who_text(char *out, size_t size, const struct engine_who *who);
 

@@ -1,6 +1,7 @@
 /*
  * program_set - programs: their slots, their number, their end.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,8 +183,14 @@ program_reap(void *arg)
 		pg->trim = false;
 		program_trim(pg);
 		if (pg->removed && pg->nslots == 0) {
-			log_info("%s is removed", pg->conf->name);
+			char name[SLOT_NAME_MAX];
+			bool remake = pg->remake;
+
+			snprintf(name, sizeof name, "%s", pg->conf->name);
+			log_info("%s is removed", name);
 			program_free(pg);
+			if (remake)
+				reload_remade(en, name);
 		}
 	}
 	order_progress(en);

@@ -1,0 +1,151 @@
+/*
+ * reeve-engine - the engine's process: options, then the loop.
+ *
+ * Started by reeved, which gives it the channel as descriptor 3.  By hand it
+ * can check a config and print the schema:
+ *
+ *	reeve-engine --check [-c FILE]	every error and warning; exit 0 or 2
+ *	reeve-engine --preflight	the same, quiet when good; exit 3: the
+ *					config wants no daemon
+ *	reeve-engine --schema-man	the keys, for reeve.conf(5)
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "ctl/server.h"
+#include "engine/engine_main.h"
+
+enum { KEEPER_FD = 3, EXIT_CONFIG = 2, EXIT_FOREGROUND = 3 };
+
+struct up {
+	struct loop *lp;
+	struct ctl_server *srv;
+};
+
+static void
+on_up(void *arg, struct engine *en, int control_fd)
+{
+	struct up *up = arg;
+	struct err err = { .text = "" };
+
+	up->srv = ctl_server_new(up->lp, en, &err);
+	if (up->srv == NULL ||
+	    ctl_server_listen(up->srv, control_fd, &err) == -1)
+		fatalx("control server: %s", err.text);
+}
+
+static int
+check(const char *file, bool quiet)
+{
+	struct config_errors errs;
+	struct config *cf;
+	size_t n;
+	int code = 0;
+
+	config_errors_init(&errs);
+	cf = config_load(file, &errs);
+	for (size_t i = 0; i < errs.errors.n; i++)
+		fprintf(stderr, "%s\n", errs.errors.v[i]);
+	for (size_t i = 0; i < errs.warnings.n && !quiet; i++)
+		fprintf(stderr, "warning: %s\n", errs.warnings.v[i]);
+	n = errs.errors.n;
+	config_errors_fini(&errs);
+	if (cf == NULL)
+		return n != 0 ? EXIT_CONFIG : 1;
+	if (!quiet)
+		printf("%s: good, %zu programs\n", cf->file, cf->nprograms);
+	else if (cf->nodaemon)
+		code = EXIT_FOREGROUND;
+	config_free(cf);
+	return code;
+}
+
+static const char *
+config_file_or_exit(const char *given)
+{
+	const char *file = given != NULL ? given : config_default_file();
+
+	if (file != NULL)
+		return file;
+	fputs("reeved: no config: neither ./reeve.conf nor " REEVE_SYSCONFDIR
+	      "/reeve/reeve.conf is there; name one with -c FILE\n",
+	    stderr);
+	exit(EXIT_CONFIG);
+}
+
+static int
+run(struct engine_params *pm)
+{
+	struct up up = { NULL, NULL };
+	struct engine *en;
+
+	if (pm->level >= 0)
+		log_set_level((enum log_level)pm->level);
+	signal(SIGPIPE, SIG_IGN);
+	/* Its own death by a terminal's ^C is not the engine's business. */
+	signal(SIGINT, SIG_IGN);
+	fd_raise_limit(NULL);
+	up.lp = loop_new();
+	if (up.lp == NULL)
+		fatal("create the event loop");
+	pm->keeper_fd = KEEPER_FD;
+	pm->on_up = on_up;
+	pm->arg = &up;
+	en = engine_new(up.lp, pm);
+	loop_run(up.lp);
+	ctl_server_free(up.srv);
+	engine_free(en);
+	loop_free(up.lp);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "check", no_argument, NULL, 'C' },
+		{ "preflight", no_argument, NULL, 'P' },
+		{ "schema-man", no_argument, NULL, 'M' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct engine_params pm = { .level = -1 };
+	const char *file = NULL;
+	int c, mode = 0;
+
+	log_init("engine", LOG_INFO);
+	while ((c = getopt_long(argc, argv, "c:ne:", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'n':
+			pm.nodaemon = true;
+			break;
+		case 'e':
+			pm.level = (int)log_level_parse(optarg);
+			break;
+		case 'C':
+		case 'P':
+		case 'M':
+			mode = c;
+			break;
+		default:
+			return EXIT_CONFIG;
+		}
+	}
+	if (mode == 'M') {
+		config_print_man(stdout);
+		return fflush(stdout) == 0 ? 0 : 1;
+	}
+	pm.config_file = config_file_or_exit(file);
+	if (mode != 0)
+		return check(pm.config_file, mode == 'P');
+	return run(&pm);
+}

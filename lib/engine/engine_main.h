@@ -1,0 +1,25 @@
+/*
+ * engine_main - making and ending an engine: for its process's main alone.
+ */
+#ifndef ENGINE_ENGINE_MAIN_H
+#define ENGINE_ENGINE_MAIN_H
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "loop/loop.h"
+
+struct engine_params {
+	int keeper_fd; /* taken */
+	const char *config_file; /* borrowed for ever */
+	bool nodaemon;
+	int level; /* of -e; -1: the config's */
+	/* The engine knows what there is: open the control server on fd. */
+	void (*on_up)(void *arg, struct engine *en, int control_fd);
+	void *arg;
+};
+
+struct engine *engine_new(struct loop *lp, const struct engine_params *pm);
+/* After loop_run has returned: everything was stopped. */
+void engine_free(struct engine *en);
+
+#endif

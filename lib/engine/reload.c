@@ -1,0 +1,248 @@
+/*
+ * reload - from the config in force to the file as it is now: the difference.
+ *
+ * All or nothing: sockets of added programs are bound first, and when one of
+ * them can't be, nothing has changed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/engine_priv.h"
+
+int
+engine_plan(struct engine *en, struct config_plan *plan,
+    struct config_errors *errs)
+{
+	struct config *cf = config_load(en->config_file, errs);
+
+	if (cf == NULL)
+		return -1;
+	config_diff(plan, en->cf, cf);
+	config_free(cf);
+	return 0;
+}
+
+static void
+reload_set_conf(struct program *pg, struct config_program *conf)
+{
+	config_program_ref(conf);
+	config_program_unref(pg->conf);
+	pg->conf = conf;
+	for (int i = 0; i < pg->nslots; i++)
+		slot_streams(pg->slots[i]);
+}
+
+/* Live keys hold for running instances as well. */
+static void
+reload_live(struct program *pg, struct config_program *conf)
+{
+	struct inst *in;
+
+	reload_set_conf(pg, conf);
+	for (int i = 0; i < pg->nslots; i++) {
+		struct slot *sl = pg->slots[i];
+
+		in = sl->cur;
+		if (in == NULL)
+			continue;
+		config_program_ref(conf);
+		config_program_unref(in->conf);
+		in->conf = conf;
+	}
+	program_resize(pg, config_program_workers(conf, pg->en->usable_cpus),
+	    NULL);
+}
+
+static void
+reload_roll(struct program *pg, struct config_program *conf,
+    const struct engine_who *who)
+{
+	if (pg->before == NULL)
+		pg->before = config_program_ref(pg->conf);
+	reload_set_conf(pg, conf);
+	program_resize(pg, config_program_workers(conf, pg->en->usable_cpus),
+	    NULL);
+	rolling_start(pg, who);
+}
+
+/* Stopped, its sockets closed, and made again from the new config. */
+static void
+reload_restart(struct program *pg, const struct engine_who *who)
+{
+	pg->remake = true;
+	if (pg->roll != NULL)
+		rolling_abort(pg, "restarted by a reload");
+	for (int i = 0; i < pg->nslots; i++) {
+		pg->slots[i]->leaving = true;
+		slot_want(pg->slots[i], false, who);
+	}
+	pg->removed = true;
+	program_progress(pg);
+}
+
+static int
+reload_add(struct engine *en, struct config_program *conf, struct err *err)
+{
+	struct program *pg = program_new(en, conf);
+	int n = config_program_workers(conf, en->usable_cpus);
+
+	if (sockets_open(pg, n, err) == -1) {
+		err_prefix(err, "program %s: ", conf->name);
+		program_free(pg);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+reload_begin(struct engine *en, struct config_program *conf)
+{
+	struct program *pg = program_find(en, conf->name);
+
+	pg->started = conf->autostart;
+	program_resize(pg, config_program_workers(conf, en->usable_cpus), NULL);
+}
+
+/* A program whose restart was waited for: the new one takes its name. */
+void
+reload_remade(struct engine *en, const char *name)
+{
+	struct config_program *conf = config_program_find(en->cf, name);
+	struct err err = { .text = "" };
+
+	if (conf == NULL || en->stopping)
+		return;
+	if (reload_add(en, conf, &err) == -1) {
+		log_errorx("%s", err.text);
+		engine_event(en, name, "reload", "%s", err.text);
+		return;
+	}
+	reload_begin(en, conf);
+	program_sort(en);
+}
+
+static void
+reload_program(struct engine *en, const struct config_change *ch,
+    const struct engine_who *who)
+{
+	struct program *pg = program_find(en, ch->program);
+	struct config_program *conf = config_program_find(en->cf, ch->program);
+
+	log_info("reload: %s %s", ch->program, config_change_name(ch->kind));
+	engine_event(en, ch->program, "reload", "%s",
+	    config_change_name(ch->kind));
+	switch (ch->kind) {
+	case CHANGE_ADDED:
+		reload_begin(en, conf);
+		break;
+	case CHANGE_REMOVED:
+		reload_restart(pg, who);
+		pg->remake = false;
+		break;
+	case CHANGE_LIVE:
+		reload_live(pg, conf);
+		break;
+	case CHANGE_ROLL:
+		reload_roll(pg, conf, who);
+		break;
+	case CHANGE_RESTART:
+		reload_restart(pg, who);
+		break;
+	}
+}
+
+/* Programs without a change take their part of the new config as it is. */
+static void
+reload_adopt_rest(struct engine *en)
+{
+	for (size_t i = 0; i < en->nprograms; i++) {
+		struct program *pg = en->programs[i];
+		struct config_program *conf =
+		    config_program_find(en->cf, pg->conf->name);
+
+		if (conf != NULL && !pg->removed && pg->conf != conf)
+			reload_set_conf(pg, conf);
+	}
+}
+
+static int
+reload_bind_added(struct engine *en, struct config *cf,
+    const struct config_plan *plan, struct config_errors *errs)
+{
+	struct err err = { .text = "" };
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct config_change *ch = &plan->v[i];
+
+		if (ch->kind != CHANGE_ADDED || ch->program == NULL)
+			continue;
+		if (reload_add(en, config_program_find(cf, ch->program),
+			&err) == 0)
+			continue;
+		strv_add(&errs->errors, err.text);
+		while (i-- > 0)
+			if (plan->v[i].kind == CHANGE_ADDED &&
+			    plan->v[i].program != NULL)
+				program_free(program_find(en,
+				    plan->v[i].program));
+		return -1;
+	}
+	return 0;
+}
+
+static void
+reload_tell(struct engine *en, const struct config_errors *errs)
+{
+	for (size_t i = 0; i < errs->errors.n; i++)
+		log_errorx("%s", errs->errors.v[i]);
+	log_errorx("reload: the config has errors, nothing was changed");
+	engine_event(en, "", "reload", "refused: %s",
+	    errs->errors.n != 0 ? errs->errors.v[0] : "?");
+}
+
+int
+reload_apply(struct engine *en, const struct engine_who *who,
+    struct config_plan *plan, struct config_errors *errs)
+{
+	struct config *cf, *old = en->cf;
+
+	if (en->stopping) {
+		strv_add(&errs->errors, "reeved is stopping");
+		return -1;
+	}
+	engine_notify(en, "RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)clock_mono_ms() * 1000);
+	cf = config_load(en->config_file, errs);
+	if (cf != NULL) {
+		config_diff(plan, old, cf);
+		if (reload_bind_added(en, cf, plan, errs) == -1) {
+			config_plan_fini(plan);
+			config_free(cf);
+			cf = NULL;
+		}
+	}
+	if (cf == NULL) {
+		reload_tell(en, errs);
+		engine_notify(en, "READY=1");
+		return -1;
+	}
+	for (size_t i = 0; i < errs->warnings.n; i++)
+		log_warnx("%s", errs->warnings.v[i]);
+	en->cf = cf;
+	engine_save_config(en);
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->v[i].program != NULL)
+			reload_program(en, &plan->v[i], who);
+	reload_adopt_rest(en);
+	program_sort(en);
+	engine_log_sink(en);
+	config_free(old);
+	engine_notify(en, "READY=1");
+	engine_status_line(en);
+	engine_event(en, "", "reload", "%zu changes", plan->n);
+	log_info("reload: %zu changes", plan->n);
+	return 0;
+}
