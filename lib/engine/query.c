@@ -1,0 +1,268 @@
+/* query - what the control server may ask. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/engine_priv.h"
+
+static void
+query_uptime(char *out, size_t size, int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	if (s < 86400)
+		snprintf(out, size, "%lld:%02lld:%02lld", (long long)(s / 3600),
+		    (long long)(s / 60 % 60), (long long)(s % 60));
+	else
+		snprintf(out, size, "%lld d %lld:%02lld:%02lld",
+		    (long long)(s / 86400), (long long)(s / 3600 % 24),
+		    (long long)(s / 60 % 60), (long long)(s % 60));
+}
+
+static void
+query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
+    char *out, size_t size)
+{
+	char up[64];
+
+	switch (sl->state) {
+	case PS_RUNNING:
+		query_uptime(up, sizeof up, uptime_ms);
+		if (sl->cur != NULL && sl->cur->status[0] != '\0')
+			snprintf(out, size, "%s", sl->cur->status);
+		else
+			snprintf(out, size, "pid %d, uptime %s",
+			    sl->cur != NULL ? (int)sl->cur->pid : 0, up);
+		return;
+	case PS_BACKOFF:
+		str_duration(up, sizeof up, retry_ms);
+		snprintf(out, size, "%s; try %u in %s", sl->note,
+		    sl->failures + 1, up);
+		return;
+	case PS_STOPPED:
+		snprintf(out, size, "%s", sl->note[0] != '\0' ? sl->note :
+			sl->generation == 0 ? "not started" : "");
+		return;
+	case PS_STARTING:
+	case PS_STOPPING:
+	case PS_EXITED:
+	case PS_FATAL:
+	case PS_UNKNOWN:
+	case PS__N:
+		snprintf(out, size, "%s", sl->note);
+		return;
+	}
+}
+
+static int
+query_draining(const struct slot *sl)
+{
+	const struct inst *in;
+	int n = 0;
+
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		n += !in->dead;
+	return n;
+}
+
+static void
+query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
+{
+	const struct program *pg = sl->prog;
+	mono_ms now = loop_now(pg->en->lp);
+	const struct inst *in = sl->cur;
+	char text[256];
+	struct slot_info si = {
+		.name = sl->name,
+		.program = pg->conf->name,
+		.group = pg->conf->group,
+		.slot = sl->index,
+		.state = sl->state,
+		.ready = in != NULL && in->ready,
+		.stop_wanted = !sl->wanted,
+		.pid = in != NULL ? in->pid : 0,
+		.generation = in != NULL ? in->generation : sl->generation,
+		.uptime_ms = in != NULL && in->pid != 0 ?
+		    now - in->started_ms : -1,
+		.restarts = sl->restarts,
+		.exit_code = -1,
+		.next_retry_ms = sl->retry_at_ms == 0 ? -1 :
+		    sl->retry_at_ms > now	      ? sl->retry_at_ms - now :
+							0,
+		.draining = query_draining(sl),
+		.description = text,
+		.program_note = pg->note,
+	};
+
+	if (sl->deaths[0].at_ms != 0) {
+		si.exit_code = sl->deaths[0].code;
+		si.exit_signal = sl->deaths[0].signo;
+	}
+	query_describe(sl, si.uptime_ms, si.next_retry_ms, text, sizeof text);
+	cb(arg, &si);
+}
+
+int
+engine_each(struct engine *en, char *const *names, size_t n,
+    engine_slot_cb *cb, void *arg, struct err *err)
+{
+	struct slot **v;
+	size_t count;
+
+	if (names_match(en, names, n, &v, &count, err) == -1)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		query_slot(v[i], cb, arg);
+	free(v);
+	return 0;
+}
+
+static struct slot *
+query_one(struct engine *en, const char *name, struct err *err)
+{
+	union {
+		const char *in;
+		char *out;
+	} u = { .in = name };
+	struct slot **v, *sl;
+	size_t n;
+
+	if (names_match(en, &u.out, 1, &v, &n, err) == -1)
+		return NULL;
+	sl = n == 1 ? v[0] : NULL;
+	if (n != 1)
+		err_set(err, "'%s' are %zu slots, name one: %s", name, n,
+		    n != 0 ? v[0]->name : "none is there");
+	free(v);
+	return sl;
+}
+
+static void
+query_death(const struct slot *sl, int i, const struct slot_info *si,
+    engine_death_cb *cb, void *arg)
+{
+	const struct table_death *d = &sl->deaths[i];
+	char text[256] = "";
+	struct death_info di = {
+		.at_ms = d->at_ms,
+		.cause = (enum death_cause)d->cause,
+		.generation = d->generation,
+		.pid = d->pid,
+		.ran_ms = d->ran_ms,
+		.exit_code = d->code,
+		.exit_signal = d->signo,
+		.core = d->core,
+		.killed = d->killed,
+		.by_person = d->by_person,
+		.by_uid = d->by_uid,
+		.by_pid = d->by_pid,
+		.max_rss_kb = d->max_rss_kb,
+		.text = text,
+		.tail = sl->death_tail[i] != NULL ? sl->death_tail[i] : "",
+	};
+	struct spawn_err se = { (enum spawn_stage)d->stage, d->errnum };
+
+	if (di.cause == DEATH_NO_START && d->stage != 0)
+		spawn_err_text(text, sizeof text, &se, sl->prog->conf->command,
+		    sl->prog->conf->directory != NULL ?
+			sl->prog->conf->directory : "/");
+	else if (di.cause == DEATH_NO_START)
+		snprintf(text, sizeof text, "%.255s", di.tail);
+	cb(arg, si, &di);
+}
+
+struct query_why {
+	const struct slot *sl;
+	engine_slot_cb *slot_cb;
+	engine_death_cb *cb;
+	void *arg;
+};
+
+static void
+query_why_slot(void *arg, const struct slot_info *si)
+{
+	struct query_why *q = arg;
+
+	q->slot_cb(q->arg, si);
+	for (int i = 0; i < TABLE_DEATHS && q->sl->deaths[i].at_ms != 0; i++)
+		query_death(q->sl, i, si, q->cb, q->arg);
+}
+
+int
+engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
+    engine_death_cb *cb, void *arg, struct err *err)
+{
+	struct query_why q = { NULL, slot_cb, cb, arg };
+	union {
+		const char *in;
+		char *out;
+	} u = { .in = slot };
+	struct slot **v;
+	size_t n;
+
+	/* A program's name stands for all of its slots here, too. */
+	if (names_match(en, &u.out, 1, &v, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		q.sl = v[i];
+		query_slot(v[i], query_why_slot, &q);
+	}
+	free(v);
+	return 0;
+}
+
+struct pump_stream *
+engine_stream(struct engine *en, const char *slot, bool is_stderr,
+    const char **path)
+{
+	struct err err;
+	struct slot *sl = query_one(en, slot, &err);
+
+	*path = NULL;
+	if (sl == NULL)
+		return NULL;
+	slot_streams(sl);
+	if (is_stderr && sl->err != NULL) {
+		*path = sl->err_path;
+		return sl->err;
+	}
+	*path = sl->out_path;
+	return sl->out;
+}
+
+struct event_log *
+engine_events(struct engine *en)
+{
+	return en->events;
+}
+
+const struct config *
+engine_config(const struct engine *en)
+{
+	return en->cf;
+}
+
+pid_t
+engine_reeved_pid(const struct engine *en)
+{
+	return keeperlink_welcome(en->kl)->pid;
+}
+
+unsigned
+engine_incarnation(const struct engine *en)
+{
+	return keeperlink_welcome(en->kl)->incarnation;
+}
+
+int64_t
+engine_uptime_ms(const struct engine *en)
+{
+	return loop_now(en->lp) - keeperlink_welcome(en->kl)->started_ms;
+}
+
+int
+engine_usable_cpus(const struct engine *en)
+{
+	return en->usable_cpus;
+}
