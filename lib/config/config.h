@@ -224,7 +224,7 @@ struct config {
 	struct config_group *groups;
 	size_t ngroups;
 
-	struct strv files; /* all that were read, this one first */
+	struct strv files;   /* all that were read, this one first */
 	struct buf snapshot; /* what it was made from: config_load_snapshot */
 	struct config_origins origins;
 	struct config_origins ctl_origins;
@@ -255,8 +255,8 @@ void config_free(struct config *cf);
  * that an engine goes on with the config in force whatever the file says by
  * now.  file is absolute.
  */
-struct config *config_load_snapshot(const char *file, const char *data,
-    size_t len, struct config_errors *errs);
+struct config *config_load_snapshot(
+    const char *file, const char *data, size_t len, struct config_errors *errs);
 void config_errors_init(struct config_errors *errs);
 void config_errors_fini(struct config_errors *errs);
 

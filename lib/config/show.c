@@ -1,5 +1,4 @@
 /* show - the effective values of a config, and the list of all keys. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,8 +97,7 @@ man_key(FILE *out, const struct config_key *key)
 	putc('\n', out);
 	/* A help that begins with a . or ' would be a request. */
 	fputs("\\&", out);
-	putc(toupper((unsigned char)key->help[0]), out);
-	man_text(out, key->help + 1);
+	man_text(out, key->help);
 	fputs(".\n", out);
 	if (key->dflt != NULL) {
 		fputs("Default:\n.Ql ", out);
