@@ -27,10 +27,12 @@ int listener_lock(const struct config_socket *s, struct err *err);
  * it is to be one of a SO_REUSEPORT group; first: the first of that group (or
  * the only one): then a stale Unix socket file is removed, and an address in
  * use by somebody else is found and named (pid and program where /proc shows
- * them).  Unix: mode and owner are set before anybody can connect.
+ * them).  Unix: mode and owner are set before anybody can connect; a Unix
+ * socket has no group.  tcp6 is IPv6 only, so that tcp may have the same port.
  */
-int listener_bind(const struct config_socket *s, bool group, bool first,
-    struct err *err);
+int listener_bind(
+    const struct config_socket *s, bool group, bool first, struct err *err);
+/* Sockets of a group are told to listen in the order of their slots. */
 int listener_listen(int fd, const struct config_socket *s, struct err *err);
 /* Connections waiting in a listener's accept queue; -1 when unknown. */
 int listener_queued(int fd);
@@ -42,9 +44,11 @@ int listener_queued(int fd);
  */
 int listener_steer(int fd, int keep, int n, struct err *err);
 /*
- * Before the last close of a group's socket that still has connections
- * queued: lets the kernel move them to the others (tcp_migrate_req, where it
- * is on or we may turn it on for the moment).  false: they would be reset.
+ * A socket of a group that is about to be closed, but still has connections
+ * queued: stops it from listening, for all who hold it, and the kernel moves
+ * what was queued to the others of the group (net.ipv4.tcp_migrate_req, which
+ * is turned on for the moment where it is off and we may).  false: that is not
+ * possible, nothing was done, and its queue would be reset by a close.
  */
 bool listener_migrate(int fd);
 
