@@ -83,7 +83,7 @@ has "file:line of the second" "$T/out/ok" "reeve.conf:[0-9]+:.*(stopwaitsecs|nev
 code 1 "a bad file: --plan, exit 1" ctl -s "$T/run/reeve.sock" reload --plan
 kill -HUP "$REEVED"
 awaits 5 "SIGHUP: the log has both" 'grep -q "workres" "$LOG" && grep -q "never" "$LOG"'
-is "same pids" "$(B=$B "$B/reevectl" -s "$T/run/reeve.sock" --json status | grep -Eo '"pid" *: *[0-9]+' | grep -Eo '[0-9]+')" "$before"
+is "same pids" "$("$B/reevectl" -s "$T/run/reeve.sock" --json status | grep -Eo '"pid" *: *[0-9]+' | grep -Eo '[0-9]+')" "$before"
 cp "$T/good" "$CONF"
 
 # scale by the file
