@@ -135,6 +135,7 @@ struct keeper {
 	struct child_table children;
 	struct fdstore store;
 	int null_fd;
+	uint32_t log_slot; /* of the store: where log lines go; 0: stderr */
 	struct chan *ch; /* to the engine; NULL while there is none */
 	struct child *engine;
 	unsigned incarnation;

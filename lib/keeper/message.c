@@ -147,6 +147,16 @@ message_forget(struct keeper *kp, struct mr *r)
 	return 0;
 }
 
+/* The log must not go on into a number that means something else by then. */
+static void
+message_leave_log(struct keeper *kp, uint32_t slot)
+{
+	if (kp->log_slot != slot)
+		return;
+	kp->log_slot = 0;
+	log_set_fd(-1);
+}
+
 static int
 message_fd_put(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 {
@@ -155,6 +165,7 @@ message_fd_put(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 
 	if (mr_end(r) == -1 || nfds != 1)
 		return -1;
+	message_leave_log(kp, slot);
 	return fdstore_put(&kp->store, slot, name, &fds[0]);
 }
 
@@ -166,6 +177,7 @@ message_log_to(struct keeper *kp, struct mr *r)
 
 	if (mr_end(r) == -1 || level >= LOG__N)
 		return -1;
+	kp->log_slot = slot;
 	log_set_fd(fdstore_get(&kp->store, slot));
 	log_set_level((enum log_level)level);
 	return 0;
@@ -252,6 +264,7 @@ message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 		return message_fd_put(kp, r, fds, nfds);
 	case MSG_E_FD_DROP:
 		slot = mr_u32(r);
+		message_leave_log(kp, slot);
 		fdstore_drop(&kp->store, slot);
 		return mr_end(r);
 	case MSG_E_READY:
