@@ -136,7 +136,7 @@ check_slot_files(
 	struct stat st;
 	struct err err;
 
-	if (slot_find_command(s, p, &err) == -1)
+	if (config_slot_find_command(s, p, &err) == -1)
 		CHECK_WARNING(ck, p, command, "command: %s", err.text);
 	if (s->directory == NULL)
 		return;
@@ -162,7 +162,7 @@ check_slot(struct check *ck, const struct config_program *p, int index,
 	enum schema_id key;
 	struct err err;
 
-	if (slot_build(out, &in, &key, &err) == 0)
+	if (config_slot_build(out, &in, &key, &err) == 0)
 		return true;
 	if (key == SCHEMA_PROGRAM_command && p->command == NULL) {
 		/* Misspelt or empty: load.c has said so. */

@@ -54,9 +54,9 @@ int origins_line(const struct config_origins *og, enum schema_id id);
 /* --- program.c -------------------------------------------------------------
  */
 
-struct config_program *program_new(const char *name);
+struct config_program *config_program_new(const char *name);
 /* x of the [group:x] that names it, else its own name. */
-const char *program_group(const struct config_program *p);
+const char *config_program_group(const struct config_program *p);
 
 /* --- complete.c ------------------------------------------------------------
  */

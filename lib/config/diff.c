@@ -36,10 +36,10 @@ side_init(
 	enum schema_id key;
 
 	*sd = (struct side){ .p = p };
-	if (slot_build(&sd->slot, &in, &key, NULL) == -1)
+	if (config_slot_build(&sd->slot, &in, &key, NULL) == -1)
 		return;
 	sd->built =
-	    slot_env_file_path(&sd->env_file, &in, &sd->slot, NULL) == 0;
+	    config_slot_env_file(&sd->env_file, &in, &sd->slot, NULL) == 0;
 }
 
 static void

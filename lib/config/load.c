@@ -172,7 +172,7 @@ static struct config_program *
 load_program(struct load *ld, const struct section *sec)
 {
 	struct config *cf = ld->cf;
-	struct config_program *p = program_new(sec->name);
+	struct config_program *p = config_program_new(sec->name);
 
 	p->here = xstrdup(sec->here);
 	p->file = xstrdup(sec->file);
@@ -415,7 +415,7 @@ load_scope(
 	expand_scope_text(sc, "host_node_name", expand_host());
 	if (sec->kind == SECTION_PROGRAM) {
 		expand_scope_text(sc, "program_name", p->name);
-		expand_scope_text(sc, "group_name", program_group(p));
+		expand_scope_text(sc, "group_name", config_program_group(p));
 	}
 	sc->env[0] = env;
 }

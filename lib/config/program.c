@@ -8,7 +8,7 @@
 #include "config/value.h"
 
 struct config_program *
-program_new(const char *name)
+config_program_new(const char *name)
 {
 	struct config_program *p = xcalloc(1, sizeof *p);
 
@@ -52,7 +52,7 @@ config_program_unref(struct config_program *p)
 }
 
 const char *
-program_group(const struct config_program *p)
+config_program_group(const struct config_program *p)
 {
 	return p->group != NULL ? p->group : p->name;
 }

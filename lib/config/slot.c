@@ -95,7 +95,7 @@ slot_env_identity(
 	slot_env_number(env, "REEVE_SLOT", in->index);
 	strv_env_set(env, "SUPERVISOR_ENABLED", "1");
 	strv_env_set(env, "SUPERVISOR_PROCESS_NAME", process_name);
-	strv_env_set(env, "SUPERVISOR_GROUP_NAME", program_group(p));
+	strv_env_set(env, "SUPERVISOR_GROUP_NAME", config_program_group(p));
 	slot_env_number(env, "NODE_APP_INSTANCE", in->index);
 	for (size_t i = 0; i < p->sockets.n; i++)
 		if (p->sockets.v[i].family != FAMILY_UNIX) {
@@ -128,7 +128,7 @@ slot_scope(
 	expand_scope_init(sc);
 	expand_scope_text(sc, "here", p->here);
 	expand_scope_text(sc, "program_name", p->name);
-	expand_scope_text(sc, "group_name", program_group(p));
+	expand_scope_text(sc, "group_name", config_program_group(p));
 	expand_scope_text(sc, "host_node_name", expand_host());
 	expand_scope_number(sc, "process_num", in->index);
 	expand_scope_number(sc, "numprocs", in->nslots);
@@ -302,7 +302,7 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 }
 
 int
-slot_env_file_path(char **out, const struct slot_in *in,
+config_slot_env_file(char **out, const struct slot_in *in,
     const struct config_slot *s, struct err *err)
 {
 	const struct config_program *p = in->program;
@@ -316,7 +316,7 @@ slot_env_file_path(char **out, const struct slot_in *in,
 }
 
 int
-slot_build(struct config_slot *out, const struct slot_in *in,
+config_slot_build(struct config_slot *out, const struct slot_in *in,
     enum schema_id *key, struct err *err)
 {
 	*out = (struct config_slot){ 0 };
@@ -384,7 +384,7 @@ slot_search(struct config_slot *s, const char *path, struct err *err)
 }
 
 int
-slot_find_command(
+config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err)
 {
 	const char *name = s->argv.v[0], *path;
@@ -414,10 +414,10 @@ config_slot(struct config_slot *out, const struct config_program *p, int index,
 		.base_env = base_env };
 	enum schema_id key;
 
-	if (slot_build(out, &in, &key, err) == -1)
+	if (config_slot_build(out, &in, &key, err) == -1)
 		return err_prefix(
 		    err, "program %s: %s: ", p->name, schema_keys[key].name);
-	if (slot_find_command(out, p, err) == -1) {
+	if (config_slot_find_command(out, p, err) == -1) {
 		config_slot_fini(out);
 		return err_prefix(err, "program %s: ", p->name);
 	}

@@ -18,13 +18,13 @@ struct slot_in {
 };
 
 /* All but exec_path.  *key is the one to blame when it fails. */
-int slot_build(struct config_slot *out, const struct slot_in *in,
+int config_slot_build(struct config_slot *out, const struct slot_in *in,
     enum schema_id *key, struct err *err);
 /* Path of env_file of a slot that is built; NULL: it has none. */
-int slot_env_file_path(char **out, const struct slot_in *in,
+int config_slot_env_file(char **out, const struct slot_in *in,
     const struct config_slot *s, struct err *err);
 /* Sets exec_path of a slot that is built. */
-int slot_find_command(
+int config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err);
 
 /* Adds the variables of a file of KEY=value lines. */

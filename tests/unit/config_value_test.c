@@ -278,7 +278,7 @@ object_new(enum schema_id id)
 {
 	switch (schema_rows[id].section) {
 	case SECTION_PROGRAM:
-		return program_new("web");
+		return config_program_new("web");
 	case SECTION_GROUP:
 		return xcalloc(1, sizeof(struct config_group));
 	case SECTION_REEVE:
@@ -371,7 +371,7 @@ END_TEST
 /* 107 bytes fit into sun_path with its NUL, 108 do not. */
 START_TEST(path_of_a_socket_is_short)
 {
-	struct config_program *p = program_new("web");
+	struct config_program *p = config_program_new("web");
 	char text[128];
 	struct err err;
 
@@ -386,7 +386,7 @@ END_TEST
 
 START_TEST(fields_hold_what_was_written)
 {
-	struct config_program *p = program_new("web");
+	struct config_program *p = config_program_new("web");
 
 	expect(p, P(exitcodes), "0,9", "0,9");
 	ck_assert_int_eq(p->exitcodes[0], 1);
@@ -416,7 +416,8 @@ END_TEST
 
 START_TEST(equal_is_what_means_the_same)
 {
-	struct config_program *a = program_new("web"), *b = program_new("web");
+	struct config_program *a = config_program_new("web"),
+			      *b = config_program_new("web");
 
 	ck_assert(value_equal(a, b, P(user)));
 	expect(a, P(user), "root", "root");
