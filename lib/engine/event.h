@@ -17,6 +17,12 @@
 #define EVENT_TEXT_MAX 152 /* bytes with the NUL; longer texts are cut */
 #define EVENT_RING     2048
 
+/*
+ * Kind "roll", name: the program.  The text begins with "started", and at the
+ * end of that roll with "done" or "aborted: " and the reason: that is how a
+ * client whose engine died in the middle learns what came of its roll
+ * (ctl/cmd_resume.c).
+ */
 struct event {
 	uint64_t seq;	   /* from 1 */
 	wall_ms at_ms;
