@@ -27,7 +27,7 @@ command = $CHILD print before wait-file $T/out/go print after sleep
 stdout_logfile = $T/log/deleted.log
 startsecs = 200ms
 [program:folder]
-command = $CHILD wait-file $T/out/go2 print-lines 10 touch $T/out/wrote wait-file $T/out/go3 print back sleep
+command = $CHILD wait-file $T/out/go2 print-lines 10 touch $T/out/wrote wait-file $T/out/go3 pause 1300 print back sleep
 stdout_logfile = $T/log/sub/folder.log
 startsecs = 200ms
 [program:held]
@@ -80,7 +80,6 @@ touch "$T/out/go2"
 awaits 5 "its folder is gone: the worker is not blocked" '[ -e "$T/out/wrote" ]'
 awaits 5 "the log says so, once" 'grep -q "sub/folder.log.*No such file" "$LOG"'
 mkdir "$T/log/sub"
-await 3 '! true'
 touch "$T/out/go3"
 awaits 5 "the folder is back: so is the log" 'grep -q back "$T/log/sub/folder.log"'
 
@@ -101,7 +100,7 @@ mkdir "$T/disk"
 if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=256k reeve-test "$T/disk" 2>/dev/null; then
 	conf <<-EOT
 		[program:full]
-		command = $CHILD flood 3M touch $T/out/flooded wait-file $T/out/space print "space again" sleep
+		command = $CHILD flood 3M touch $T/out/flooded wait-file $T/out/space pause 1300 print "space again" sleep
 		stdout_logfile = $T/disk/full.log
 		stdout_logfile_maxbytes = 0
 		startsecs = 200ms
@@ -115,7 +114,6 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=256k reeve-test "$T/disk" 2>/dev
 	awaits 5 "the log says why" 'grep -q "full.log.*No space left" "$LOG"'
 	is "it runs" "$(state full.0)" RUNNING
 	: >"$T/disk/full.log"
-	await 3 '! true'
 	touch "$T/out/space"
 	awaits 5 "with space again it is written" 'grep -q "space again" "$T/disk/full.log"'
 	ok "the drop was counted" grep -Eq "full.*(lost|dropped)|(lost|dropped).*full" "$LOG"
