@@ -159,7 +159,7 @@ static int
 opts_unknown(const struct parser *p, const char *name)
 {
 	const char *best = NULL;
-	size_t least = 4, d;
+	size_t least = 3, d;
 
 	for (size_t i = 0; i < OPTION__N; i++) {
 		d = str_distance(name, options[i].name);
@@ -311,7 +311,9 @@ opts_word(struct parser *p, char *word, bool no_options)
 
 	if (!no_options && word[0] == '-' && word[1] == '-')
 		return opts_long(p, word + 2);
-	if (!no_options && word[0] == '-' && word[1] != '\0')
+	/* "-1" is a number, if a wrong one. */
+	if (!no_options && word[0] == '-' && word[1] != '\0' &&
+	    !(word[1] >= '0' && word[1] <= '9'))
 		return opts_short(p, word + 1);
 	if (cmd->verb == VERB__N)
 		return opts_verb(cmd, word);

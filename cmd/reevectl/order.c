@@ -17,8 +17,9 @@
 #include "base/fd.h"
 #include "reevectl.h"
 
-#define SHUTDOWN_LINGER_MS 10000 /* after its answer reeved has nothing to do  \
-				  */
+#define SHUTDOWN_LINGER_MS                                                     \
+	10000 /* after its answer reeved has nothing to do                     \
+	       */
 
 static void
 order_line(struct buf *b, const json_t *note)

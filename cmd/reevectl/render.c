@@ -295,6 +295,7 @@ table_add_info(struct buf *b, const char *s)
 static void
 table_info(struct buf *b, const json_t *slot)
 {
+	const char *description = jstr(slot, "description", NULL);
 	int64_t draining = jint(slot, "draining", 0);
 	char text[64];
 
@@ -307,7 +308,9 @@ table_info(struct buf *b, const json_t *slot)
 		    text, sizeof text, "%lld draining", (long long)draining);
 		table_add_info(b, text);
 	}
-	table_add_info(b, jstr(slot, "description", NULL));
+	/* "pid 12, uptime 0:01:00" stands in the columns already. */
+	if (description != NULL && strncmp(description, "pid ", 4) != 0)
+		table_add_info(b, description);
 }
 
 struct row {

@@ -37,7 +37,7 @@ static volatile sig_atomic_t watch_raw;
 static void
 watch_restore(void)
 {
-	static const char leave[] = "\033[?25h\033[?1049l";
+	static const char leave[] = "\033[?7h\033[?25h\033[?1049l";
 
 	if (!watch_raw)
 		return;
@@ -61,7 +61,7 @@ watch_on_winch(int signo)
 	(void)signo; /* poll returns */
 }
 
-/* Keys without Enter; the alternate screen, as an editor uses it. */
+/* Keys without Enter; the alternate screen, no cursor, no wrapping. */
 static void
 watch_screen(void)
 {
@@ -79,7 +79,7 @@ watch_screen(void)
 	sigaction(SIGHUP, &sa, NULL);
 	sa.sa_handler = watch_on_winch;
 	sigaction(SIGWINCH, &sa, NULL);
-	out_puts("\033[?1049h\033[?25l");
+	out_puts("\033[?1049h\033[?25l\033[?7l");
 }
 
 static size_t

@@ -258,6 +258,7 @@ client_send(struct client *c, const char *method, json_t *params,
 	json_t *msg = json_pack("{s:s,s:i,s:s}", "jsonrpc", "2.0", "id",
 	    c->last_id + 1, "method", method);
 	int rc = -1;
+	size_t len;
 	char *text;
 
 	BUG_ON(msg == NULL);
@@ -268,8 +269,9 @@ client_send(struct client *c, const char *method, json_t *params,
 	if (text == NULL)
 		return client_fail(ce, 2, "an argument is not UTF-8");
 	if (client_connect(c, ce) == 0) {
-		text[strlen(text)] = '\n';
-		rc = client_write(c, text, strlen(text), ce);
+		len = strlen(text);
+		text[len] = '\n';
+		rc = client_write(c, text, len + 1, ce);
 	}
 	free(text);
 	if (rc == -1)

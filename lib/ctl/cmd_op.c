@@ -102,8 +102,8 @@ order_error(int code)
 	}
 }
 
-static void
-order_start(struct ctl_req *r, enum op_kind kind, const struct strv *names,
+void
+ctl_order_start(struct ctl_req *r, enum op_kind kind, const struct strv *names,
     int number, bool wait)
 {
 	struct order *o = xcalloc(1, sizeof *o);
@@ -143,14 +143,23 @@ order_start(struct ctl_req *r, enum op_kind kind, const struct strv *names,
 static void
 order_plain(struct ctl_req *r, struct args *a, enum op_kind kind)
 {
+	bool resumes =
+	    kind == OP_ROLL || kind == OP_RESTART || kind == OP_RESTART_HARD;
+	int64_t since = -1;
 	struct strv names;
 	bool wait;
 
 	strv_init(&names);
 	args_strv(a, "names", true, &names);
 	wait = args_bool(a, "wait", true);
-	if (args_end(a, r) == 0)
-		order_start(r, kind, &names, 0, wait);
+	if (resumes)
+		since = args_int(a, "since", 0, INT64_MAX, -1);
+	if (args_end(a, r) == -1)
+		;
+	else if (since >= 0)
+		ctl_order_resume(r, kind, &names, wait, (uint64_t)since);
+	else
+		ctl_order_start(r, kind, &names, 0, wait);
 	strv_fini(&names);
 }
 
@@ -194,7 +203,7 @@ cmd_scale(struct ctl_req *r, struct args *a)
 		return;
 	strv_init(&names);
 	strv_add(&names, name);
-	order_start(r, OP_SCALE, &names, (int)number, wait);
+	ctl_order_start(r, OP_SCALE, &names, (int)number, wait);
 	strv_fini(&names);
 }
 
@@ -233,7 +242,7 @@ cmd_signal(struct ctl_req *r, struct args *a)
 			args_error(a, "no signal \"%.32s\"", text);
 	}
 	if (args_end(a, r) == 0)
-		order_start(r, OP_SIGNAL, &names, signo, true);
+		ctl_order_start(r, OP_SIGNAL, &names, signo, true);
 	strv_fini(&names);
 }
 
@@ -245,7 +254,7 @@ cmd_shutdown(struct ctl_req *r, struct args *a)
 
 	strv_init(&none);
 	if (args_end(a, r) == 0)
-		order_start(r, OP_SHUTDOWN, &none, 0, wait);
+		ctl_order_start(r, OP_SHUTDOWN, &none, 0, wait);
 }
 
 /* --- reload --------------------------------------------------------------- */
@@ -331,7 +340,7 @@ cmd_reload(struct ctl_req *r, struct args *a)
 	if (engine_plan(r->s->srv->en, &plan, &errs) == -1)
 		plan_refuse(r, &errs);
 	else
-		order_start(r, OP_RELOAD, &none, 0, wait);
+		ctl_order_start(r, OP_RELOAD, &none, 0, wait);
 	config_plan_fini(&plan);
 	config_errors_fini(&errs);
 }

@@ -155,6 +155,12 @@ int args_end(struct args *a, struct ctl_req *r);
 #include "ctl/cmd.def"
 #undef CMD
 
+/* cmd_op.c, cmd_resume.c: begin an order; the request is answered later. */
+void ctl_order_start(struct ctl_req *r, enum op_kind kind,
+    const struct strv *names, int number, bool wait);
+void ctl_order_resume(struct ctl_req *r, enum op_kind kind,
+    const struct strv *names, bool wait, uint64_t since);
+
 /* cmd_status.c */
 void ctl_put_slot(struct jw *w, const char *key, const struct slot_info *si);
 

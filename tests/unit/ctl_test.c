@@ -619,6 +619,60 @@ START_TEST(orders_read_their_parameters)
 }
 END_TEST
 
+/* The engine died; the client gives its order again, with "since". */
+START_TEST(roll_not_begun_is_begun)
+{
+	fake_event(&en, "web", "roll", "done: an older one");
+	put(REQ(1, "roll", "{\"names\":[\"web\"],\"since\":1}"));
+	ck_assert_uint_eq(en.started, 1);
+	ck_assert_int_eq(en.kind, OP_ROLL);
+}
+END_TEST
+
+START_TEST(roll_under_way_is_waited_for)
+{
+	json_t *v;
+
+	fake_event(&en, "web", "roll", "started by uid 0, pid 1");
+	put(REQ(1, "roll", "{\"names\":[\"web.1\"],\"since\":0}"));
+	ck_assert_uint_eq(en.started, 0);
+	ck_assert_ptr_null(next());
+	/* Two events in a turn, and not yet the end. */
+	fake_event(&en, "web.1", "state", "STARTING --UP-> RUNNING");
+	turns();
+	ck_assert_ptr_null(next());
+	slots[1].program_note = "";
+	fake_event(&en, "web", "roll", _i == 0 ? "done" : "aborted: it died");
+	turns();
+	slots[1].program_note = "rolling 1/2";
+	v = next();
+	expect_str(v, "params.name", "web");
+	json_decref(v);
+	v = next();
+	ck_assert_int_eq(json_is_true(at(v, "params.ok")), _i == 0);
+	json_decref(v);
+	v = next();
+	expect_int(v, "result.code", _i);
+	expect_str(
+	    v, "result.names.0.text", _i == 0 ? "done" : "aborted: it died");
+	json_decref(v);
+	ck_assert_ptr_null(en.events.watchers);
+}
+END_TEST
+
+START_TEST(hard_restart_begun_becomes_a_start)
+{
+	fake_event(&en, "web.0", "order", "stop by uid 0");
+	put(REQ(
+	    1, "restart", "{\"names\":[\"web\"],\"hard\":true,\"since\":0}"));
+	ck_assert_int_eq(en.kind, OP_START);
+	fake_op_done(&en, 0);
+	put(REQ(
+	    2, "restart", "{\"names\":[\"web\"],\"hard\":true,\"since\":1}"));
+	ck_assert_int_eq(en.kind, OP_RESTART_HARD);
+}
+END_TEST
+
 START_TEST(too_many_requests)
 {
 	json_t *v;
@@ -1002,6 +1056,9 @@ main(void)
 	tcase_add_test(tc, vanished_client_is_detached);
 	tcase_add_test(tc, no_wait_answers_at_once);
 	tcase_add_test(tc, orders_read_their_parameters);
+	tcase_add_test(tc, roll_not_begun_is_begun);
+	tcase_add_loop_test(tc, roll_under_way_is_waited_for, 0, 2);
+	tcase_add_test(tc, hard_restart_begun_becomes_a_start);
 	tcase_add_test(tc, too_many_requests);
 	tcase_add_test(tc, events_resume);
 	tcase_add_test(tc, events_of_names);
