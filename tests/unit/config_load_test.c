@@ -653,6 +653,33 @@ START_TEST(the_client_reads_what_it_needs)
 }
 END_TEST
 
+/* An engine that takes over has this, not the file. */
+START_TEST(a_snapshot_is_the_whole_config)
+{
+	struct config *again;
+	struct config_plan plan;
+
+	put("r.conf", "[reeve]\n[include]\nfiles = a.conf\n[program:web]\n"
+		      "command = sh\n  -c 'x ; y'\ndirectory = /\n");
+	put("a.conf", "[program:a]\ncommand = sh\nworkers = 3\n");
+	load_file();
+	ck_assert_ptr_nonnull(cf);
+	again = config_load_snapshot(
+	    cf->file, cf->snapshot.data, cf->snapshot.len, &errs);
+	ck_assert_ptr_nonnull(again);
+	config_diff(&plan, cf, again);
+	ck_assert_uint_eq(plan.n, 0);
+	config_plan_fini(&plan);
+	ck_assert_int_eq(config_program_find(again, "a")->workers, 3);
+	ck_assert(strv_equal(&cf->files, &again->files));
+	config_free(again);
+	again = config_load_snapshot(
+	    cf->file, cf->snapshot.data, cf->snapshot.len - 1, &errs);
+	ck_assert_ptr_null(again);
+	ck_assert_uint_eq(errs.errors.n, 1);
+}
+END_TEST
+
 /* --- introspection ---------------------------------------------------------
  */
 
@@ -772,6 +799,7 @@ main(void)
 	tcase_add_test(files, errors_name_the_included_file);
 	tcase_add_test(files, files_that_cannot_be_read);
 	tcase_add_test(files, the_client_reads_what_it_needs);
+	tcase_add_test(files, a_snapshot_is_the_whole_config);
 	suite_add_tcase(s, files);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
