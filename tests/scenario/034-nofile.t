@@ -1,0 +1,28 @@
+#!/bin/sh
+# 200 programs with a soft limit of 256 files: what EMFILE did to others.
+. "$(dirname "$0")/lib.sh"
+
+i=0
+while [ $i -lt 200 ]; do
+	printf '[program:p%d]\ncommand = %s sleep\nstartsecs = 100ms\n' $i "$CHILD"
+	i=$((i + 1))
+done | conf
+sed -i 's/loglevel = debug/loglevel = info/' "$CONF"
+printf '[program:show]\ncommand = %s dump %s sleep\nstartsecs = 100ms\n' "$CHILD" "$T/out/show" >>"$CONF"
+printf '#!/bin/sh\nulimit -Sn 256\nexec "$@"\n' >"$T/wrap"
+chmod +x "$T/wrap"
+WRAP=$T/wrap
+start_reeved
+WRAP=
+awaits 20 "all are RUNNING" 'all_state RUNNING'
+is "201 of them" "$(pids | wc -l)" 201
+like "a child has the limit that reeved was given" "$(grep '^rlimit.nofile' "$T/out/show")" "=256:"
+t0=$(now_ms)
+ctl status >/dev/null
+echo "# status of 201: $(($(now_ms) - t0)) ms"
+ctl --json status >"$T/out/before"
+kill_engine
+is "the engine was killed: the same pids" "$(pids)" "$(grep -Eo '"pid" *: *[0-9]+' "$T/out/before" | grep -Eo '[0-9]+$')"
+for p in $(pids); do kill -KILL "$p"; done
+awaits 20 "all killed: all are back" '[ "$(ctl --json status | grep -Eo "\"restarts\" *: *1\b" | wc -l)" = 201 ] && all_state RUNNING'
+plan_done
