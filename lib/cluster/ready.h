@@ -17,10 +17,10 @@
 #include "base/err.h"
 
 struct ready_news {
-	bool ready;	/* READY=1 */
-	bool stopping;	/* STOPPING=1 */
+	bool ready;     /* READY=1 */
+	bool stopping;  /* STOPPING=1 */
 	bool reloading; /* RELOADING=1 */
-	bool watchdog;	/* WATCHDOG=1 */
+	bool watchdog;  /* WATCHDOG=1 */
 	bool has_status;
 	char status[128]; /* STATUS=, cut, control characters replaced */
 };
