@@ -594,7 +594,7 @@ END_TEST
 
 START_TEST(includes_that_are_too_deep)
 {
-	char name[16], text[64];
+	char name[32], text[64];
 
 	put("r.conf", "[reeve]\n[include]\nfiles = 1.conf\n");
 	for (int i = 1; i <= 9; i++) {
