@@ -6,6 +6,7 @@
  * stop, and "child first 3 FILE exit 1 ready sleep" one that comes up at the
  * fourth try.  Tests and benchmarks run it under reeved.
  */
+/* lint: size: many small words that have nothing but the table in common */
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
