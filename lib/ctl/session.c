@@ -302,6 +302,9 @@ session_drain(struct ctl_session *s)
 
 /* --- reading -------------------------------------------------------------- */
 
+static void session_garbage(struct ctl_session *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Ends the connection once the error has been sent. */
 static void
 session_garbage(struct ctl_session *s, const char *fmt, ...)

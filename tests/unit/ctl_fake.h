@@ -42,7 +42,7 @@ struct engine {
 	struct event_log events;
 	struct op *ops;
 	struct pump_tap *tap;
-	struct config cf;
+	struct config *cf;
 	const char *log;      /* path of every log */
 	const char *op_error; /* op_start fails */
 	int op_code;
@@ -57,13 +57,19 @@ struct engine {
 static inline void
 fake_engine_init(struct engine *en, struct slot_info *slots, size_t n)
 {
-	static char identifier[] = "fake", file[] = "/etc/reeve/reeve.conf";
+	static const char text[] = "[reeve]\nstate_dir = /tmp\n"
+				   "[program:web]\ncommand = /bin/true\n"
+				   "workers = 2\n";
+	struct config_errors errs;
 
 	memset(en, 0, sizeof *en);
 	en->slots = slots;
 	en->nslots = n;
-	en->cf.identifier = identifier;
-	en->cf.file = file;
+	config_errors_init(&errs);
+	en->cf =
+	    config_load_text("/etc/reeve.conf", text, sizeof text - 1, &errs);
+	BUG_ON(en->cf == NULL);
+	config_errors_fini(&errs);
 }
 
 static inline void
@@ -75,6 +81,7 @@ fake_engine_fini(struct engine *en)
 		en->ops = op->next;
 		free(op);
 	}
+	config_free(en->cf);
 }
 
 static inline void
@@ -220,7 +227,7 @@ engine_events(struct engine *en)
 const struct config *
 engine_config(const struct engine *en)
 {
-	return &en->cf;
+	return en->cf;
 }
 
 pid_t

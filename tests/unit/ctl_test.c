@@ -287,6 +287,40 @@ START_TEST(hello_tells_who)
 }
 END_TEST
 
+START_TEST(config_tells_values_and_origins)
+{
+	json_t *v, *value;
+	bool found = false;
+	size_t i;
+
+	put(REQ(1, "config", "{\"program\":\"web\"}"));
+	v = next();
+	expect_str(v, "result.sections.0.section", "program:web");
+	json_array_foreach(
+	    json_object_get(at(v, "result.sections.0"), "values"), i, value)
+	{
+		if (strcmp(json_string_value(json_object_get(value, "key")),
+			"workers") != 0)
+			continue;
+		found = true;
+		expect_str(value, "value", "2");
+		expect_str(value, "origin", "/etc/reeve.conf:5");
+	}
+	ck_assert(found);
+	json_decref(v);
+	put(REQ(2, "config", "{}"));
+	v = next();
+	ck_assert_uint_eq(json_array_size(at(v, "result.sections")), 2);
+	json_decref(v);
+	put(REQ(3, "config", "{\"program\":\"wbe\"}"));
+	v = next();
+	expect_int(v, "error.data.exit", 3);
+	expect_str(
+	    v, "error.message", "no program \"wbe\", did you mean \"web\"?");
+	json_decref(v);
+}
+END_TEST
+
 /* --- what a request may be ---------------------------------------------------
  */
 
@@ -1040,6 +1074,7 @@ main(void)
 	tcase_add_test(tc, names_select_and_miss);
 	tcase_add_test(tc, why_tells_deaths);
 	tcase_add_test(tc, hello_tells_who);
+	tcase_add_test(tc, config_tells_values_and_origins);
 	tcase_add_test(tc, bad_requests_are_told);
 	tcase_add_test(tc, notification_gets_no_answer);
 	tcase_add_loop_test(
