@@ -119,8 +119,9 @@ is "the same with other user" "$(grep -c '^fd\.' "$T/pub/nobody")" 3
 is "with a listener and ready = fd:9: two more" "$(grep -c '^fd\.' "$T/out/listener")" 5
 like "fd 3 is the listener" "$(d listener fd.3)" "^socket:"
 like "fd 9 is the pipe to be ready on" "$(d listener fd.9)" "^pipe:"
-is "SUPERVISOR_ or REEVE_ names tell who it is" \
-    "$(grep -Ec '^env\.(SUPERVISOR|REEVE)_[A-Z_]*=(full-00|full\.0)$' "$T/out/full" | grep -c '[1-9]')" 1
+is "REEVE_PROGRAM" "$(d full env.REEVE_PROGRAM)" full
+is "REEVE_SLOT" "$(d full env.REEVE_SLOT)" 0
+is "SUPERVISOR_PROCESS_NAME" "$(d full env.SUPERVISOR_PROCESS_NAME)" full-00
 ls "$T/log" >"$T/out/list"
 has "process_name names the log" "$T/out/list" "full-00.stdout.log"
 

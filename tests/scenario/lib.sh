@@ -26,6 +26,7 @@ WEB=$B/examples/web
 CONF=$T/reeve.conf
 LOG=$T/log/reeve.log
 REEVED=
+KEEPERS=
 STARTED=
 N=0
 FAILED=0
@@ -247,6 +248,7 @@ launch_reeved() {
 	env REEVE_TEST="$T" ${WRAP-} "$B/reeved" -n -c "$CONF" "$@" \
 	    >"$T/out/reeved" 2>&1 </dev/null &
 	REEVED=$!
+	KEEPERS="$KEEPERS $REEVED"
 }
 
 start_reeved() {
@@ -367,6 +369,14 @@ nothing_left() {
 		fail "no socket, pidfile or other file is left" "$T/out/left"
 	else
 		pass "no socket, pidfile or other file is left"
+	fi
+	for pid in $KEEPERS; do
+		find /sys/fs/cgroup -type d -name "reeve-$pid" 2>/dev/null
+	done >"$T/out/left"
+	if [ -s "$T/out/left" ]; then
+		fail "no cgroup is left" "$T/out/left"
+	else
+		pass "no cgroup is left"
 	fi
 	for f in "$T"/san.*; do
 		[ ! -e "$f" ] || fail "no sanitizer has anything to say" "$f"
