@@ -1,0 +1,53 @@
+/*
+ * tree_priv - the two ways to know a tree: by cgroup and by /proc.
+ */
+#ifndef ENGINE_TREE_PRIV_H
+#define ENGINE_TREE_PRIV_H
+
+#include <sys/types.h>
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "engine/tree.h"
+
+/* --- tree.c --------------------------------------------------------------- */
+
+struct tree_proc {
+	pid_t pid, parent, session;
+	bool is_alive;        /* no zombie, or one whose threads live on */
+	uint64_t start;       /* with the pid: names a process for ever */
+	struct tree_proc *up; /* of parent; NULL: not there */
+	bool is_near;         /* descends from the keeper, as far as is seen */
+	bool is_member;
+};
+
+/* The whole of a file (up to max) behind what is in b; -1 and errno. */
+int tree_read(struct buf *b, const char *path, size_t max);
+/* false: gone, or not ours to see. */
+bool tree_stat(struct tree_proc *p, pid_t pid);
+int tree_pidfd(pid_t pid);
+
+/* --- tree_scan.c ---------------------------------------------------------- */
+
+int tree_scan_kill(const struct tree *t, pid_t keeper);
+int tree_scan_survivors(
+    const struct tree *t, pid_t keeper, pid_t *pids, int max);
+
+/* --- tree_cgroup.c -------------------------------------------------------- */
+
+/* The folder of this process's cgroup; false: cgroup2 is not to be had. */
+bool tree_cgroup_own(char out[PATH_MAX]);
+/* Joins it with a child that does nothing else. */
+int tree_cgroup_try(const char *folder);
+int tree_cgroup_kill(const struct tree *t, pid_t keeper);
+int tree_cgroup_survivors(
+    const struct tree *t, pid_t keeper, pid_t *pids, int max);
+/* A live process in it or below it; true when it can't tell. */
+bool tree_cgroup_is_populated(const char *folder);
+/* With the folders below, as far as they are empty. */
+void tree_cgroup_remove(const char *folder);
+
+#endif
