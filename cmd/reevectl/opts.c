@@ -31,7 +31,7 @@ static const struct option options[OPTION__N] = {
 };
 
 const struct verb verbs[VERB__N] = {
-#define VERB(id, name, least, most, args, help)                                \
+#define VERB(name, id, least, most, args, help)                                \
 	{ #name, least, most, args, help, verb_##name },
 #include "verb.def"
 #undef VERB

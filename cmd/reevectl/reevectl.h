@@ -27,7 +27,7 @@ enum {
 };
 
 enum verb_id {
-#define VERB(id, name, least, most, args, help) VERB_##id,
+#define VERB(name, id, least, most, args, help) VERB_##id,
 #include "verb.def"
 #undef VERB
 	VERB__N
@@ -148,7 +148,7 @@ int64_t jint(const json_t *obj, const char *key, int64_t none);
 /* --- the verbs -------------------------------------------------------------
  */
 
-#define VERB(id, name, least, most, args, help) verb_run verb_##name;
+#define VERB(name, id, least, most, args, help) verb_run verb_##name;
 #include "verb.def"
 #undef VERB
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/xalloc.h"
 #include "reevectl.h"
 
 static const char *const tints[TINT__N] = {
@@ -184,11 +185,10 @@ render_block(struct buf *b, const char *prefix, const char *s)
 {
 	while (*s != '\0') {
 		size_t len = strcspn(s, "\n");
-		char *line = strndup(s, len);
+		char *line = xstrndup(s, len);
 
 		buf_adds(b, prefix);
-		if (line != NULL)
-			render_safe(b, line);
+		render_safe(b, line);
 		buf_addc(b, '\n');
 		free(line);
 		s += len + (s[len] == '\n');
@@ -413,11 +413,9 @@ void
 render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
 {
 	size_t n = json_array_size(slots), width[COL_INFO];
-	struct row *rows = calloc(n + 1, sizeof *rows);
+	struct row *rows = xcalloc(n + 1, sizeof *rows);
 	struct buf info;
 
-	if (rows == NULL)
-		return;
 	for (size_t i = 0; i < n; i++)
 		table_row(&rows[i], json_array_get(slots, i), to->older_ms);
 	table_widths(rows, n, to->header, width);

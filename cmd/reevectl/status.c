@@ -18,8 +18,8 @@ status_not_ready(json_t *slots)
 	json_t *out = json_array(), *slot;
 	size_t i;
 
-	json_array_foreach(slots, i, slot)
-	{
+	for (i = 0; i < json_array_size(slots); i++) {
+		slot = json_array_get(slots, i);
 		if (!status_is_ready(slot))
 			json_array_append(out, slot);
 	}
@@ -35,8 +35,8 @@ status_names(const json_t *slots)
 	json_t *slot;
 	size_t i;
 
-	json_array_foreach(slots, i, slot)
-	{
+	for (i = 0; i < json_array_size(slots); i++) {
+		slot = json_array_get(slots, i);
 		name = jstr(slot, "group", "");
 		if (*name != '\0' && strcmp(name, group_before) != 0)
 			out_printf("%s:*\n", name);
@@ -102,7 +102,23 @@ verb_status(struct command *cmd)
 	return code;
 }
 
-/* One name of one slot: the number alone, for $(reevectl pid web.0). */
+static void
+status_pids(const json_t *pids)
+{
+	json_t *one;
+	size_t i;
+
+	for (i = 0; i < json_array_size(pids); i++) {
+		one = json_array_get(pids, i);
+		if (jint(one, "pid", 0) > 0)
+			out_printf("%lld\n", (long long)jint(one, "pid", 0));
+	}
+}
+
+/*
+ * Numbers alone, for $(reevectl pid web.0).  What does not run has no line: a
+ * 0 would make "kill" mean the caller's own process group.
+ */
 int
 verb_pid(struct command *cmd)
 {
@@ -121,11 +137,10 @@ verb_pid(struct command *cmd)
 	} else if (json_is_integer(pids)) {
 		out_printf("%lld\n", (long long)json_integer_value(pids));
 	} else {
-		json_array_foreach(pids, i, one)
-		    out_printf("%lld\n", (long long)jint(one, "pid", 0));
+		status_pids(pids);
 	}
-	json_array_foreach(pids, i, one)
-	{
+	for (i = 0; i < json_array_size(pids); i++) {
+		one = json_array_get(pids, i);
 		if (jint(one, "pid", 0) == 0)
 			code = EXIT_FAIL;
 	}

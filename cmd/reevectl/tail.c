@@ -166,17 +166,16 @@ tail_note(void *arg, json_t *note)
 static int
 tail_slots(struct tailing *t, size_t nnames)
 {
-	json_t *params = json_object(), *slots, *slot;
+	json_t *params = json_object(), *slots;
 	int code = EXIT_OK;
-	size_t i;
 
 	json_object_set_new(params, "names", args_json(t->cmd, 0, nnames));
 	slots = command_ask(t->cmd, "pid", params, &code);
 	if (slots == NULL)
 		return code;
 	t->prefix = json_array_size(slots) > 1;
-	json_array_foreach(slots, i, slot)
-	    tail_part(t, jstr(slot, "name", "?"));
+	for (size_t i = 0; i < json_array_size(slots); i++)
+		tail_part(t, jstr(json_array_get(slots, i), "name", "?"));
 	json_decref(slots);
 	return EXIT_OK;
 }

@@ -137,8 +137,8 @@ args_strv(struct args *a, const char *name, bool required, struct strv *out)
 		strv_add(out, json_string_value(v));
 		return;
 	}
-	json_array_foreach(v, i, item)
-	{
+	for (i = 0; i < json_array_size(v); i++) {
+		item = json_array_get(v, i);
 		if (!json_is_string(item))
 			break;
 		strv_add(out, json_string_value(item));
@@ -163,20 +163,16 @@ args_saw(const struct args *a, const char *name)
 int
 args_end(struct args *a, struct ctl_req *r)
 {
-	const char *key;
-	json_t *v;
+	const char *has = *r->cmd->params != '\0' ? r->cmd->params : "none";
+	void *it = a->obj != NULL ? json_object_iter(a->obj) : NULL;
 
-	if (a->obj != NULL) {
-		json_object_foreach(a->obj, key, v)
-		{
-			if (!args_saw(a, key))
-				args_error(a,
-				    "%s has no parameter \"%.64s\" (it has: "
-				    "%s)",
-				    r->cmd->name, key,
-				    *r->cmd->params != '\0' ? r->cmd->params
-							    : "none");
-		}
+	for (; it != NULL; it = json_object_iter_next(a->obj, it)) {
+		const char *key = json_object_iter_key(it);
+
+		if (!args_saw(a, key))
+			args_error(a,
+			    "%s has no parameter \"%.64s\" (it has: %s)",
+			    r->cmd->name, key, has);
 	}
 	if (!a->bad)
 		return 0;

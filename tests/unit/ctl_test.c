@@ -289,16 +289,15 @@ END_TEST
 
 START_TEST(config_tells_values_and_origins)
 {
-	json_t *v, *value;
+	json_t *v, *value, *values;
 	bool found = false;
-	size_t i;
 
 	put(REQ(1, "config", "{\"program\":\"web\"}"));
 	v = next();
 	expect_str(v, "result.sections.0.section", "program:web");
-	json_array_foreach(
-	    json_object_get(at(v, "result.sections.0"), "values"), i, value)
-	{
+	values = json_object_get(at(v, "result.sections.0"), "values");
+	for (size_t i = 0; i < json_array_size(values); i++) {
+		value = json_array_get(values, i);
 		if (strcmp(json_string_value(json_object_get(value, "key")),
 			"workers") != 0)
 			continue;
