@@ -60,6 +60,7 @@ struct inst {
 	struct loop_timer sweep;  /* looks for survivors again */
 	mono_ms sweep_since;
 	unsigned flushes;	  /* of the pump, that will call back */
+	bool discarded;		  /* by an aborted roll */
 	bool swept;		  /* dead, and nothing of its tree is left */
 	char *tail;		  /* its last lines; NULL: none */
 	char why[160];		  /* how it ended, in words */
@@ -106,9 +107,8 @@ struct slot {
 struct listener {
 	unsigned *slots; /* of the store: one (shared), or one a slot */
 	int n;
+	bool per_slot; /* a SO_REUSEPORT group: slots[i] is slot i's own */
 	unsigned lock_slot;
-	struct config_socket *spec; /* borrowed from the program's config */
-	char name[160];
 };
 
 struct rolling;
@@ -122,7 +122,9 @@ struct program {
 	size_t nlisteners;
 	struct rolling *roll; /* NULL: none */
 	bool roll_again;      /* one more was asked for meanwhile */
+	bool roll_again_by_person;
 	struct engine_who roll_again_who;
+	bool stop_ordered; /* by a shutdown */
 	bool removed;	      /* not in the config any more: stopping */
 	bool remake;	      /* when it is gone it is made again */
 	bool trim;	      /* some slot may be gone */
@@ -149,10 +151,13 @@ struct engine {
 	size_t nprograms;
 	struct op_list ops;
 	int usable_cpus;
-	bool is_reload_reported;
 	/* shutdown */
 	bool stopping;
 	bool kill_now;
+	bool finished;
+	bool stop_by_person;
+	struct engine_who stop_who;
+	struct loop_timer remind; /* who is waited for */
 	int exit_code;
 	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *on_up_arg;
@@ -260,12 +265,21 @@ void op_slot_changed(struct slot *sl);
 void op_roll_step(struct program *pg, const char *name, const char *text);
 void op_roll_end(struct program *pg, bool ok, const char *text,
     const char *tail);
+/* A slot that is about to be freed. */
+void op_slot_gone(struct slot *sl);
 void op_free_all(struct engine *en);
 /* A message about one slot for whoever waits for it. */
 void op_slot_failed(struct slot *sl, const char *text, const char *tail);
 
+/* --- names.c ---------------------------------------------------------------- */
+
+/* See engine_each for what fits; *out is the caller's to free. */
+int names_match(struct engine *en, char *const *names, size_t n,
+    struct slot ***out, size_t *nout, struct err *err);
+
 /* --- order.c: start order, stop order -------------------------------------- */
 
+void order_start_all(struct engine *en);
 void order_stop_all(struct engine *en, const struct engine_who *who);
 void order_progress(struct engine *en);
 

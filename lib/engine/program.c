@@ -50,6 +50,7 @@ static const struct edge edges[PS__N][PE__N] = {
 	[PS_BACKOFF][PE_START] = { true, PS_STARTING, act_spawn },
 	[PS_BACKOFF][PE_GIVE_UP] = { true, PS_FATAL, act_fatal },
 	[PS_BACKOFF][PE_STOP] = { true, PS_STOPPED, act_rest },
+	[PS_BACKOFF][PE_UP] = { true, PS_RUNNING, act_up }, /* by a roll */
 
 	[PS_STOPPING][PE_GONE] = { true, PS_STOPPED, act_rest },
 	[PS_STOPPING][PE_SPAWN_FAIL] = { true, PS_STOPPED, act_rest },
@@ -57,9 +58,11 @@ static const struct edge edges[PS__N][PE__N] = {
 
 	[PS_EXITED][PE_START] = { true, PS_STARTING, act_spawn },
 	[PS_EXITED][PE_STOP] = { true, PS_STOPPED, act_rest },
+	[PS_EXITED][PE_UP] = { true, PS_RUNNING, act_up },
 
 	[PS_FATAL][PE_START] = { true, PS_STARTING, act_spawn },
 	[PS_FATAL][PE_STOP] = { true, PS_STOPPED, act_rest },
+	[PS_FATAL][PE_UP] = { true, PS_RUNNING, act_up },
 
 	[PS_UNKNOWN][PE_STOP] = { true, PS_STOPPING, act_stop },
 	[PS_UNKNOWN][PE_DIE] = { true, PS_EXITED, act_exited },
@@ -117,6 +120,8 @@ static void
 act_up(struct slot *sl)
 {
 	slot_note(sl, "%s", "");
+	sl->retry_at_ms = 0;
+	loop_timer_stop(&sl->retry);
 }
 
 static void

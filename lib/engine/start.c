@@ -62,13 +62,13 @@ start_listeners(struct start *st, const struct slot *sl)
 	buf_init(&names);
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		const struct listener *l = &pg->listeners[i];
-		int k = l->n > 1 && sl->index < l->n ? sl->index : 0;
+		int k = l->per_slot && sl->index < l->n ? sl->index : 0;
 
 		start_fd(st, LISTEN_FIRST + (int)i, SPEC_FD_STORE,
 		    (int)l->slots[k]);
 		if (i != 0)
 			buf_addc(&names, ':');
-		buf_adds(&names, l->spec->name);
+		buf_adds(&names, pg->conf->sockets.v[i].name);
 	}
 	snprintf(n, sizeof n, "%zu", pg->nlisteners);
 	strv_env_set(&st->cs.env, "LISTEN_FDS", n);

@@ -1,0 +1,132 @@
+/*
+ * order - who starts first, who stops last.
+ *
+ * Programs start in the order of (group priority, priority), all at once:
+ * nobody waits for a program to be up, as with supervisord.  They stop in the
+ * reverse order, and there the next level waits until the one before is down.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/engine_priv.h"
+
+#define ORDER_REMIND_MS 3000
+
+void
+order_start_all(struct engine *en)
+{
+	for (size_t i = 0; i < en->nprograms; i++) {
+		struct program *pg = en->programs[i];
+
+		pg->started = pg->conf->autostart;
+		for (int k = 0; pg->started && k < pg->nslots; k++)
+			slot_want(pg->slots[k], true, NULL);
+	}
+}
+
+static bool
+order_same_level(const struct program *a, const struct program *b)
+{
+	return a->conf->group_priority == b->conf->group_priority &&
+	    a->conf->priority == b->conf->priority;
+}
+
+static void
+order_stop_slot(struct slot *sl)
+{
+	struct inst *in;
+
+	if (sl->wanted || sl->state == PS_RUNNING || sl->state == PS_STARTING ||
+	    sl->state == PS_BACKOFF)
+		slot_want(sl, false,
+		    sl->prog->en->stop_by_person ? &sl->prog->en->stop_who :
+						   NULL);
+	if (!sl->prog->en->kill_now)
+		return;
+	if (sl->cur != NULL)
+		inst_kill(sl->cur);
+	if (sl->next != NULL)
+		inst_kill(sl->next);
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		inst_kill(in);
+}
+
+static void
+order_stop_program(struct program *pg)
+{
+	if (pg->roll != NULL)
+		rolling_abort(pg, "reeved is stopping");
+	for (int k = 0; k < pg->nslots; k++)
+		order_stop_slot(pg->slots[k]);
+}
+
+static void
+order_remind(struct loop_timer *t, void *arg)
+{
+	struct engine *en = arg;
+	char list[200] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < en->nprograms; i++)
+		for (int k = 0; k < en->programs[i]->nslots; k++) {
+			struct slot *sl = en->programs[i]->slots[k];
+
+			if (!slot_is_down(sl) && len < sizeof list)
+				len += (size_t)snprintf(list + len,
+				    sizeof list - len, " %s", sl->name);
+		}
+	log_info("stopping, waiting for%s", list);
+	engine_notify(en, "STATUS=stopping, waiting for%s", list);
+	loop_timer_start(t, ORDER_REMIND_MS);
+}
+
+/* Orders the last level that is not down yet to stop; all of them when killing. */
+void
+order_progress(struct engine *en)
+{
+	const struct program *last = NULL;
+
+	if (!en->stopping)
+		return;
+	for (size_t i = en->nprograms; i-- > 0;) {
+		struct program *pg = en->programs[i];
+
+		if (last != NULL && !en->kill_now && !order_same_level(pg, last))
+			return;
+		if (!pg->stop_ordered || en->kill_now)
+			order_stop_program(pg);
+		pg->stop_ordered = true;
+		if (!program_is_down(pg))
+			last = pg;
+	}
+	if (last != NULL || en->finished)
+		return;
+	en->finished = true;
+	loop_timer_stop(&en->remind);
+	engine_finish(en);
+}
+
+void
+order_stop_all(struct engine *en, const struct engine_who *who)
+{
+	char by[64];
+
+	if (!en->stopping) {
+		engine_who_text(by, sizeof by, who);
+		log_info("stopping everything, ordered %s", by);
+		engine_event(en, "", "order", "shutdown %s", by);
+		engine_notify(en, "STOPPING=1\nSTATUS=stopping");
+		en->stopping = true;
+		en->stop_by_person = who != NULL;
+		if (who != NULL)
+			en->stop_who = *who;
+		engine_save_self(en, who);
+		loop_timer_init(&en->remind, en->lp, order_remind, en);
+		loop_timer_start(&en->remind, ORDER_REMIND_MS);
+	}
+	if (en->nprograms != 0)
+		program_progress(en->programs[0]);
+	else
+		order_progress(en);
+}
