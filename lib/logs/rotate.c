@@ -128,7 +128,8 @@ rotate_open(struct rotate_file *f, mono_ms now)
 	f->ino = st.st_ino;
 	f->size = st.st_size;
 	f->careful = inherited && !S_ISREG(st.st_mode);
-	f->rotatable = S_ISREG(st.st_mode) && rotate_is_plain(f->path);
+	f->rotatable =
+	    !inherited && S_ISREG(st.st_mode) && rotate_is_plain(f->path);
 	return 0;
 }
 
