@@ -43,6 +43,7 @@ struct inst {
 	pid_t pid;	     /* 0: not started yet */
 	mono_ms started_ms;
 	bool ready;
+	bool up_early;	     /* was ready before pid was known */
 	bool dead;	     /* exit seen; waiting for its tree to be gone */
 	bool stopping;	     /* the stop signal was sent */
 	bool killed;	     /* SIGKILL was sent after that */

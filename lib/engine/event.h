@@ -18,10 +18,9 @@
 #define EVENT_RING     2048
 
 /*
- * Kind "roll", name: the program.  The text begins with "started", and at the
- * end of that roll with "done" or "aborted: " and the reason: that is how a
- * client whose engine died in the middle learns what came of its roll
- * (ctl/cmd_resume.c).
+ * Kind "roll" with a program's name: a text that begins with "done" or
+ * "aborted: " ends a roll of it.  That is how a client whose engine died in
+ * the middle learns what came of its roll (ctl/cmd_resume.c).
  */
 struct event {
 	uint64_t seq;	   /* from 1 */

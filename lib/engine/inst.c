@@ -58,6 +58,11 @@ inst_is_up(struct inst *in)
 {
 	if (in->ready || in->dead)
 		return;
+	if (in->pid == 0) {
+		/* It was quicker than the keeper's word that it exists. */
+		in->up_early = true;
+		return;
+	}
 	in->ready = true;
 	loop_timer_stop(&in->up);
 	/* A delay is over only when it is; others still count startsecs. */
@@ -96,7 +101,7 @@ inst_on_notify(struct inst *in)
 		if (news.has_status)
 			snprintf(in->status, sizeof in->status, "%s",
 			    news.status);
-		if (news.ready && in->pid != 0)
+		if (news.ready)
 			inst_is_up(in);
 	}
 }
@@ -448,10 +453,8 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 	slot_save(in->slot);
 	if (in->stopping)
 		return;
-	if (in->ready_fd != -1)
-		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
-	else if (in->conf->ready == READY_DELAY &&
-	    in->conf->startsecs_ms == 0)
+	if (in->up_early ||
+	    (in->conf->ready == READY_DELAY && in->conf->startsecs_ms == 0))
 		inst_is_up(in);
 }
 

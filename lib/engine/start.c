@@ -62,7 +62,7 @@ start_listeners(struct start *st, const struct slot *sl)
 	buf_init(&names);
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		const struct listener *l = &pg->listeners[i];
-		int k = l->per_slot && sl->index < l->n ? sl->index : 0;
+		int k = sl->index < l->n ? sl->index : 0;
 
 		start_fd(st, LISTEN_FIRST + (int)i, SPEC_FD_STORE,
 		    (int)l->slots[k]);
