@@ -17,9 +17,7 @@
 #include "base/fd.h"
 #include "reevectl.h"
 
-#define SHUTDOWN_LINGER_MS                                                     \
-	10000 /* after its answer reeved has nothing to do                     \
-	       */
+#define SHUTDOWN_TELL_MS 3000 /* so long nothing is told */
 
 static void
 order_line(struct buf *b, const json_t *note)
@@ -262,22 +260,67 @@ shutdown_is_reeved(pid_t pid)
 	return strncmp(comm, "reeved", 6) == 0;
 }
 
+/* Who is still there, when it takes long; once, as long as it is the same. */
+static void
+shutdown_tell(struct command *cmd, struct buf *told)
+{
+	struct client_error ce = { 0 };
+	json_t *slots = client_call(
+	    cmd->client, CLIENT_ONCE, "status", NULL, NULL, NULL, &ce);
+	struct buf b;
+
+	json_decref(ce.data);
+	buf_init(&b);
+	for (size_t i = 0; i < json_array_size(slots); i++) {
+		const json_t *slot = json_array_get(slots, i);
+
+		if (jint(slot, "pid", 0) > 0)
+			buf_addf(&b, "%s%s (pid %lld)", b.len > 0 ? ", " : "",
+			    jstr(slot, "name", "?"),
+			    (long long)jint(slot, "pid", 0));
+	}
+	json_decref(slots);
+	if (b.len > 0 && strcmp(buf_str(&b), buf_str(told)) != 0) {
+		warn_user("waiting for %s", buf_str(&b));
+		buf_clear(told);
+		buf_add(told, b.data, b.len);
+	}
+	buf_fini(&b);
+}
+
 /*
  * "shutdown" means that another reeved can be started when it returns: waits
  * for the process itself.  In another pid namespace the number is somebody
- * else's; then there is nothing to wait for.
+ * else's; then the end of the connection must do.
  */
-static void
-shutdown_linger(pid_t pid)
+static int
+shutdown_wait(struct command *cmd, pid_t pid)
 {
 	struct pollfd pfd = { .events = POLLIN };
+	mono_ms start = clock_mono_ms();
+	int64_t limit =
+	    cmd->on[OPTION_TIMEOUT] ? cmd->number[OPTION_TIMEOUT] : INT64_MAX;
+	int pidfd = -1, code = EXIT_OK;
+	struct buf told;
 
-	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pfd.fd == -1)
-		return;
 	if (shutdown_is_reeved(pid))
-		poll(&pfd, 1, SHUTDOWN_LINGER_MS);
-	fd_closep(&pfd.fd);
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	buf_init(&told);
+	for (;;) {
+		pfd.fd = pidfd != -1 ? pidfd : client_fd(cmd->client);
+		if (pfd.fd == -1 || poll(&pfd, 1, SHUTDOWN_TELL_MS) == 1)
+			break;
+		if (clock_mono_ms() - start >= limit) {
+			warn_user("reeved is still stopping");
+			code = EXIT_FAIL;
+			break;
+		}
+		if (client_fd(cmd->client) != -1)
+			shutdown_tell(cmd, &told);
+	}
+	buf_fini(&told);
+	fd_closep(&pidfd);
+	return code;
 }
 
 int
@@ -291,7 +334,7 @@ verb_shutdown(struct command *cmd)
 		return code;
 	code = order_give(cmd, CLIENT_LAST, json_object());
 	if (code == EXIT_OK && !cmd->on[OPTION_NO_WAIT])
-		shutdown_linger((pid_t)json_integer_value(pid));
+		code = shutdown_wait(cmd, (pid_t)json_integer_value(pid));
 	json_decref(pid);
 	return code;
 }

@@ -35,21 +35,26 @@ resume_program(void *arg, const struct slot_info *si)
 		strv_add(programs, si->program);
 }
 
+static bool
+resume_is_about(const struct event *ev, const char *program)
+{
+	size_t len = strlen(program);
+
+	return strncmp(ev->name, program, len) == 0 &&
+	       (ev->name[len] == '\0' || ev->name[len] == '.');
+}
+
 /* The newest event of a kind about a program or one of its slots. */
 static const struct event *
 resume_event(
     struct event_log *el, const char *program, const char *kind, uint64_t since)
 {
-	size_t len = strlen(program);
-
 	for (uint64_t n = event_last(el); n > since; n--) {
 		const struct event *ev = event_get(el, n);
 
 		if (ev == NULL)
 			return NULL;
-		if (strcmp(ev->kind, kind) == 0 &&
-		    strncmp(ev->name, program, len) == 0 &&
-		    (ev->name[len] == '\0' || ev->name[len] == '.'))
+		if (strcmp(ev->kind, kind) == 0 && resume_is_about(ev, program))
 			return ev;
 	}
 	return NULL;
@@ -78,20 +83,41 @@ resume_free(struct ctl_req *r)
 	free(re);
 }
 
+/* One aborted roll is a failure, whatever followed it (a roll back). */
+static const struct event *
+resume_roll_end(struct event_log *el, const char *program, uint64_t since)
+{
+	const struct event *done = NULL;
+
+	for (uint64_t n = event_last(el); n > since; n--) {
+		const struct event *ev = event_get(el, n);
+
+		if (ev == NULL)
+			break;
+		if (strcmp(ev->kind, "roll") != 0 ||
+		    strcmp(ev->name, program) != 0)
+			continue;
+		if (str_starts(ev->text, "aborted"))
+			return ev;
+		if (done == NULL && str_starts(ev->text, "done"))
+			done = ev;
+	}
+	return done;
+}
+
 static bool
 resume_verdict(struct resume *re, struct jw *w, const char *program)
 {
 	const struct event *ev =
-	    resume_event(engine_events(re->en), program, "roll", re->since);
+	    resume_roll_end(engine_events(re->en), program, re->since);
 	bool ok = ev != NULL && str_starts(ev->text, "done");
-	const char *text = "the engine was restarted; what came of the roll "
-			   "is not known";
 
-	if (ev != NULL && (ok || str_starts(ev->text, "aborted")))
-		text = ev->text;
 	jw_str(w, "name", program);
 	jw_bool(w, "ok", ok);
-	jw_str(w, "text", text);
+	jw_str(w, "text",
+	    ev != NULL ? ev->text
+		       : "the engine was restarted; what came of the roll is "
+			 "not known");
 	return ok;
 }
 
@@ -148,14 +174,24 @@ resume_look(void *arg)
 		resume_end(re);
 }
 
+/* A slot's step; the ends of rolls are told by resume_end. */
+static bool
+resume_is_step(const struct resume *re, const struct event *ev)
+{
+	for (size_t i = 0; i < re->programs.n; i++) {
+		if (resume_is_about(ev, re->programs.v[i]))
+			return strcmp(ev->name, re->programs.v[i]) != 0;
+	}
+	return false;
+}
+
 static void
 resume_on_event(void *arg, const struct event *ev)
 {
 	struct resume *re = arg;
 	struct jw *w;
 
-	if (strcmp(ev->kind, "roll") == 0 &&
-	    strv_has(&re->programs, ev->name)) {
+	if (strcmp(ev->kind, "roll") == 0 && resume_is_step(re, ev)) {
 		w = ctl_note_begin(re->r);
 		jw_str(w, "name", ev->name);
 		jw_str(w, "text", ev->text);

@@ -666,22 +666,26 @@ START_TEST(roll_under_way_is_waited_for)
 {
 	json_t *v;
 
-	fake_event(&en, "web", "roll", "started by uid 0, pid 1");
+	fake_event(&en, "web", "roll", "begins, ordered by uid 0");
 	put(REQ(1, "roll", "{\"names\":[\"web.1\"],\"since\":0}"));
 	ck_assert_uint_eq(en.started, 0);
 	ck_assert_ptr_null(next());
-	/* Two events in a turn, and not yet the end. */
+	/* A step, and not yet the end. */
 	fake_event(&en, "web.1", "state", "STARTING --UP-> RUNNING");
+	fake_event(&en, "web.1", "roll", "ready");
 	turns();
+	v = next();
+	expect_str(v, "params.name", "web.1");
+	expect_str(v, "params.text", "ready");
+	json_decref(v);
 	ck_assert_ptr_null(next());
 	slots[1].program_note = "";
 	fake_event(&en, "web", "roll", _i == 0 ? "done" : "aborted: it died");
+	fake_event(&en, "web", "roll", "rolled back: 1 replaced");
 	turns();
 	slots[1].program_note = "rolling 1/2";
 	v = next();
 	expect_str(v, "params.name", "web");
-	json_decref(v);
-	v = next();
 	ck_assert_int_eq(json_is_true(at(v, "params.ok")), _i == 0);
 	json_decref(v);
 	v = next();
