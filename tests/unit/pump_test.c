@@ -418,7 +418,7 @@ START_TEST(pump_tail_is_bounded_and_of_whole_lines)
 	st = add(NULL, 0, 0);
 	buf_init(&all);
 	for (int i = 0; i < 1000; i++) {
-		char line[32];
+		char line[48];
 
 		snprintf(line, sizeof line, "line number %d of many\n", i);
 		buf_adds(&all, line);

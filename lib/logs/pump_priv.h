@@ -1,0 +1,137 @@
+/*
+ * pump_priv - what the two threads of the pump share: pump.c tells how.
+ */
+#ifndef LOGS_PUMP_PRIV_H
+#define LOGS_PUMP_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "logs/pump.h"
+#include "logs/rotate.h"
+
+struct pump_tail;
+
+enum pump_order_kind {
+	PO_SINK,
+	PO_REMOVE,
+	PO_FLUSH,
+	PO_REOPEN,
+	PO_TAP,
+	PO_UNTAP,
+	PO_STOP
+};
+enum pump_news_kind {
+	PN_FLUSHED,
+	PN_SINK,
+	PN_TAP,
+	PN_UNTAPPED,
+	PN_GONE
+};
+
+struct pump_stream {
+	/* the loop's */
+	struct pump *pm;
+	struct pump_stream *prev;
+	struct pump_stream *next;
+	bool removed;
+
+	/* the pumper's, from pump_add on */
+	bool at_eof;
+	bool big_pipe;
+	uint8_t fulls;
+	int fd;
+	uint32_t due; /* bytes to read in this turn */
+	bool copy_stderr;
+	int32_t shown_errno; /* what the sink callback was last told */
+	int64_t maxbytes;
+	int64_t backups;
+	char *path;
+	struct rotate_file *file; /* from the first byte on, as is the tail */
+	struct pump_tail *tail;
+	struct pump_tap *taps;
+
+	atomic_uint_least64_t bytes;
+	atomic_uint_least64_t dropped;
+	atomic_uint_least32_t rotations;
+	atomic_int last_errno;
+	char name[];
+};
+
+struct pump_tap {
+	/* the loop's */
+	struct pump *pm;
+	struct pump_stream
+	    *st; /* maybe gone: only the pumper looks, if linked */
+	pump_tap_cb *cb;
+	void *arg;
+	struct pump_tap *prev;
+	struct pump_tap *next;
+	bool closed;
+	/* the pumper's */
+	bool linked;
+	struct pump_tap *sibling;
+	/* under the mutex */
+	struct buf data;
+	uint64_t lost; /* after data */
+	bool posted;   /* news of it is in the queue */
+};
+
+/* An order, or news: one struct, because both are few and short-lived. */
+struct pump_msg {
+	struct pump_msg *next;
+	enum pump_order_kind order;
+	enum pump_news_kind news;
+	struct pump_stream *st;
+	struct pump_tap *tap;
+	pump_flush_cb *cb;
+	void *arg;
+	struct pump_sink sink; /* its path is text */
+	char *text;            /* or the tail of a flush */
+	size_t len;
+	int errnum;
+	uint64_t dropped;
+};
+
+struct pump_queue {
+	int efd;
+	struct pump_msg *first;
+	struct pump_msg **last;
+};
+
+struct pump {
+	unsigned magic;
+	/* the loop's */
+	pump_sink_cb *cb;
+	void *arg;
+	struct loop_io io;
+	struct pump_stream *streams;
+	struct pump_tap *taps;
+	struct pump_msg *taken; /* news being told */
+	bool telling;           /* inside pump_on_news */
+	bool dead;              /* pump_free was called there */
+	pthread_t thread;
+	/* the pumper's */
+	int epfd;
+	bool stopping;
+	struct pump_msg *gone; /* news of this turn's removed streams */
+	char *chunk;
+	struct rotate_file stderr_copy;
+
+	pthread_mutex_t mutex;
+	struct pump_queue orders;
+	struct pump_queue news;
+};
+
+void pump_msg_free(struct pump_msg *m);
+/* Takes m; wakes who reads that queue. */
+void pump_post(struct pump *pm, struct pump_queue *q, struct pump_msg *m);
+/* Before pump_take, when the queue's descriptor was readable. */
+void pump_hush(struct pump_queue *q);
+struct pump_msg *pump_take(struct pump *pm, struct pump_queue *q);
+
+/* The thread: arg is the pump; ends with PO_STOP. */
+void *pumper_main(void *arg);
+
+#endif
