@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LOG_PIECE 4096 /* PIPE_BUF: a pipe takes it whole or not at all */
 
 static const char *const level_names[LOG__N] = {
 	[LOG_DEBUG] = "debug",
@@ -26,7 +29,11 @@ static struct {
 	_Atomic int level;
 	_Atomic int fd; /* -1: stderr */
 	_Atomic unsigned lost;
-} logger = { "reeve", LOG_INFO, -1, 0 };
+	pthread_t holder;
+	bool holding;
+	size_t held_len;
+	char held[16384];
+} logger = { .role = "reeve", .level = LOG_INFO, .fd = -1 };
 
 void
 log_init(const char *role, enum log_level level)
@@ -96,6 +103,19 @@ log_put(int fd, char *line, size_t len)
 		atomic_fetch_add(&logger.lost, 1);
 }
 
+/* true: the line is kept for log_release. */
+static bool
+log_keep(enum log_level level, const char *line, size_t len)
+{
+	if (!logger.holding || level == LOG_ERROR ||
+	    !pthread_equal(logger.holder, pthread_self()) ||
+	    logger.held_len + len > sizeof logger.held)
+		return false;
+	memcpy(logger.held + logger.held_len, line, len);
+	logger.held_len += len;
+	return true;
+}
+
 static void
 log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 {
@@ -119,7 +139,35 @@ log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 		n = n + (size_t)m < cap ? n + (size_t)m : cap - 1;
 	}
 	line[n++] = '\n';
-	log_put(logger.fd, line, n);
+	if (!log_keep(level, line, n))
+		log_put(logger.fd, line, n);
+}
+
+void
+log_hold(void)
+{
+	logger.holder = pthread_self();
+	logger.holding = true;
+}
+
+/* In pieces of whole lines: what is written at once is not torn. */
+void
+log_release(void)
+{
+	char *p = logger.held, *end = p + logger.held_len, *nl;
+
+	logger.holding = false;
+	while (p < end) {
+		size_t n = (size_t)(end - p);
+
+		if (n > LOG_PIECE) {
+			nl = memrchr(p, '\n', LOG_PIECE);
+			n = (size_t)(nl - p) + 1;
+		}
+		log_put(logger.fd, p, n);
+		p += n;
+	}
+	logger.held_len = 0;
 }
 
 #define LOG_BODY(level, errnum)                                              \
@@ -187,6 +235,7 @@ fatalx(const char *fmt, ...)
 void
 log_bug(const char *cond, const char *file, int line)
 {
+	log_release();
 	log_errorx("bug: \"%s\" at %s:%d, aborting", cond, file, line);
 	abort();
 }

@@ -21,6 +21,13 @@ void log_init(const char *role, enum log_level level);
 /* Borrows fd; -1 sends lines to stderr again. */
 void log_set_fd(int fd);
 void log_set_level(enum log_level level);
+/*
+ * Lines are kept (up to 16 KiB, then written after all) until log_release:
+ * what must be quick is not held up by waking who reads the log.  For one
+ * thread; errors and other threads' lines are not kept.
+ */
+void log_hold(void);
+void log_release(void);
 bool log_enabled(enum log_level level);
 /* "debug" "info" "warn" "error", or LOG__N. */
 enum log_level log_level_parse(const char *word);

@@ -477,6 +477,21 @@ static const struct keeperlink_ops engine_link_ops = {
 	.signal_failed = engine_on_signal_failed,
 };
 
+/* What children would inherit; INT32_MIN: unknown, always set it. */
+static int
+engine_own_oom_score_adj(void)
+{
+	int adj = INT32_MIN;
+	FILE *f = fopen("/proc/self/oom_score_adj", "re");
+
+	if (f == NULL)
+		return adj;
+	if (fscanf(f, "%d", &adj) != 1)
+		adj = INT32_MIN;
+	fclose(f);
+	return adj;
+}
+
 struct engine *
 engine_new(struct loop *lp, const struct engine_params *pm)
 {
@@ -489,6 +504,7 @@ engine_new(struct loop *lp, const struct engine_params *pm)
 	en->on_up = pm->on_up;
 	en->on_up_arg = pm->arg;
 	en->usable_cpus = cpus_usable("");
+	en->oom_score_adj = engine_own_oom_score_adj();
 	TAILQ_INIT(&en->ops);
 	for (char **e = environ; *e != NULL; e++)
 		strv_add(&en->base_env, *e);

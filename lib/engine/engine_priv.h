@@ -58,6 +58,7 @@ struct inst {
 	char status[128];	  /* STATUS= it sent */
 	struct tree tree;	  /* its cgroup, or how to find what it left */
 	unsigned tree_index;	  /* of its cgroup among the slot's */
+	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
 	struct loop_timer sweep;  /* looks for survivors again */
 	mono_ms sweep_since;
 	unsigned flushes;	  /* of the pump, that will call back */
@@ -109,7 +110,11 @@ struct listener {
 	unsigned *slots; /* of the store: one (shared), or one a slot */
 	int n;
 	bool per_slot; /* a SO_REUSEPORT group: slots[i] is slot i's own */
+	int keep;      /* the group is steered to its first ones; 0: not */
 	unsigned lock_slot;
+	struct config_program *conf; /* counted: spec is a part of it */
+	struct config_socket *spec;
+	char name[160]; /* of its address */
 };
 
 struct rolling;
@@ -126,6 +131,7 @@ struct program {
 	bool roll_again_by_person;
 	struct engine_who roll_again_who;
 	bool stop_ordered; /* by a shutdown */
+	mono_ms stop_ordered_ms;
 	bool removed;	      /* not in the config any more: stopping */
 	bool remake;	      /* when it is gone it is made again */
 	bool trim;	      /* some slot may be gone */
@@ -168,6 +174,7 @@ struct engine {
 	struct loop_task freeing;
 	struct orphan *orphans; /* until recover() */
 	size_t norphans;
+	int oom_score_adj; /* our own, and the keeper's */
 };
 
 /* --- program.c: the machine ---------------------------------------------- */
@@ -266,8 +273,11 @@ void op_slot_changed(struct slot *sl);
 void op_roll_step(struct program *pg, const char *name, const char *text);
 void op_roll_end(struct program *pg, bool ok, const char *text,
     const char *tail);
-/* A slot that is about to be freed. */
+/* A slot, a program that is about to be freed. */
 void op_slot_gone(struct slot *sl);
+void op_program_gone(struct program *pg);
+/* Something may be down that was waited for. */
+void op_progress(struct engine *en);
 void op_free_all(struct engine *en);
 /* A message about one slot for whoever waits for it. */
 void op_slot_failed(struct slot *sl, const char *text, const char *tail);

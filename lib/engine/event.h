@@ -15,7 +15,7 @@
 #include "base/clock.h"
 
 #define EVENT_TEXT_MAX 152 /* bytes with the NUL; longer texts are cut */
-#define EVENT_RING     2048
+#define EVENT_RING     1024
 
 /*
  * Kind "roll" with a program's name: a text that begins with "done" or

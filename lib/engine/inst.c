@@ -27,6 +27,7 @@
 #define SWEEP_GIVE_UP_MS 5000
 
 static void inst_settle(struct inst *in);
+static void inst_on_aftermath(void *arg);
 
 struct inst *
 inst_find(struct engine *en, uint64_t id)
@@ -389,6 +390,7 @@ void
 inst_exited(struct inst *in, const struct keeper_exit *ex)
 {
 	struct slot *sl = in->slot;
+	struct engine *en = sl->prog->en;
 	int64_t ran = ex->died_ms - in->started_ms;
 	bool young = policy_young(in->conf, ran, in->ready);
 
@@ -396,6 +398,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 		return;
 	if (in->ready_fd != -1 && !in->ready)
 		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+	log_hold();
 	in->dead = true;
 	loop_timer_stop(&in->up);
 	loop_timer_stop(&in->deadline);
@@ -411,10 +414,23 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 		slot_note(sl, "%s", in->why);
 		slot_event(sl, young ? PE_DIE_YOUNG : PE_DIE);
 	}
-	keeperlink_forget(sl->prog->en->kl, in->id);
 	in->sweep_since = loop_now(sl->prog->en->lp);
-	inst_flush(in);
 	/* Members of the tree may hold the port: before any new start. */
+	if (in->conf->killasgroup && in->tree.cgroup[0] != '\0' &&
+	    !tree_is_empty(&in->tree, keeperlink_welcome(en->kl)->pid))
+		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
+	/* The rest after it: the successor is what people wait for. */
+	loop_task_queue(en->lp, &in->aftermath);
+}
+
+static void
+inst_on_aftermath(void *arg)
+{
+	struct inst *in = arg;
+
+	log_release();
+	keeperlink_forget(in->slot->prog->en->kl, in->id);
+	inst_flush(in);
 	inst_sweep(&in->sweep, in);
 }
 
@@ -490,6 +506,7 @@ inst_new(struct slot *sl, enum inst_role role, struct config_program *conf)
 	loop_timer_init(&in->up, lp, inst_on_up_timer, in);
 	loop_timer_init(&in->deadline, lp, inst_on_deadline, in);
 	loop_timer_init(&in->sweep, lp, inst_sweep, in);
+	loop_task_init(&in->aftermath, inst_on_aftermath, in);
 	return in;
 }
 
@@ -508,6 +525,7 @@ inst_free(struct inst *in)
 	loop_timer_stop(&in->up);
 	loop_timer_stop(&in->deadline);
 	loop_timer_stop(&in->sweep);
+	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);

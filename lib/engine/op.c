@@ -1,101 +1,123 @@
 /*
- * op - orders: begun by a client, done when every name has its verdict.
+ * op - orders under way: who waits for what, and what clients are told.
  *
- * An item is one slot (or one program, for a roll) and what it is waited to
- * become.  Changes of slots are looked at here, verdicts are told from the
- * loop, never from inside op_start.  An order whose client went away is
- * carried out all the same.
+ * Changes of slots, rolls and programs come in by hooks, which only set
+ * verdicts; clients are told by the order's own task at the end of the turn,
+ * never from inside op_start or in the middle of a change.  An order whose
+ * client went away is carried out all the same.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "engine/engine_priv.h"
+#include "engine/op_priv.h"
 
-enum goal {
-	GOAL_UP,   /* RUNNING */
-	GOAL_DOWN, /* no process left */
-	GOAL_ROLL, /* the program's roll has ended */
-	GOAL_NONE, /* has its verdict already */
-};
-
-struct item {
-	TAILQ_ENTRY(item) entry;
-	enum goal goal;
-	struct slot *slot;	 /* NULL: of a program, or gone */
-	struct program *program; /* of GOAL_ROLL */
-	unsigned skip;		 /* rolls to end before the one waited for */
-	bool told;
-	bool ok;
-	char name[SLOT_NAME_MAX];
-	char text[240];
-	char *tail;
-};
-
-struct op {
-	TAILQ_ENTRY(op) entry;
-	struct engine *en;
-	enum op_kind kind;
-	op_note_cb *note;
-	op_done_cb *done;
-	void *arg;
-	TAILQ_HEAD(, item) items;
-	struct loop_task task;
-	struct engine_who who;
-	bool failed;
-};
-
-static void op_run(void *arg);
+/* --- items and what is told of them -------------------------------------------- */
 
 static struct item *
-op_add(struct op *op, enum goal goal, struct slot *sl, struct program *pg)
+op_item_new(struct op *op, enum goal goal, const char *name)
 {
 	struct item *it = xcalloc(1, sizeof *it);
 
+	it->op = op;
 	it->goal = goal;
-	it->slot = sl;
-	it->program = pg;
-	if (sl != NULL || pg != NULL)
-		snprintf(it->name, sizeof it->name, "%s",
-		    sl != NULL ? sl->name : pg->conf->name);
+	it->begun = true;
+	it->begun_ms = loop_now(op->en->lp);
+	snprintf(it->name, sizeof it->name, "%s", name);
 	TAILQ_INSERT_TAIL(&op->items, it, entry);
 	return it;
 }
 
-static void op_verdict(struct op *op, struct item *it, bool ok,
-    const char *tail, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static void
-op_verdict(struct op *op, struct item *it, bool ok, const char *tail,
-    const char *fmt, ...)
+struct item *
+op_add(struct op *op, enum goal goal, struct slot *sl)
 {
+	struct item *it = op_item_new(op, goal, sl->name);
+
+	it->slot = sl;
+	it->group_priority = sl->prog->conf->group_priority;
+	it->priority = sl->prog->conf->priority;
+	return it;
+}
+
+struct item *
+op_add_program(struct op *op, enum goal goal, const char *name,
+    struct program *pg)
+{
+	struct item *it = op_item_new(op, goal, name);
+
+	it->program = pg;
+	return it;
+}
+
+/* Takes text. */
+static void
+op_put(struct op *op, const char *name, bool final, bool ok, char *text,
+    const char *tail)
+{
+	struct tell *t;
+
+	loop_task_queue(op->en->lp, &op->task);
+	if (op->note == NULL) {
+		free(text);
+		return;
+	}
+	t = xcalloc(1, sizeof *t);
+	snprintf(t->name, sizeof t->name, "%s", name);
+	t->final = final;
+	t->ok = ok;
+	t->text = text;
+	t->tail = xstrdup(tail);
+	TAILQ_INSERT_TAIL(&op->tells, t, entry);
+}
+
+static char *
+op_text(const char *fmt, va_list ap)
+{
+	struct buf b;
+
+	buf_init(&b);
+	buf_addv(&b, fmt, ap);
+	return b.data != NULL ? buf_steal(&b) : xstrdup("");
+}
+
+void
+op_tell(struct op *op, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	op_put(op, name, false, true, op_text(fmt, ap), "");
+	va_end(ap);
+}
+
+void
+op_verdict(struct item *it, bool ok, const char *tail, const char *fmt, ...)
+{
+	struct op *op = it->op;
 	va_list ap;
 
 	if (it->goal == GOAL_NONE)
 		return;
 	it->goal = GOAL_NONE;
-	it->ok = ok;
-	it->tail = xstrdup(tail);
-	va_start(ap, fmt);
-	vsnprintf(it->text, sizeof it->text, fmt, ap);
-	va_end(ap);
 	it->slot = NULL;
 	it->program = NULL;
-	loop_task_queue(op->en->lp, &op->task);
+	op->failed = op->failed || !ok;
+	va_start(ap, fmt);
+	op_put(op, it->name, true, ok, op_text(fmt, ap), tail);
+	va_end(ap);
 }
 
-static void
-op_tell(struct op *op, const char *name, bool final, bool ok, const char *text,
-    const char *tail)
-{
-	struct op_note note = { name, final, ok, text, tail };
+/* --- the order as a whole ---------------------------------------------------------- */
 
-	if (op->note != NULL)
-		op->note(op->arg, &note);
+static void
+op_tell_free(struct op *op, struct tell *t)
+{
+	TAILQ_REMOVE(&op->tells, t, entry);
+	free(t->text);
+	free(t->tail);
+	free(t);
 }
 
 static void
@@ -110,352 +132,55 @@ op_free(struct op *op)
 		free(it->tail);
 		free(it);
 	}
+	while (!TAILQ_EMPTY(&op->tells))
+		op_tell_free(op, TAILQ_FIRST(&op->tells));
 	free(op);
 }
 
-/* Tells new verdicts; ends the order when none is missing. */
-static void
-op_run(void *arg)
-{
-	struct op *op = arg;
-	struct item *it;
-	bool open = false;
-
-	TAILQ_FOREACH (it, &op->items, entry) {
-		if (it->goal != GOAL_NONE) {
-			open = true;
-			continue;
-		}
-		if (it->told)
-			continue;
-		it->told = true;
-		op->failed = op->failed || !it->ok;
-		op_tell(op, it->name, true, it->ok, it->text, it->tail);
-	}
-	if (open)
-		return;
-	if (op->done != NULL)
-		op->done(op->arg, op->failed ? 1 : 0);
-	op_free(op);
-}
-
-void
-op_detach(struct op *op)
-{
-	op->note = NULL;
-	op->done = NULL;
-}
-
-void
-op_free_all(struct engine *en)
-{
-	struct op *op;
-
-	while ((op = TAILQ_FIRST(&en->ops)) != NULL)
-		op_free(op);
-}
-
-/* --- what happens to slots ---------------------------------------------------- */
-
-static void
-op_check(struct op *op, struct item *it)
-{
-	struct slot *sl = it->slot;
-
-	if (it->goal == GOAL_UP && sl->state == PS_RUNNING)
-		op_verdict(op, it, true, "", "started, pid %d",
-		    sl->cur != NULL ? (int)sl->cur->pid : 0);
-	else if (it->goal == GOAL_UP && !sl->wanted && !sl->start_again &&
-	    (sl->state == PS_STOPPING || sl->state == PS_STOPPED))
-		op_verdict(op, it, false, "", "superseded by a stop");
-	else if (it->goal == GOAL_DOWN && sl->wanted)
-		op_verdict(op, it, false, "", "superseded by a start");
-	else if (it->goal == GOAL_DOWN && slot_is_down(sl))
-		op_verdict(op, it, true, "", "stopped%s%s",
-		    sl->note[0] != '\0' ? ", " : "", sl->note);
-}
-
-void
-op_slot_changed(struct slot *sl)
-{
-	struct item *it;
-	struct op *op;
-
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
-			if (it->slot == sl && it->goal != GOAL_ROLL)
-				op_check(op, it);
-}
-
-/* With the dead instance's last lines: a start that is waited for failed. */
-void
-op_slot_failed(struct slot *sl, const char *text, const char *tail)
-{
-	struct item *it;
-	struct op *op;
-	char next[64] = "", ms[32];
-
-	if (sl->state == PS_RUNNING || sl->state == PS_STARTING)
-		return;
-	if (sl->retry_at_ms != 0) {
-		str_duration(ms, sizeof ms,
-		    sl->retry_at_ms - loop_now(sl->prog->en->lp));
-		snprintf(next, sizeof next, ", next try in %s", ms);
-	}
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
-			if (it->slot == sl && it->goal == GOAL_UP)
-				op_verdict(op, it, false, tail, "%s%s", text,
-				    next);
-}
-
-/* A slot that is about to be freed. */
-void
-op_slot_gone(struct slot *sl)
-{
-	struct item *it;
-	struct op *op;
-
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
-			if (it->slot == sl)
-				op_verdict(op, it, it->goal == GOAL_DOWN, "",
-				    "%s", it->goal == GOAL_DOWN ? "stopped" :
-					"the slot was taken away");
-}
-
-void
-op_roll_step(struct program *pg, const char *name, const char *text)
-{
-	struct item *it;
-	struct op *op, *next;
-
-	for (op = TAILQ_FIRST(&pg->en->ops); op != NULL; op = next) {
-		next = TAILQ_NEXT(op, entry);
-		TAILQ_FOREACH (it, &op->items, entry) {
-			if (it->program != pg || it->skip != 0)
-				continue;
-			op_tell(op, name, false, true, text, "");
-			break;
-		}
-	}
-}
-
-void
-op_roll_end(struct program *pg, bool ok, const char *text, const char *tail)
-{
-	struct item *it;
-	struct op *op;
-
-	TAILQ_FOREACH (op, &pg->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry) {
-			if (it->program != pg)
-				continue;
-			if (it->skip != 0)
-				it->skip--;
-			else
-				op_verdict(op, it, ok, tail, "%s", text);
-		}
-}
-
-/* --- the orders ------------------------------------------------------------------ */
-
-static void
-op_start_slot(struct op *op, struct slot *sl)
-{
-	struct item *it = op_add(op, GOAL_UP, sl, NULL);
-
-	if (sl->state == PS_RUNNING && sl->wanted) {
-		op_verdict(op, it, true, "", "already running, pid %d",
-		    sl->cur != NULL ? (int)sl->cur->pid : 0);
-		return;
-	}
-	sl->prog->started = true;
-	slot_want(sl, true, &op->who);
-}
-
-static void
-op_stop_slot(struct op *op, struct slot *sl)
-{
-	struct item *it = op_add(op, GOAL_DOWN, sl, NULL);
-
-	if (!sl->wanted && slot_is_down(sl) && sl->state != PS_BACKOFF) {
-		op_verdict(op, it, true, "", "not running");
-		return;
-	}
-	slot_want(sl, false, &op->who);
-}
-
-static void
-op_restart_slot(struct op *op, struct slot *sl)
-{
-	op_add(op, GOAL_UP, sl, NULL);
-	if (sl->cur == NULL) {
-		slot_want(sl, true, &op->who);
-		return;
-	}
-	slot_want(sl, false, &op->who);
-	sl->start_again = true;
-	slot_save(sl);
-}
-
 static bool
-op_has_running(const struct program *pg)
+op_is_open(const struct op *op)
 {
-	for (int i = 0; i < pg->nslots; i++)
-		if (pg->slots[i]->cur != NULL && pg->slots[i]->wanted)
+	const struct item *it;
+
+	TAILQ_FOREACH (it, &op->items, entry)
+		if (it->goal != GOAL_NONE)
 			return true;
 	return false;
 }
 
 static void
-op_roll_program(struct op *op, struct program *pg)
+op_look_remade(struct op *op)
 {
 	struct item *it;
 
+	/* Items that this adds come at the end and are not of that kind. */
 	TAILQ_FOREACH (it, &op->items, entry)
-		if (it->program == pg)
-			return; /* another of its slots was named */
-	it = op_add(op, GOAL_ROLL, NULL, pg);
-	if (!op_has_running(pg)) {
-		op_verdict(op, it, false, "", "nothing of it is running");
-		return;
-	}
-	/* One under way: what is waited for is the one after it. */
-	it->skip = pg->roll != NULL ? 1 : 0;
-	rolling_start(pg, &op->who);
+		if (it->goal == GOAL_REMADE && it->program == NULL)
+			op_remade(it);
 }
 
+/* A callback may detach the order, not free it. */
 static void
-op_signal_slot(struct op *op, struct slot *sl, int signo)
+op_run(void *arg)
 {
-	struct item *it = op_add(op, GOAL_UP, sl, NULL);
+	struct op *op = arg;
+	struct tell *t;
 
-	if (sl->cur == NULL || sl->cur->pid == 0) {
-		op_verdict(op, it, false, "", "not running");
+	op_look_remade(op);
+	op_next_stops(op);
+	while ((t = TAILQ_FIRST(&op->tells)) != NULL) {
+		struct op_note note = { t->name, t->final, t->ok, t->text,
+			t->tail };
+
+		if (op->note != NULL)
+			op->note(op->arg, &note);
+		op_tell_free(op, t);
+	}
+	if (op_is_open(op))
 		return;
-	}
-	keeperlink_signal(op->en->kl, sl->cur->id, signo, false);
-	engine_event(op->en, sl->name, "order", "SIG%s by uid %u (pid %d)",
-	    sigabbrev_np(signo) != NULL ? sigabbrev_np(signo) : "?",
-	    (unsigned)op->who.uid, (int)op->who.pid);
-	op_verdict(op, it, true, "", "SIG%s sent to %d",
-	    sigabbrev_np(signo) != NULL ? sigabbrev_np(signo) : "?",
-	    (int)sl->cur->pid);
-}
-
-/* Every slot of its program is among them, and there is more than one. */
-static bool
-op_whole_program(struct slot *const *v, size_t n, const struct program *pg)
-{
-	int count = 0;
-
-	for (size_t i = 0; i < n; i++)
-		count += v[i]->prog == pg;
-	return pg->nslots > 1 && count == pg->nslots && op_has_running(pg);
-}
-
-static void
-op_each_slot(struct op *op, struct slot *const *v, size_t n, int number)
-{
-	for (size_t i = 0; i < n; i++) {
-		switch (op->kind) {
-		case OP_START:
-			op_start_slot(op, v[i]);
-			break;
-		case OP_STOP:
-			op_stop_slot(op, v[i]);
-			break;
-		case OP_RESTART:
-			if (op_whole_program(v, n, v[i]->prog))
-				op_roll_program(op, v[i]->prog);
-			else
-				op_restart_slot(op, v[i]);
-			break;
-		case OP_RESTART_HARD:
-			op_restart_slot(op, v[i]);
-			break;
-		case OP_ROLL:
-			op_roll_program(op, v[i]->prog);
-			break;
-		case OP_SIGNAL:
-			op_signal_slot(op, v[i], number);
-			break;
-		case OP_SCALE:
-		case OP_RELOAD:
-		case OP_SHUTDOWN:
-			break;
-		}
-	}
-}
-
-static int
-op_scale(struct op *op, const struct op_request *req, struct err *err)
-{
-	struct program *pg;
-	int old;
-
-	if (req->number < 0 || req->number > CONFIG_WORKERS_MAX)
-		return err_set(err, "scale to %d: 0 to %d", req->number,
-		    CONFIG_WORKERS_MAX);
-	for (size_t i = 0; i < req->n; i++)
-		if (program_find(op->en, req->names[i]) == NULL)
-			return err_set(err, "scale takes programs: '%s' is none",
-			    req->names[i]);
-	for (size_t i = 0; i < req->n; i++) {
-		pg = program_find(op->en, req->names[i]);
-		old = pg->nslots;
-		engine_event(op->en, pg->conf->name, "scale", "%d -> %d", old,
-		    req->number);
-		pg->started = true;
-		program_resize(pg, req->number, &op->who);
-		for (int k = 0; k < pg->nslots; k++)
-			if (k >= old || k >= req->number)
-				op_add(op, k >= req->number ? GOAL_DOWN :
-							      GOAL_UP,
-				    pg->slots[k], NULL);
-		if (old == req->number)
-			op_verdict(op, op_add(op, GOAL_ROLL, NULL, pg), true,
-			    "", "has %d workers already", old);
-	}
-	return 0;
-}
-
-static int
-op_reload(struct op *op, struct err *err)
-{
-	struct config_errors errs;
-	struct config_plan plan = { NULL, 0 };
-	struct buf b;
-	int rc;
-
-	config_errors_init(&errs);
-	rc = reload_apply(op->en, &op->who, &plan, &errs);
-	buf_init(&b);
-	for (size_t i = 0; i < errs.errors.n; i++)
-		buf_addf(&b, "%s%s", i != 0 ? "\n" : "", errs.errors.v[i]);
-	if (rc == -1)
-		err_set(err, "%s", buf_str(&b));
-	buf_fini(&b);
-	config_errors_fini(&errs);
-	for (size_t i = 0; rc == 0 && i < plan.n; i++) {
-		const struct config_change *ch = &plan.v[i];
-		struct program *pg = ch->program != NULL ?
-		    program_find(op->en, ch->program) : NULL;
-		struct item *it = op_add(op, GOAL_ROLL, NULL, pg);
-
-		snprintf(it->name, sizeof it->name, "%s",
-		    ch->program != NULL ? ch->program : "reeve");
-		if (ch->kind == CHANGE_ROLL && pg != NULL && pg->roll != NULL)
-			continue;
-		op_verdict(op, it, true, "", "%s%s",
-		    config_change_name(ch->kind),
-		    ch->program == NULL && ch->kind == CHANGE_RESTART ?
-			": takes effect when reeved is restarted" : "");
-	}
-	if (rc == 0)
-		config_plan_fini(&plan);
-	return rc;
+	if (op->done != NULL)
+		op->done(op->arg, op->failed ? 1 : 0);
+	op_free(op);
 }
 
 static struct op *
@@ -465,55 +190,16 @@ op_new(struct engine *en, const struct op_request *req)
 
 	op->en = en;
 	op->kind = req->kind;
+	op->number = req->number;
 	op->note = req->note;
 	op->done = req->done;
 	op->arg = req->arg;
 	op->who = req->who;
 	TAILQ_INIT(&op->items);
+	TAILQ_INIT(&op->tells);
 	loop_task_init(&op->task, op_run, op);
 	TAILQ_INSERT_TAIL(&en->ops, op, entry);
 	return op;
-}
-
-static int
-op_begin(struct op *op, const struct op_request *req, struct err *err,
-    int *code)
-{
-	struct slot **v = NULL;
-	size_t n = 0;
-
-	*code = 1;
-	if (op->en->stopping && op->kind != OP_SHUTDOWN &&
-	    op->kind != OP_SIGNAL && op->kind != OP_STOP)
-		return err_set(err, "reeved is stopping");
-	switch (op->kind) {
-	case OP_RELOAD:
-		return op_reload(op, err);
-	case OP_SHUTDOWN:
-		order_stop_all(op->en, &op->who);
-		op_verdict(op, op_add(op, GOAL_DOWN, NULL, NULL), true, "",
-		    "stopping");
-		return 0;
-	case OP_SCALE:
-	case OP_START:
-	case OP_STOP:
-	case OP_RESTART:
-	case OP_RESTART_HARD:
-	case OP_ROLL:
-	case OP_SIGNAL:
-		break;
-	}
-	*code = 3;
-	if (names_match(op->en, req->names, req->n, &v, &n, err) == -1)
-		return -1;
-	*code = 2;
-	if (op->kind == OP_SCALE) {
-		free(v);
-		return op_scale(op, req, err);
-	}
-	op_each_slot(op, v, n, req->number);
-	free(v);
-	return 0;
 }
 
 struct op *
@@ -528,4 +214,236 @@ op_start(struct engine *en, const struct op_request *req, struct err *err,
 	}
 	loop_task_queue(en->lp, &op->task);
 	return op;
+}
+
+void
+op_detach(struct op *op)
+{
+	op->note = NULL;
+	op->done = NULL;
+}
+
+void
+op_free_all(struct engine *en)
+{
+	while (!TAILQ_EMPTY(&en->ops))
+		op_free(TAILQ_FIRST(&en->ops));
+}
+
+/* --- what happens to slots ---------------------------------------------------- */
+
+static void
+op_next_try(const struct slot *sl, char *out, size_t size)
+{
+	char ms[32];
+
+	out[0] = '\0';
+	if (sl->state == PS_FATAL)
+		snprintf(out, size, "; no more tries");
+	if (sl->state != PS_BACKOFF || sl->retry_at_ms == 0)
+		return;
+	str_duration(ms, sizeof ms,
+	    sl->retry_at_ms - loop_now(sl->prog->en->lp));
+	snprintf(out, size, ", next try in %s", ms);
+}
+
+static void
+op_check_up(struct item *it)
+{
+	const struct slot *sl = it->slot;
+	char next[64];
+
+	switch (sl->state) {
+	case PS_RUNNING:
+		if (sl->cur != NULL && sl->cur->generation > it->since)
+			op_verdict(it, true, "", "started, pid %d",
+			    (int)sl->cur->pid);
+		return;
+	case PS_BACKOFF:
+	case PS_EXITED:
+	case PS_FATAL:
+		/* Why comes with the instance's last lines, or came before. */
+		if (!it->failed || sl->queued != 0)
+			return;
+		op_next_try(sl, next, sizeof next);
+		op_verdict(it, false, it->tail, "%s%s", it->why, next);
+		return;
+	case PS_STOPPED:
+		if (!sl->wanted && !sl->start_again && sl->queued == 0)
+			op_verdict(it, false, "", "superseded by a stop");
+		return;
+	case PS_UNKNOWN:
+		op_verdict(it, false, "", "%s", sl->note);
+		return;
+	case PS_STARTING:
+	case PS_STOPPING:
+	case PS__N:
+		return;
+	}
+}
+
+static void
+op_check_down(struct item *it)
+{
+	const struct slot *sl = it->slot;
+	char ms[32], text[64];
+
+	if (sl->wanted && !sl->leaving) {
+		op_verdict(it, false, "", "superseded by a start");
+		return;
+	}
+	if (sl->state == PS_UNKNOWN && sl->queued == 0) {
+		op_verdict(it, false, "", "%s", sl->note);
+		return;
+	}
+	if (!slot_is_down(sl) || sl->leaving)
+		return; /* a leaving one is down when it is gone */
+	snprintf(text, sizeof text, "stopped");
+	if (sl->deaths[0].killed) {
+		str_duration(ms, sizeof ms,
+		    loop_now(sl->prog->en->lp) - it->begun_ms);
+		snprintf(text, sizeof text, "killed after %s", ms);
+	}
+	op_verdict(it, true, "", "%s%s%s", text,
+	    sl->note[0] != '\0' ? "; " : "", sl->note);
+}
+
+static void
+op_check(struct item *it)
+{
+	if (it->slot == NULL || !it->begun)
+		return;
+	if (it->goal == GOAL_UP)
+		op_check_up(it);
+	else if (it->goal == GOAL_DOWN)
+		op_check_down(it);
+}
+
+void
+op_slot_changed(struct slot *sl)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry)
+			if (it->slot == sl)
+				op_check(it);
+}
+
+/* What was left of some tree is gone, which no state tells. */
+void
+op_progress(struct engine *en)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry)
+			op_check(it);
+}
+
+/* A start failed; its state may have told so already, or will this turn. */
+void
+op_slot_failed(struct slot *sl, const char *text, const char *tail)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry) {
+			if (it->slot != sl || it->goal != GOAL_UP)
+				continue;
+			it->failed = true;
+			snprintf(it->why, sizeof it->why, "%s", text);
+			free(it->tail);
+			it->tail = xstrdup(tail);
+			op_check(it);
+		}
+}
+
+/* A slot that is about to be freed. */
+void
+op_slot_gone(struct slot *sl)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry) {
+			if (it->slot != sl)
+				continue;
+			if (it->goal == GOAL_DOWN)
+				op_verdict(it, true, "", "stopped, removed");
+			else
+				op_verdict(it, false, "",
+				    "superseded: the slot was removed");
+		}
+}
+
+void
+op_supersede(struct op *op, struct slot *sl, const char *by)
+{
+	struct item *it;
+	struct op *o;
+
+	TAILQ_FOREACH (o, &op->en->ops, entry)
+		TAILQ_FOREACH (it, &o->items, entry)
+			if (o != op && it->slot == sl)
+				op_verdict(it, false, "", "superseded by %s",
+				    by);
+}
+
+/* --- what happens to programs --------------------------------------------------- */
+
+void
+op_roll_step(struct program *pg, const char *name, const char *text)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &pg->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry)
+			if (it->program == pg && it->goal == GOAL_ROLL &&
+			    it->skip == 0)
+				op_tell(op, name, "%s", text);
+}
+
+void
+op_roll_end(struct program *pg, bool ok, const char *text, const char *tail)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &pg->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry) {
+			if (it->program != pg || it->goal != GOAL_ROLL)
+				continue;
+			if (it->skip != 0)
+				it->skip--;
+			else
+				op_verdict(it, ok, tail, "%s", text);
+		}
+}
+
+void
+op_program_gone(struct program *pg)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH (op, &pg->en->ops, entry)
+		TAILQ_FOREACH (it, &op->items, entry) {
+			if (it->program != pg)
+				continue;
+			if (it->goal == GOAL_GONE) {
+				op_verdict(it, true, "", "removed");
+			} else if (it->goal == GOAL_REMADE) {
+				it->program = NULL;
+				loop_task_queue(op->en->lp, &op->task);
+			} else {
+				op_verdict(it, false, "",
+				    "superseded: the program was removed");
+			}
+		}
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "engine/engine_priv.h"
 
@@ -37,8 +38,8 @@ order_stop_slot(struct slot *sl)
 {
 	struct inst *in;
 
-	if (sl->wanted || sl->state == PS_RUNNING || sl->state == PS_STARTING ||
-	    sl->state == PS_BACKOFF)
+	if (sl->wanted || sl->start_again || sl->state == PS_RUNNING ||
+	    sl->state == PS_STARTING || sl->state == PS_BACKOFF)
 		slot_want(sl, false,
 		    sl->prog->en->stop_by_person ? &sl->prog->en->stop_who :
 						   NULL);
@@ -61,23 +62,51 @@ order_stop_program(struct program *pg)
 		order_stop_slot(pg->slots[k]);
 }
 
+/* Those of a program that are not down yet, into the list. */
+static void
+order_list(const struct program *pg, struct buf *list)
+{
+	for (int k = 0; pg->stop_ordered && k < pg->nslots; k++) {
+		if (slot_is_down(pg->slots[k]))
+			continue;
+		if (list->len > 100) {
+			buf_adds(list, ", ...");
+			return;
+		}
+		buf_addf(list, "%s%s", list->len != 0 ? ", " : "",
+		    pg->slots[k]->name);
+	}
+}
+
 static void
 order_remind(struct loop_timer *t, void *arg)
 {
 	struct engine *en = arg;
-	char list[200] = "";
-	size_t len = 0;
+	mono_ms now = loop_now(en->lp), kill = INT64_MAX, at;
+	char when[48] = "", ms[32];
+	struct buf list;
 
-	for (size_t i = 0; i < en->nprograms; i++)
-		for (int k = 0; k < en->programs[i]->nslots; k++) {
-			struct slot *sl = en->programs[i]->slots[k];
+	order_progress(en);
+	if (en->finished)
+		return;
+	buf_init(&list);
+	for (size_t i = 0; i < en->nprograms; i++) {
+		const struct program *pg = en->programs[i];
 
-			if (!slot_is_down(sl) && len < sizeof list)
-				len += (size_t)snprintf(list + len,
-				    sizeof list - len, " %s", sl->name);
-		}
-	log_info("stopping, waiting for%s", list);
-	engine_notify(en, "STATUS=stopping, waiting for%s", list);
+		order_list(pg, &list);
+		at = pg->stop_ordered_ms + pg->conf->stopwaitsecs_ms;
+		if (pg->stop_ordered && !program_is_down(pg) && at > now &&
+		    at < kill)
+			kill = at;
+	}
+	if (kill != INT64_MAX) {
+		str_duration(ms, sizeof ms, kill - now);
+		snprintf(when, sizeof when, " (KILL in %s)", ms);
+	}
+	log_info("stopping, waiting for %s%s", buf_str(&list), when);
+	engine_notify(en, "STATUS=stopping, waiting for %s%s", buf_str(&list),
+	    when);
+	buf_fini(&list);
 	loop_timer_start(t, ORDER_REMIND_MS);
 }
 
@@ -87,7 +116,8 @@ order_progress(struct engine *en)
 {
 	const struct program *last = NULL;
 
-	if (!en->stopping)
+	op_progress(en);
+	if (!en->stopping || en->finished)
 		return;
 	for (size_t i = en->nprograms; i-- > 0;) {
 		struct program *pg = en->programs[i];
@@ -96,11 +126,13 @@ order_progress(struct engine *en)
 			return;
 		if (!pg->stop_ordered || en->kill_now)
 			order_stop_program(pg);
+		if (!pg->stop_ordered)
+			pg->stop_ordered_ms = loop_now(en->lp);
 		pg->stop_ordered = true;
 		if (!program_is_down(pg))
 			last = pg;
 	}
-	if (last != NULL || en->finished)
+	if (last != NULL)
 		return;
 	en->finished = true;
 	loop_timer_stop(&en->remind);
@@ -123,10 +155,10 @@ order_stop_all(struct engine *en, const struct engine_who *who)
 			en->stop_who = *who;
 		engine_save_self(en, who);
 		loop_timer_init(&en->remind, en->lp, order_remind, en);
-		loop_timer_start(&en->remind, ORDER_REMIND_MS);
+		/* Who ordered it is answered before the end. */
+		loop_timer_start(&en->remind,
+		    en->nprograms != 0 ? ORDER_REMIND_MS : 0);
 	}
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);
-	else
-		order_progress(en);
 }

@@ -5,6 +5,11 @@
  * discard; here that becomes starts and stops, a record in the state table,
  * lines for people, and the way back to the config before when a roll that
  * came with a new one is aborted.
+ *
+ * An old instance is retired at the end of the turn, when the machine of its
+ * slot has settled: it may have died in the same turn, and the machine would
+ * fill the place that the new one takes.  The same task tells of starts that
+ * failed inside an op, and does what follows the end.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,25 +19,44 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
+enum todo {
+	TODO_NONE,
+	TODO_RETIRE,  /* the new one takes the place */
+	TODO_REFUSED, /* the new one could not even be asked for */
+};
+
+/* What a roll knows of a slot, beside its phase. */
+struct place {
+	enum todo todo;
+	uint32_t since;	  /* generations above it are of this roll */
+	uint32_t next_gen; /* of the new instance */
+	char *why;	  /* of TODO_REFUSED */
+};
+
 struct rolling {
 	struct program *pg;
 	struct roll *roll;
+	struct config_program *conf; /* it began with; counted */
 	int nslots;
-	bool back; /* this roll itself undoes an aborted one */
+	int parts; /* slots that take part */
+	int surge;
+	int replaced;
+	bool back;  /* this roll itself undoes an aborted one */
+	bool final; /* the program stops: nothing follows */
 	bool ended;
 	bool by_person;
 	struct engine_who who;
 	struct loop_timer soak;
-	struct loop_task failed; /* a start that failed inside an op */
-	struct loop_task end;	 /* what follows the end, outside of roll.c */
-	bool *refused;
+	struct loop_task work;
+	struct place *places;
 	enum roll_end how;
-	char reason[200];
+	char reason[200]; /* of the abort; back: of the one that it undoes */
 	char *tail;
 };
 
-static void rolling_begin(struct program *pg, const struct engine_who *who,
-    const enum roll_phase *phases, bool back);
+static struct rolling *rolling_new(struct program *pg,
+    const struct engine_who *who, const enum roll_phase *phases, bool back);
+static void rolling_begin(struct rolling *r);
 
 static const struct engine_who *
 rolling_who(const struct rolling *r)
@@ -41,11 +65,32 @@ rolling_who(const struct rolling *r)
 }
 
 static void
+rolling_queue(struct rolling *r)
+{
+	loop_task_queue(r->pg->en->lp, &r->work);
+}
+
+/* Of those that take part, that many are through. */
+static int
+rolling_through(const struct rolling *r)
+{
+	return roll_progress(r->roll) - (r->nslots - r->parts);
+}
+
+static void
 rolling_update_note(struct rolling *r)
 {
 	snprintf(r->pg->note, sizeof r->pg->note, "%s %d/%d",
-	    r->back ? "rolling back" : "rolling", roll_progress(r->roll),
-	    r->nslots);
+	    r->back ? "rolling back" : "rolling", rolling_through(r), r->parts);
+}
+
+/* The roll that a slot takes part in, while it goes on; NULL: none. */
+static struct rolling *
+rolling_of(const struct slot *sl)
+{
+	struct rolling *r = sl->prog->roll;
+
+	return r != NULL && !r->ended && sl->index < r->nslots ? r : NULL;
 }
 
 /* --- what the transaction orders --------------------------------------------- */
@@ -55,51 +100,31 @@ rolling_op_replace(void *arg, int slot)
 {
 	struct rolling *r = arg;
 	struct slot *sl = r->pg->slots[slot];
-	struct engine *en = r->pg->en;
+	struct place *p = &r->places[slot];
+	char note[sizeof sl->note];
+	struct inst *in;
 
-	if (inst_start(sl, INST_NEXT) != NULL)
+	memcpy(note, sl->note, sizeof note);
+	in = inst_start(sl, INST_NEXT);
+	if (in != NULL) {
+		p->next_gen = in->generation;
 		return;
-	r->refused[slot] = true;
-	snprintf(r->reason, sizeof r->reason, "%s", sl->note);
-	loop_task_queue(en->lp, &r->failed);
-}
-
-static void
-rolling_on_refused(void *arg)
-{
-	struct rolling *r = arg;
-
-	for (int i = 0; i < r->nslots && !r->ended; i++) {
-		if (!r->refused[i])
-			continue;
-		r->refused[i] = false;
-		roll_failed(r->roll, i, r->reason);
 	}
+	free(p->why);
+	p->why = xstrdup(sl->note);
+	p->todo = TODO_REFUSED;
+	/* The old one is as well as before. */
+	memcpy(sl->note, note, sizeof note);
+	rolling_queue(r);
 }
 
-/* The old one drains; the new one, where there is one already, counts. */
 static void
 rolling_op_retire(void *arg, int slot)
 {
 	struct rolling *r = arg;
-	struct slot *sl = r->pg->slots[slot];
-	struct inst *old = sl->cur;
 
-	sl->cur = sl->next;
-	sl->next = NULL;
-	if (sl->cur != NULL)
-		sl->cur->role = INST_CUR;
-	if (sl->cur != NULL && sl->state != PS_RUNNING)
-		slot_event(sl, PE_UP);
-	if (old != NULL) {
-		old->role = INST_DRAINING;
-		TAILQ_INSERT_TAIL(&sl->draining, old, entry);
-		inst_stop(old, old->conf->drain_timeout_ms, DEATH_ROLL,
-		    rolling_who(r));
-	}
-	slot_save(sl);
-	if (old == NULL)
-		roll_gone(r->roll, slot); /* it died meanwhile */
+	r->places[slot].todo = TODO_RETIRE;
+	rolling_queue(r);
 }
 
 static void
@@ -109,6 +134,7 @@ rolling_op_discard(void *arg, int slot)
 	struct slot *sl = r->pg->slots[slot];
 	struct inst *in = sl->next;
 
+	r->places[slot].todo = TODO_NONE;
 	if (in == NULL)
 		return;
 	sl->next = NULL;
@@ -123,8 +149,10 @@ rolling_op_discard(void *arg, int slot)
 static void
 rolling_on_soak(struct loop_timer *t, void *arg)
 {
+	struct rolling *r = arg;
+
 	(void)t;
-	roll_soaked(((struct rolling *)arg)->roll);
+	roll_soaked(r->roll);
 }
 
 static void
@@ -138,18 +166,31 @@ rolling_op_soak(void *arg, int64_t ms)
 		loop_timer_stop(&r->soak);
 }
 
+/* The new instance fills the slot from here on. */
+static void
+rolling_promote(struct slot *sl)
+{
+	sl->cur = sl->next;
+	sl->next = NULL;
+	sl->cur->role = INST_CUR;
+	if (sl->state != PS_RUNNING)
+		slot_event(sl, PE_UP);
+	slot_save(sl);
+}
+
 static const char *
-rolling_words(enum roll_phase phase)
+rolling_words(const struct rolling *r, enum roll_phase phase)
 {
 	switch (phase) {
 	case ROLL_OLD:
-		return "untouched";
+		return "goes on as before";
 	case ROLL_STARTING:
 		return "new instance starting";
 	case ROLL_SOAKING:
 		return "new instance ready, on trial";
 	case ROLL_RETIRING:
-		return "new instance ready, the old one drains";
+		return r->surge > 0 ? "new instance ready, the old one drains" :
+				      "the old one stops";
 	case ROLL_NEW:
 		return "replaced";
 	}
@@ -161,14 +202,21 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 {
 	struct rolling *r = arg;
 	struct slot *sl = r->pg->slots[slot];
-	char text[160];
-	const struct inst *in = phase == ROLL_STARTING ? sl->next : sl->cur;
+	char text[160], pid[32] = "";
 
-	snprintf(text, sizeof text, "%s (%d of %d)", rolling_words(phase),
-	    roll_progress(r->roll), r->nslots);
-	if (phase == ROLL_NEW && in != NULL)
-		snprintf(text, sizeof text, "replaced, pid %d (%d of %d)",
-		    (int)in->pid, roll_progress(r->roll), r->nslots);
+	if (phase == ROLL_OLD) /* surge 0, and the abort came in between */
+		r->places[slot].todo = TODO_NONE;
+	if (phase == ROLL_NEW) {
+		r->replaced++;
+		/* surge 0: the old one went first, the place was empty. */
+		if (sl->cur == NULL && sl->next != NULL)
+			rolling_promote(sl);
+		if (sl->cur != NULL)
+			snprintf(pid, sizeof pid, ", pid %d",
+			    (int)sl->cur->pid);
+	}
+	snprintf(text, sizeof text, "%s%s (%d of %d)", rolling_words(r, phase),
+	    pid, rolling_through(r), r->parts);
 	rolling_update_note(r);
 	rolling_save(r->pg);
 	log_info("roll %s %s: %s", r->pg->conf->name, sl->name, text);
@@ -183,10 +231,13 @@ rolling_op_end(void *arg, enum roll_end end, const char *reason)
 
 	r->ended = true;
 	r->how = end;
-	snprintf(r->reason, sizeof r->reason, "%s",
-	    reason != NULL ? reason : "");
+	if (!r->back)
+		snprintf(r->reason, sizeof r->reason, "%s", reason);
+	else if (end == ROLL_ABORTED)
+		log_errorx("roll %s: not rolled back: %s", r->pg->conf->name,
+		    reason);
 	loop_timer_stop(&r->soak);
-	loop_task_queue(r->pg->en->lp, &r->end);
+	rolling_queue(r);
 }
 
 static const struct roll_ops rolling_ops = {
@@ -198,109 +249,294 @@ static const struct roll_ops rolling_ops = {
 	.end = rolling_op_end,
 };
 
+/* --- at the end of the turn ----------------------------------------------------- */
+
+/* Can an instance be put into, or taken from, this place? */
+static bool
+rolling_is_open(const struct rolling *r, const struct slot *sl)
+{
+	if (!sl->wanted)
+		return false;
+	switch (sl->state) {
+	case PS_RUNNING:
+	case PS_STARTING:
+		return true;
+	case PS_BACKOFF:
+	case PS_FATAL:
+		/* Its old one died meanwhile; a ready one ends the misery. */
+		return r->surge > 0;
+	case PS_STOPPED:
+	case PS_STOPPING:
+	case PS_EXITED:
+	case PS_UNKNOWN:
+	case PS__N:
+		break;
+	}
+	return false;
+}
+
+static void
+rolling_retire(struct rolling *r, struct slot *sl)
+{
+	struct inst *old = sl->cur;
+
+	/* Ready, and dead since: that it failed is told when it is gone. */
+	if (r->surge > 0 && sl->next == NULL)
+		return;
+	if (!rolling_is_open(r, sl)) {
+		rolling_op_discard(r, sl->index);
+		roll_drop(r->roll, sl->index);
+		return;
+	}
+	sl->cur = NULL;
+	if (old != NULL) {
+		old->role = INST_DRAINING;
+		TAILQ_INSERT_TAIL(&sl->draining, old, entry);
+	}
+	if (sl->next != NULL)
+		rolling_promote(sl);
+	if (old != NULL)
+		inst_stop(old, r->pg->conf->drain_timeout_ms, DEATH_ROLL,
+		    rolling_who(r));
+	slot_save(sl);
+	rolling_inst_gone(sl); /* it may have died meanwhile */
+}
+
+static void
+rolling_refused(struct rolling *r, struct slot *sl)
+{
+	struct place *p = &r->places[sl->index];
+	char *reason = xasprintf("the new %s could not start: %s", sl->name,
+	    p->why);
+
+	roll_failed(r->roll, sl->index, reason);
+	free(reason);
+}
+
+/* false: the machine of a slot has not settled. */
+static bool
+rolling_do_places(struct rolling *r)
+{
+	bool settled = true;
+
+	for (int i = 0; i < r->nslots && i < r->pg->nslots; i++) {
+		struct slot *sl = r->pg->slots[i];
+		enum todo todo = r->places[i].todo;
+
+		if (todo == TODO_NONE)
+			continue;
+		if (sl->queued != 0) {
+			settled = false;
+			continue;
+		}
+		r->places[i].todo = TODO_NONE;
+		if (todo == TODO_RETIRE)
+			rolling_retire(r, sl);
+		else
+			rolling_refused(r, sl);
+	}
+	return settled;
+}
+
+/*
+ * With surge 0 an abort leaves a slot without an instance; it gets one when
+ * nothing of the ones before is left.
+ */
+static void
+rolling_fill(struct slot *sl)
+{
+	const struct inst *in;
+
+	if (!sl->wanted || sl->cur != NULL || sl->next != NULL ||
+	    sl->queued != 0 || sl->prog->en->stopping ||
+	    (sl->state != PS_RUNNING && sl->state != PS_STARTING))
+		return;
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		if (!in->dead || !in->swept)
+			return;
+	slot_note(sl, "left empty by an aborted roll");
+	slot_event(sl, PE_DIE_YOUNG);
+	slot_event(sl, PE_RETRY); /* at once */
+}
+
 /* --- the end -------------------------------------------------------------------- */
+
+static void
+rolling_destroy(struct rolling *r)
+{
+	loop_timer_stop(&r->soak);
+	loop_task_cancel(r->pg->en->lp, &r->work);
+	roll_free(r->roll);
+	for (int i = 0; i < r->nslots; i++)
+		free(r->places[i].why);
+	free(r->places);
+	free(r->tail);
+	config_program_unref(r->conf);
+	free(r);
+}
 
 void
 rolling_free(struct program *pg)
 {
-	struct rolling *r = pg->roll;
-
-	if (r == NULL)
-		return;
+	if (pg->roll != NULL)
+		rolling_destroy(pg->roll);
 	pg->roll = NULL;
-	loop_timer_stop(&r->soak);
-	loop_task_cancel(pg->en->lp, &r->failed);
-	loop_task_cancel(pg->en->lp, &r->end);
-	roll_free(r->roll);
-	free(r->refused);
-	free(r->tail);
-	free(r);
+	op_program_gone(pg);
 }
 
-/* Slots that run the config of an aborted roll go back as well. */
-static bool
-rolling_back(struct program *pg)
+static void
+rolling_drop_before(struct program *pg)
 {
+	if (pg->before != NULL)
+		config_program_unref(pg->before);
+	pg->before = NULL;
+}
+
+/* New instances come from the config before again. */
+static void
+rolling_take_back(struct program *pg)
+{
+	config_program_unref(pg->conf);
+	pg->conf = pg->before;
+	pg->before = NULL;
+	for (int i = 0; i < pg->nslots; i++)
+		slot_streams(pg->slots[i]);
+}
+
+/* Slots that run the config of the aborted roll go back as well. */
+static bool
+rolling_go_back(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	struct rolling *back;
 	enum roll_phase *phases;
 	bool any = false;
 
+	rolling_take_back(pg);
+	log_warnx("%s goes back to the config before", pg->conf->name);
 	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
 	for (int i = 0; i < pg->nslots; i++) {
 		const struct inst *in = pg->slots[i]->cur;
-		bool newer = in != NULL && in->conf == pg->before;
+		uint32_t since = i < r->nslots ? r->places[i].since : 0;
+		bool newer = in != NULL && pg->slots[i]->wanted &&
+		    in->generation > since && in->conf != pg->conf;
 
 		phases[i] = newer ? ROLL_OLD : ROLL_NEW;
 		any = any || newer;
 	}
-	config_program_unref(pg->before);
-	pg->before = NULL;
-	if (any)
-		rolling_begin(pg, NULL, phases, true);
+	if (any) {
+		back = rolling_new(pg, NULL, phases, true);
+		memcpy(back->reason, r->reason, sizeof back->reason);
+		back->tail = r->tail;
+		r->tail = NULL;
+		rolling_begin(back);
+	}
 	free(phases);
 	return any;
 }
 
 static void
-rolling_aborted(struct program *pg, const char *reason)
+rolling_tell_end(struct rolling *r, bool ok, const char *text)
 {
-	struct config_program *newer = pg->conf;
-
-	log_errorx("roll %s: aborted: %s", pg->conf->name, reason);
-	/* surge 0: places whose old instance went and whose new one failed */
-	for (int i = 0; i < pg->nslots; i++)
-		if (pg->slots[i]->cur == NULL && pg->slots[i]->wanted &&
-		    pg->slots[i]->state == PS_RUNNING)
-			slot_event(pg->slots[i], PE_DIE_YOUNG);
-	if (pg->before == NULL)
+	op_roll_end(r->pg, ok, text, r->tail != NULL ? r->tail : "");
+	if (!r->final || !r->pg->roll_again)
 		return;
-	/* New instances come from the config before again. */
-	pg->conf = pg->before;
-	pg->before = newer;
-	snprintf(pg->note, sizeof pg->note, "on the config before: %.60s",
-	    reason);
-	log_warnx("%s goes back to the config before", pg->conf->name);
-	engine_event(pg->en, pg->conf->name, "roll",
-	    "goes back to the config before");
-	rolling_back(pg);
+	/* The one that was to follow does not. */
+	r->pg->roll_again = false;
+	op_roll_end(r->pg, false, text, "");
 }
 
 static void
-rolling_on_end(void *arg)
+rolling_done(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	bool ok = r->replaced > 0;
+	char text[128];
+
+	if (ok)
+		snprintf(text, sizeof text, "done: %d replaced", r->replaced);
+	else
+		snprintf(text, sizeof text, "aborted: its slots were stopped");
+	log_info("roll %s: %s", pg->conf->name, text);
+	engine_event(pg->en, pg->conf->name, "roll", "%s", text);
+	if (!pg->roll_again)
+		rolling_drop_before(pg);
+	rolling_tell_end(r, ok, text);
+}
+
+static void
+rolling_aborted(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	/* Another config is what the next roll is about. */
+	bool next = pg->roll_again && pg->conf != r->conf;
+	char text[256];
+
+	snprintf(text, sizeof text, "aborted: %s", r->reason);
+	log_errorx("roll %s: %s", pg->conf->name, text);
+	engine_event(pg->en, pg->conf->name, "roll", "%s", text);
+	if (pg->before != NULL && !r->final && !next) {
+		if (rolling_go_back(r))
+			return; /* told when it is back */
+		snprintf(pg->note, sizeof pg->note,
+		    "on the config before: %.70s", r->reason);
+	}
+	rolling_tell_end(r, false, text);
+}
+
+static void
+rolling_was_back(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	const char *how = r->how == ROLL_DONE ? "rolled back" :
+						"not all of it rolled back";
+	char text[256];
+
+	engine_event(pg->en, pg->conf->name, "roll", "%s", how);
+	log_info("roll %s: %s", pg->conf->name, how);
+	snprintf(pg->note, sizeof pg->note, "on the config before: %.70s",
+	    r->reason);
+	snprintf(text, sizeof text, "aborted: %s; %s", r->reason, how);
+	rolling_tell_end(r, false, text);
+}
+
+static void
+rolling_finish(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	struct engine_who who = pg->roll_again_who;
+	bool final = r->final;
+
+	pg->roll = NULL;
+	pg->note[0] = '\0';
+	table_drop_roll(pg->en->table, pg->conf->name);
+	if (r->back)
+		rolling_was_back(r);
+	else if (r->how == ROLL_DONE)
+		rolling_done(r);
+	else
+		rolling_aborted(r);
+	rolling_destroy(r);
+	for (int i = 0; pg->roll == NULL && !final && i < pg->nslots; i++)
+		rolling_fill(pg->slots[i]);
+	if (pg->roll == NULL && pg->roll_again) {
+		pg->roll_again = false;
+		rolling_start(pg, pg->roll_again_by_person ? &who : NULL);
+	}
+	program_progress(pg);
+}
+
+static void
+rolling_on_work(void *arg)
 {
 	struct rolling *r = arg;
-	struct program *pg = r->pg;
-	struct engine *en = pg->en;
-	bool ok = r->how == ROLL_DONE, again = pg->roll_again, back = r->back;
-	struct engine_who who = pg->roll_again_who;
-	bool by_person = pg->roll_again_by_person;
-	char reason[200], text[260], *tail = r->tail;
-	int n = roll_progress(r->roll);
 
-	r->tail = NULL;
-	snprintf(reason, sizeof reason, "%s", r->reason);
-	rolling_free(pg);
-	table_drop_roll(en->table, pg->conf->name);
-	pg->note[0] = '\0';
-	pg->roll_again = false;
-	if (ok)
-		snprintf(text, sizeof text, "%s: %d replaced",
-		    back ? "rolled back" : "done", n);
-	else
-		snprintf(text, sizeof text, "aborted: %s", reason);
-	engine_event(en, pg->conf->name, "roll", "%s", text);
-	if (ok)
-		log_info("roll %s: %s", pg->conf->name, text);
-	else
-		rolling_aborted(pg, reason);
-	if (ok && !back && pg->before != NULL) {
-		config_program_unref(pg->before);
-		pg->before = NULL;
+	if (!rolling_do_places(r)) {
+		rolling_queue(r); /* after the machine's own task */
+		return;
 	}
-	op_roll_end(pg, ok, text, tail != NULL ? tail : "");
-	free(tail);
-	if (again && pg->roll == NULL && !en->stopping)
-		rolling_start(pg, by_person ? &who : NULL);
-	program_progress(pg);
+	if (r->ended && !r->work.queued)
+		rolling_finish(r);
 }
 
 /* --- start ------------------------------------------------------------------------ */
@@ -325,87 +561,141 @@ rolling_new(struct program *pg, const struct engine_who *who,
 	};
 
 	r->pg = pg;
+	r->conf = config_program_ref(pg->conf);
 	r->nslots = pg->nslots;
+	r->surge = params.surge;
 	r->back = back;
 	r->by_person = who != NULL;
 	if (who != NULL)
 		r->who = *who;
-	r->refused = xcalloc((size_t)pg->nslots + 1, sizeof *r->refused);
+	r->places = xcalloc((size_t)pg->nslots + 1, sizeof *r->places);
+	for (int i = 0; i < r->nslots; i++) {
+		r->places[i].since = pg->slots[i]->generation;
+		r->parts += phases[i] != ROLL_NEW;
+	}
 	loop_timer_init(&r->soak, pg->en->lp, rolling_on_soak, r);
-	loop_task_init(&r->failed, rolling_on_refused, r);
-	loop_task_init(&r->end, rolling_on_end, r);
+	loop_task_init(&r->work, rolling_on_work, r);
 	r->roll = roll_new(&params, phases, &rolling_ops, r);
 	pg->roll = r;
 	return r;
 }
 
 static void
-rolling_begin(struct program *pg, const struct engine_who *who,
-    const enum roll_phase *phases, bool back)
+rolling_begin(struct rolling *r)
 {
-	struct rolling *r = rolling_new(pg, who, phases, back);
+	struct program *pg = r->pg;
 	char by[64];
 
-	engine_who_text(by, sizeof by, who);
+	engine_who_text(by, sizeof by, rolling_who(r));
 	log_info("roll %s: begins, ordered %s", pg->conf->name,
-	    back ? "by the abort" : by);
+	    r->back ? "by the abort" : by);
 	engine_event(pg->en, pg->conf->name, "roll", "begins, ordered %s",
-	    back ? "by the abort" : by);
+	    r->back ? "by the abort" : by);
 	rolling_update_note(r);
 	rolling_save(pg);
 	roll_start(r->roll);
+}
+
+/* One more, however often it is asked for. */
+static void
+rolling_again(struct program *pg, const struct engine_who *who)
+{
+	pg->roll_again = true;
+	pg->roll_again_by_person = who != NULL;
+	if (who != NULL)
+		pg->roll_again_who = *who;
+	rolling_save(pg);
 }
 
 void
 rolling_start(struct program *pg, const struct engine_who *who)
 {
 	enum roll_phase *phases;
+	bool any = false;
 
-	if (pg->removed)
+	if (pg->removed || pg->en->stopping) {
+		op_roll_end(pg, false, "aborted: it is being stopped", "");
 		return;
+	}
 	if (pg->roll != NULL) {
-		/* One more, however often it is asked for. */
-		pg->roll_again = true;
-		pg->roll_again_by_person = who != NULL;
-		if (who != NULL)
-			pg->roll_again_who = *who;
-		rolling_save(pg);
+		rolling_again(pg, who);
 		return;
 	}
 	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
-	for (int i = 0; i < pg->nslots; i++)
-		phases[i] = rolling_takes_part(pg->slots[i]) ? ROLL_OLD :
-							       ROLL_NEW;
-	rolling_begin(pg, who, phases, false);
+	for (int i = 0; i < pg->nslots; i++) {
+		struct slot *sl = pg->slots[i];
+		bool part = rolling_takes_part(sl);
+
+		phases[i] = part ? ROLL_OLD : ROLL_NEW;
+		any = any || part;
+		/* What is new may be what it waits for. */
+		if (sl->wanted && !sl->leaving &&
+		    (sl->state == PS_BACKOFF || sl->state == PS_FATAL))
+			slot_event(sl, PE_START);
+	}
+	if (any) {
+		rolling_begin(rolling_new(pg, who, phases, false));
+	} else {
+		rolling_drop_before(pg);
+		op_roll_end(pg, true, "done: nothing to replace", "");
+	}
 	free(phases);
+}
+
+/* Where a slot of a roll stands, by what is there of it. */
+static enum roll_phase
+rolling_resume_phase(const struct slot *sl, enum roll_phase was)
+{
+	switch (was) {
+	case ROLL_OLD:
+	case ROLL_NEW:
+		return was;
+	case ROLL_STARTING:
+	case ROLL_SOAKING:
+		/* Without a new one it was never asked for. */
+		return sl->next != NULL ? ROLL_STARTING : ROLL_OLD;
+	case ROLL_RETIRING:
+		break;
+	}
+	/* The record is written before the change: it may not have come. */
+	if (sl->next != NULL)
+		return ROLL_STARTING;
+	if (sl->prog->conf->roll_surge == 0 &&
+	    (sl->cur != NULL || TAILQ_EMPTY(&sl->draining)))
+		return ROLL_OLD;
+	return TAILQ_EMPTY(&sl->draining) ? ROLL_NEW : ROLL_RETIRING;
 }
 
 void
 rolling_resume(struct program *pg, const struct table_roll *tr)
 {
-	enum roll_phase *phases;
 	struct engine_who who = { .uid = tr->by_uid, .pid = tr->by_pid };
+	enum roll_phase *phases;
 	struct rolling *r;
 
 	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
 	for (int i = 0; i < pg->nslots; i++) {
 		const struct slot *sl = pg->slots[i];
 
-		phases[i] = (uint32_t)i < tr->nslots && i < TABLE_SLOTS_MAX ?
-		    (enum roll_phase)tr->phase[i] : ROLL_NEW;
-		/* What was under way begins again where it can't be found. */
-		if (phases[i] == ROLL_STARTING || phases[i] == ROLL_SOAKING)
-			phases[i] = sl->next != NULL ? ROLL_STARTING : ROLL_OLD;
-		if (phases[i] == ROLL_RETIRING && TAILQ_EMPTY(&sl->draining))
-			phases[i] = ROLL_NEW;
+		phases[i] = ROLL_NEW;
+		if ((uint32_t)i < tr->nslots && i < TABLE_SLOTS_MAX &&
+		    sl->wanted && tr->phase[i] <= ROLL_NEW)
+			phases[i] = rolling_resume_phase(sl,
+			    (enum roll_phase)tr->phase[i]);
 	}
 	pg->roll_again = tr->again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
 	free(phases);
+	r->parts = r->nslots;
+	for (int i = 0; i < r->nslots; i++) {
+		r->replaced += roll_phase_of(r->roll, i) == ROLL_NEW;
+		if (pg->slots[i]->next != NULL)
+			r->places[i].next_gen = pg->slots[i]->next->generation;
+	}
 	log_info("roll %s: goes on, the engine was restarted", pg->conf->name);
 	rolling_update_note(r);
 	roll_start(r->roll);
-	for (int i = 0; i < pg->nslots && !r->ended; i++)
+	for (int i = 0; i < r->nslots && !r->ended; i++)
 		if (pg->slots[i]->next != NULL && pg->slots[i]->next->ready)
 			roll_ready(r->roll, i);
 }
@@ -415,33 +705,24 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 void
 rolling_inst_ready(struct inst *in)
 {
-	struct slot *sl = in->slot;
-	struct rolling *r = sl->prog->roll;
+	struct rolling *r = rolling_of(in->slot);
 
-	if (r == NULL || r->ended || sl->index >= r->nslots)
-		return;
-	/* surge 0: the old one went first, the place is empty. */
-	if (sl->cur == NULL && sl->prog->conf->roll_surge == 0) {
-		sl->cur = in;
-		sl->next = NULL;
-		in->role = INST_CUR;
-		if (sl->state != PS_RUNNING)
-			slot_event(sl, PE_UP);
-		slot_save(sl);
-	}
-	roll_ready(r->roll, sl->index);
+	if (r != NULL)
+		roll_ready(r->roll, in->slot->index);
 }
 
 void
 rolling_inst_failed(struct inst *in, const char *why, const char *tail)
 {
-	struct rolling *r = in->slot->prog->roll;
-	char reason[200];
+	struct rolling *r = rolling_of(in->slot);
+	char reason[240];
 
-	if (r == NULL || r->ended)
+	/* A late one may be of the roll before. */
+	if (r == NULL ||
+	    r->places[in->slot->index].next_gen != in->generation)
 		return;
-	free(r->tail);
-	r->tail = xstrdup(tail != NULL ? tail : "");
+	if (r->tail == NULL && tail != NULL)
+		r->tail = xstrdup(tail);
 	snprintf(reason, sizeof reason, "the new %s %s", in->slot->name, why);
 	roll_failed(r->roll, in->slot->index, reason);
 }
@@ -449,10 +730,12 @@ rolling_inst_failed(struct inst *in, const char *why, const char *tail)
 void
 rolling_inst_gone(struct slot *sl)
 {
-	struct rolling *r = sl->prog->roll;
+	struct rolling *r = rolling_of(sl);
 	const struct inst *in;
 
-	if (r == NULL || r->ended || sl->index >= r->nslots)
+	if (sl->prog->roll == NULL)
+		rolling_fill(sl);
+	if (r == NULL || r->places[sl->index].todo == TODO_RETIRE)
 		return;
 	TAILQ_FOREACH (in, &sl->draining, entry)
 		if (in->role == INST_DRAINING && !in->discarded)
@@ -463,26 +746,33 @@ rolling_inst_gone(struct slot *sl)
 void
 rolling_slot_left(struct slot *sl)
 {
-	struct rolling *r = sl->prog->roll;
+	struct rolling *r = rolling_of(sl);
 
-	if (r == NULL || r->ended || sl->index >= r->nslots)
+	if (r == NULL) {
+		/* It has ended, what follows has not been done yet. */
+		r = sl->prog->roll;
+		if (r != NULL && sl->index < r->nslots)
+			rolling_op_discard(r, sl->index);
 		return;
-	if (sl->next != NULL)
-		rolling_op_discard(r, sl->index);
+	}
+	rolling_op_discard(r, sl->index);
 	roll_drop(r->roll, sl->index);
 }
 
 void
 rolling_abort(struct program *pg, const char *why)
 {
-	if (pg->roll != NULL && !pg->roll->ended)
+	if (pg->roll == NULL)
+		return;
+	pg->roll->final = true;
+	if (!pg->roll->ended)
 		roll_abort(pg->roll->roll, why);
 }
 
 void
 rolling_save(struct program *pg)
 {
-	struct rolling *r = pg->roll;
+	const struct rolling *r = pg->roll;
 	struct table_roll tr;
 
 	if (r == NULL || r->ended)

@@ -1,191 +1,332 @@
 /*
- * sockets - the listeners of a program, in the keeper's store.
+ * sockets - the listeners of a program, held by the keeper under their names.
  *
- * Names there: "lock:tcp 127.0.0.1:8080" the lock of an address,
- * "listen:web:http" a shared listener, "listen:web:http:3" slot 3's own.
- * What is found under its name is used as it is: after a restart of the
- * engine nothing is bound again.
+ *	lock:ADDRESS		 the lock of an address
+ *	listen:PROGRAM:NAME	 the one socket of all slots (shared)
+ *	listen:PROGRAM:NAME:SLOT a slot's own, of a SO_REUSEPORT group
+ *
+ * What is in the store already is used as it is and never bound again.  A new
+ * socket goes to the keeper before it listens, so that no connection can be
+ * queued in a socket that would be gone with this process.
+ *
+ * A group grows and shrinks at its end only: its sockets stand in the
+ * kernel's array in the order of their slots, which is what steering counts.
  */
+#include <sys/socket.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "cluster/listener.h"
 #include "engine/engine_priv.h"
 
-static bool
-sockets_per_slot(const struct program *pg, const struct config_socket *s)
+/* A name that is too long for the store is told apart by its hash. */
+static void
+sockets_fit_name(char *out, size_t size, const char *name)
 {
-	return pg->conf->socket_mode == SOCKMODE_REUSEPORT &&
-	    s->family != FAMILY_UNIX;
+	if (strlen(name) < size)
+		snprintf(out, size, "%s", name);
+	else
+		snprintf(out, size, "%.60s#%016llx", name,
+		    (unsigned long long)str_hash(name));
 }
 
 static void
-sockets_name(const struct program *pg, const struct config_socket *s, int slot,
-    char *out, size_t size)
+sockets_lock_name(const struct listener *l, char *out, size_t size)
 {
-	if (slot < 0)
-		snprintf(out, size, "listen:%.60s:%.40s", pg->conf->name,
-		    s->name);
-	else
-		snprintf(out, size, "listen:%.60s:%.40s:%d", pg->conf->name,
-		    s->name, slot);
+	char *name = xasprintf("lock:%s", l->name);
+
+	sockets_fit_name(out, size, name);
+	free(name);
 }
 
-static int
-sockets_lock(struct program *pg, struct listener *l,
-    const struct config_socket *s, struct err *err)
+static void
+sockets_name(const struct listener *l, int k, char *out, size_t size)
 {
-	char name[FDNAME_MAX], addr[100];
-	int fd;
+	char *name = l->per_slot ?
+	    xasprintf("listen:%s:%s:%d", l->conf->name, l->spec->name, k) :
+	    xasprintf("listen:%s:%s", l->conf->name, l->spec->name);
 
-	listener_name(s, addr, sizeof addr);
-	snprintf(name, sizeof name, "lock:%s", addr);
-	l->lock_slot = keeperlink_find(pg->en->kl, name);
-	if (l->lock_slot != 0)
-		return 0;
-	fd = listener_lock(s, err);
-	if (fd == -1)
-		return -1;
-	l->lock_slot = keeperlink_put(pg->en->kl, name, fd);
-	return 0;
+	sockets_fit_name(out, size, name);
+	free(name);
 }
 
-/* The socket goes to the keeper before it listens. */
+/* --- opening ------------------------------------------------------------- */
+
 static int
-sockets_open_one(struct program *pg, struct listener *l,
-    const struct config_socket *s, int slot, struct err *err)
+sockets_lock(struct keeperlink *kl, struct listener *l, struct err *err)
 {
 	char name[FDNAME_MAX];
-	unsigned st;
 	int fd;
 
-	sockets_name(pg, s, slot, name, sizeof name);
-	st = keeperlink_find(pg->en->kl, name);
-	if (st == 0) {
-		fd = listener_bind(s, slot >= 0, l->n == 0, err);
-		if (fd == -1)
-			return -1;
-		st = keeperlink_put(pg->en->kl, name, fd);
-		if (listener_listen(fd, s, err) == -1) {
-			keeperlink_drop(pg->en->kl, &st);
-			return -1;
-		}
-	}
-	l->slots = xreallocarray(l->slots, (size_t)l->n + 1, sizeof *l->slots);
-	l->slots[l->n++] = st;
+	if (l->lock_slot != 0)
+		return 0;
+	sockets_lock_name(l, name, sizeof name);
+	l->lock_slot = keeperlink_find(kl, name);
+	if (l->lock_slot != 0)
+		return 0;
+	fd = listener_lock(l->spec, err);
+	if (fd == -1)
+		return -1;
+	l->lock_slot = keeperlink_put(kl, name, fd);
 	return 0;
 }
 
+/* An engine may have died between the bind and the listen. */
 static int
-sockets_open_listener(struct program *pg, struct listener *l,
-    const struct config_socket *s, int n, struct err *err)
+sockets_listen(struct keeperlink *kl, const struct listener *l, unsigned slot,
+    struct err *err)
 {
-	l->per_slot = sockets_per_slot(pg, s);
-	if (sockets_lock(pg, l, s, err) == -1)
+	int fd = keeperlink_fd(kl, slot), on = 0;
+	socklen_t len = sizeof on;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on)
+		return 0;
+	return listener_listen(fd, l->spec, err);
+}
+
+/* The next socket of a listener. */
+static int
+sockets_add(struct keeperlink *kl, struct listener *l, struct err *err)
+{
+	char name[FDNAME_MAX];
+	unsigned slot;
+	int fd;
+
+	sockets_name(l, l->n, name, sizeof name);
+	slot = keeperlink_find(kl, name);
+	if (slot == 0) {
+		fd = listener_bind(l->spec, l->per_slot, l->n == 0,
+		    err);
+		if (fd == -1)
+			return -1;
+		slot = keeperlink_put(kl, name, fd);
+	}
+	l->slots = xreallocarray(l->slots, (size_t)l->n + 1, sizeof *l->slots);
+	l->slots[l->n++] = slot;
+	return sockets_listen(kl, l, slot, err);
+}
+
+static void
+sockets_drop_last(struct keeperlink *kl, struct listener *l)
+{
+	l->n--;
+	keeperlink_drop(kl, &l->slots[l->n]);
+	if (l->spec->family == FAMILY_UNIX)
+		unlink(l->spec->path);
+}
+
+static void
+sockets_listener_fini(struct listener *l)
+{
+	free(l->slots);
+	config_program_unref(l->conf);
+}
+
+/* What the store holds for it is the listener's from the start. */
+static void
+sockets_listener_init(struct program *pg, struct listener *l, size_t i)
+{
+	char name[FDNAME_MAX];
+	unsigned slot;
+
+	memset(l, 0, sizeof *l);
+	l->conf = config_program_ref(pg->conf);
+	l->spec = &l->conf->sockets.v[i];
+	l->per_slot = pg->conf->socket_mode == SOCKMODE_REUSEPORT &&
+	    l->spec->family != FAMILY_UNIX;
+	listener_name(l->spec, l->name, sizeof l->name);
+	for (;;) {
+		sockets_name(l, l->n, name, sizeof name);
+		slot = keeperlink_find(pg->en->kl, name);
+		if (slot == 0 || (l->n == 1 && !l->per_slot))
+			return;
+		l->slots = xreallocarray(l->slots, (size_t)l->n + 1,
+		    sizeof *l->slots);
+		l->slots[l->n++] = slot;
+	}
+}
+
+static void
+sockets_init(struct program *pg)
+{
+	if (pg->listeners != NULL || pg->conf->sockets.n == 0)
+		return;
+	pg->nlisteners = pg->conf->sockets.n;
+	pg->listeners = xcalloc(pg->nlisteners, sizeof *pg->listeners);
+	for (size_t i = 0; i < pg->nlisteners; i++)
+		sockets_listener_init(pg, &pg->listeners[i], i);
+}
+
+static void
+sockets_fini(struct program *pg)
+{
+	for (size_t i = 0; i < pg->nlisteners; i++)
+		sockets_listener_fini(&pg->listeners[i]);
+	freep(&pg->listeners);
+	pg->nlisteners = 0;
+}
+
+static int
+sockets_open_one(struct keeperlink *kl, struct listener *l, int n,
+    struct err *err)
+{
+	int had = l->n, want = l->per_slot && n > 1 ? n : 1;
+
+	if (sockets_lock(kl, l, err) == -1)
 		return -1;
-	if (!l->per_slot)
-		return l->n != 0 ? 0 : sockets_open_one(pg, l, s, -1, err);
-	while (l->n < (n != 0 ? n : 1))
-		if (sockets_open_one(pg, l, s, l->n, err) == -1)
+	for (int k = 0; k < had; k++)
+		if (sockets_listen(kl, l, l->slots[k], err) == -1)
+			return -1;
+	while (l->n < want)
+		if (sockets_add(kl, l, err) == -1)
 			return -1;
 	return 0;
+}
+
+/* As it was: had sockets, and the lock if it was there before. */
+static void
+sockets_undo(struct keeperlink *kl, struct listener *l, int had, bool locked)
+{
+	while (l->n > had)
+		sockets_drop_last(kl, l);
+	if (!locked)
+		keeperlink_drop(kl, &l->lock_slot);
+}
+
+static void
+sockets_unsteer(struct keeperlink *kl, struct listener *l)
+{
+	struct err err;
+
+	if (listener_steer(keeperlink_fd(kl, l->slots[0]), l->n, l->n, &err) ==
+	    -1)
+		log_warnx("%s: %s", l->name, err.text);
+}
+
+/* Those of slots that are gone; what is queued there goes to the others. */
+static void
+sockets_cut(struct keeperlink *kl, struct listener *l, int n)
+{
+	int fd, queued;
+
+	while (l->n > n) {
+		fd = keeperlink_fd(kl, l->slots[l->n - 1]);
+		queued = listener_queued(fd);
+		if (queued > 0 && !listener_migrate(fd))
+			log_warnx("%s: %d connections that nobody accepted "
+			    "are lost with slot %d", l->name, queued,
+			    l->n - 1);
+		sockets_drop_last(kl, l);
+	}
+}
+
+/* Of a group that was scaled to nothing and back, or asked back half-way. */
+static void
+sockets_settle(struct keeperlink *kl, struct listener *l, int n)
+{
+	if (!l->per_slot)
+		return;
+	if (n < 1)
+		n = 1;
+	if (l->n > n)
+		sockets_cut(kl, l, n);
+	if (l->keep != 0)
+		sockets_unsteer(kl, l);
+	l->keep = 0;
 }
 
 int
 sockets_open(struct program *pg, int n, struct err *err)
 {
-	const struct config_sockets *cs = &pg->conf->sockets;
-	bool fresh = pg->listeners == NULL;
+	struct keeperlink *kl = pg->en->kl;
+	bool is_new = pg->listeners == NULL, *locked;
+	size_t i;
+	int *had;
 
-	if (fresh && cs->n != 0) {
-		pg->listeners = xcalloc(cs->n, sizeof *pg->listeners);
-		pg->nlisteners = cs->n;
+	sockets_init(pg);
+	had = xcalloc(pg->nlisteners + 1, sizeof *had);
+	locked = xcalloc(pg->nlisteners + 1, sizeof *locked);
+	for (i = 0; i < pg->nlisteners; i++) {
+		char name[FDNAME_MAX];
+
+		sockets_lock_name(&pg->listeners[i], name, sizeof name);
+		had[i] = pg->listeners[i].n;
+		locked[i] = keeperlink_find(kl, name) != 0;
+		if (sockets_open_one(kl, &pg->listeners[i], n, err) == -1)
+			break;
 	}
-	for (size_t i = 0; i < pg->nlisteners; i++) {
-		if (sockets_open_listener(pg, &pg->listeners[i], &cs->v[i], n,
-			err) == 0)
-			continue;
-		if (fresh)
-			sockets_close(pg);
-		return -1;
-	}
-	return 0;
+	bool failed = i < pg->nlisteners;
+	if (failed)
+		for (size_t k = i + 1; k-- > 0;)
+			sockets_undo(kl, &pg->listeners[k], had[k], locked[k]);
+	for (size_t k = 0; !failed && k < pg->nlisteners; k++)
+		sockets_settle(kl, &pg->listeners[k], n);
+	if (failed && is_new)
+		sockets_fini(pg);
+	free(had);
+	free(locked);
+	return failed ? -1 : 0;
 }
 
 void
 sockets_close(struct program *pg)
 {
-	for (size_t i = 0; i < pg->nlisteners; i++) {
-		struct listener *l = &pg->listeners[i];
-		const struct config_socket *s = &pg->conf->sockets.v[i];
-
-		if (s->family == FAMILY_UNIX && l->n != 0)
-			unlink(s->path);
-		for (int k = 0; k < l->n; k++)
-			keeperlink_drop(pg->en->kl, &l->slots[k]);
-		keeperlink_drop(pg->en->kl, &l->lock_slot);
-		free(l->slots);
-	}
-	freep(&pg->listeners);
-	pg->nlisteners = 0;
-}
-
-/* --- fewer slots of a SO_REUSEPORT group ------------------------------------- */
-
-static void
-sockets_steer(struct program *pg, int keep, int n)
-{
-	struct err err = { .text = "" };
+	struct keeperlink *kl = pg->en->kl;
 
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		struct listener *l = &pg->listeners[i];
 
-		if (!l->per_slot || l->n == 0 || keep <= 0)
-			continue;
-		if (listener_steer(keeperlink_fd(pg->en->kl, l->slots[0]),
-			keep, n < l->n ? n : l->n, &err) == -1)
-			log_warnx("%s: %s", pg->conf->name, err.text);
+		while (l->n > 0)
+			sockets_drop_last(kl, l);
+		keeperlink_drop(kl, &l->lock_slot);
 	}
+	sockets_fini(pg);
 }
+
+/* --- a group that shrinks --------------------------------------------------- */
 
 void
 sockets_shrink_begin(struct program *pg, int keep, int n)
 {
-	sockets_steer(pg, keep, n);
+	struct err err;
+
+	(void)n;
+	for (size_t i = 0; i < pg->nlisteners; i++) {
+		struct listener *l = &pg->listeners[i];
+
+		/* With nobody left it is all the same where they wait. */
+		if (!l->per_slot || keep < 1 || keep >= l->n)
+			continue;
+		if (listener_steer(keeperlink_fd(pg->en->kl, l->slots[0]),
+			keep, l->n, &err) == -1)
+			log_warnx("%s: %s", l->name, err.text);
+		else
+			l->keep = keep;
+	}
 }
 
 int
 sockets_waiting(const struct program *pg, int slot)
 {
-	int waiting = 0;
+	int sum = 0, queued;
 
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		const struct listener *l = &pg->listeners[i];
-		int q;
 
 		if (!l->per_slot || slot >= l->n)
 			continue;
-		q = listener_queued(keeperlink_fd(pg->en->kl, l->slots[slot]));
-		waiting += q > 0 ? q : 0;
+		queued = listener_queued(
+		    keeperlink_fd(pg->en->kl, l->slots[slot]));
+		if (queued > 0)
+			sum += queued;
 	}
-	return waiting;
-}
-
-static void
-sockets_drop_slot(struct program *pg, struct listener *l, int slot)
-{
-	int fd = keeperlink_fd(pg->en->kl, l->slots[slot]);
-	int waiting = listener_queued(fd);
-
-	if (waiting > 0 && !listener_migrate(fd))
-		log_warnx("%s: %d connections waiting for slot %d are lost, "
-		    "the kernel can't move them (tcp_migrate_req)",
-		    pg->conf->name, waiting, slot);
-	keeperlink_drop(pg->en->kl, &l->slots[slot]);
+	return sum;
 }
 
 void
@@ -194,8 +335,13 @@ sockets_shrink_end(struct program *pg, int n)
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		struct listener *l = &pg->listeners[i];
 
-		while (l->per_slot && l->n > n && l->n > 1)
-			sockets_drop_slot(pg, l, --l->n);
+		if (!l->per_slot)
+			continue;
+		sockets_cut(pg->en->kl, l, n > 1 ? n : 1);
+		/* More of them may still be leaving. */
+		if (l->keep != 0 && l->keep < l->n)
+			continue;
+		sockets_unsteer(pg->en->kl, l);
+		l->keep = 0;
 	}
-	sockets_steer(pg, n, n);
 }

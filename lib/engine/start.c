@@ -152,7 +152,8 @@ start_limits(struct start *st, const struct slot *sl)
 }
 
 static void
-start_identity(struct start *st, const struct config_program *conf)
+start_identity(struct start *st, const struct config_program *conf,
+    int oom_score_adj)
 {
 	struct spec *sp = &st->spec;
 
@@ -160,7 +161,8 @@ start_identity(struct start *st, const struct config_program *conf)
 				       (int32_t)conf->reeve_umask;
 	if (conf->nice != INT64_MIN)
 		sp->nice = (int32_t)conf->nice;
-	sp->oom_score_adj = (int32_t)conf->oom_score_adj;
+	if (conf->oom_score_adj != oom_score_adj)
+		sp->oom_score_adj = (int32_t)conf->oom_score_adj;
 	if (!conf->user.set || conf->user.uid == getuid())
 		return;
 	sp->set_ids = true;
@@ -213,7 +215,7 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 		return -1;
 	start_tree(st, in); /* last: its descriptor closes the message */
 	start_limits(st, sl);
-	start_identity(st, in->conf);
+	start_identity(st, in->conf, pg->en->oom_score_adj);
 	st->spec.envp = st->cs.env.v;
 	return 0;
 }

@@ -135,12 +135,20 @@ spawn_settle(struct spawn *sp)
 	spawn_finish(sp, se.errnum != 0 ? &se : NULL);
 }
 
-/* What this process ignores, to be set back in children: bit signo - 1. */
+/*
+ * What this process ignores, to be set back in children: bit signo - 1.  Asked
+ * once: who calls spawn_start changes no dispositions after that.
+ */
 static uint64_t
 spawn_ignored(void)
 {
+	static uint64_t set;
+	static bool known;
 	struct sigaction sa;
-	uint64_t set = 0;
+
+	if (known)
+		return set;
+	known = true;
 
 	for (int sig = 1; sig < NSIG && sig <= 64; sig++)
 		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL)
