@@ -18,16 +18,16 @@ names_in_group(const struct slot *sl, const char *name)
 	    strncmp(group, name, strlen(group)) != 0)
 		return false;
 	return colon[1] == '\0' ||
-	    fnmatch(colon + 1, sl->prog->conf->name, 0) == 0 ||
-	    fnmatch(colon + 1, sl->name, 0) == 0;
+	       fnmatch(colon + 1, sl->prog->conf->name, 0) == 0 ||
+	       fnmatch(colon + 1, sl->name, 0) == 0;
 }
 
 static bool
 names_fits(const struct slot *sl, const char *name)
 {
 	return strcmp(name, "all") == 0 ||
-	    fnmatch(name, sl->prog->conf->name, 0) == 0 ||
-	    fnmatch(name, sl->name, 0) == 0 || names_in_group(sl, name);
+	       fnmatch(name, sl->prog->conf->name, 0) == 0 ||
+	       fnmatch(name, sl->name, 0) == 0 || names_in_group(sl, name);
 }
 
 static int
@@ -44,8 +44,8 @@ names_unknown(struct engine *en, const char *name, struct err *err)
 		}
 	}
 	if (best != NULL)
-		return err_set(err, "no such name '%s', did you mean '%s'?",
-		    name, best);
+		return err_set(
+		    err, "no such name '%s', did you mean '%s'?", name, best);
 	return err_set(err, "no such name '%s'", name);
 }
 
@@ -62,8 +62,8 @@ names_is_program(struct engine *en, const char *name)
 }
 
 int
-names_match(struct engine *en, char *const *names, size_t n,
-    struct slot ***out, size_t *nout, struct err *err)
+names_match(struct engine *en, char *const *names, size_t n, struct slot ***out,
+    size_t *nout, struct err *err)
 {
 	bool *hit = xcalloc(n + 1, sizeof *hit);
 	struct slot **v = NULL;

@@ -14,7 +14,8 @@
 #include "base/xalloc.h"
 #include "engine/op_priv.h"
 
-/* --- items and what is told of them -------------------------------------------- */
+/* --- items and what is told of them
+ * -------------------------------------------- */
 
 static struct item *
 op_item_new(struct op *op, enum goal goal, const char *name)
@@ -42,8 +43,8 @@ op_add(struct op *op, enum goal goal, struct slot *sl)
 }
 
 struct item *
-op_add_program(struct op *op, enum goal goal, const char *name,
-    struct program *pg)
+op_add_program(
+    struct op *op, enum goal goal, const char *name, struct program *pg)
 {
 	struct item *it = op_item_new(op, goal, name);
 
@@ -71,6 +72,9 @@ op_put(struct op *op, const char *name, bool final, bool ok, char *text,
 	t->tail = xstrdup(tail);
 	TAILQ_INSERT_TAIL(&op->tells, t, entry);
 }
+
+static char *op_text(const char *fmt, va_list ap)
+    __attribute__((format(printf, 1, 0)));
 
 static char *
 op_text(const char *fmt, va_list ap)
@@ -109,7 +113,8 @@ op_verdict(struct item *it, bool ok, const char *tail, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- the order as a whole ---------------------------------------------------------- */
+/* --- the order as a whole
+ * ---------------------------------------------------------- */
 
 static void
 op_tell_free(struct op *op, struct tell *t)
@@ -142,7 +147,7 @@ op_is_open(const struct op *op)
 {
 	const struct item *it;
 
-	TAILQ_FOREACH (it, &op->items, entry)
+	TAILQ_FOREACH(it, &op->items, entry)
 		if (it->goal != GOAL_NONE)
 			return true;
 	return false;
@@ -154,7 +159,7 @@ op_look_remade(struct op *op)
 	struct item *it;
 
 	/* Items that this adds come at the end and are not of that kind. */
-	TAILQ_FOREACH (it, &op->items, entry)
+	TAILQ_FOREACH(it, &op->items, entry)
 		if (it->goal == GOAL_REMADE && it->program == NULL)
 			op_remade(it);
 }
@@ -203,8 +208,8 @@ op_new(struct engine *en, const struct op_request *req)
 }
 
 struct op *
-op_start(struct engine *en, const struct op_request *req, struct err *err,
-    int *code)
+op_start(
+    struct engine *en, const struct op_request *req, struct err *err, int *code)
 {
 	struct op *op = op_new(en, req);
 
@@ -230,7 +235,8 @@ op_free_all(struct engine *en)
 		op_free(TAILQ_FIRST(&en->ops));
 }
 
-/* --- what happens to slots ---------------------------------------------------- */
+/* --- what happens to slots
+ * ---------------------------------------------------- */
 
 static void
 op_next_try(const struct slot *sl, char *out, size_t size)
@@ -242,8 +248,8 @@ op_next_try(const struct slot *sl, char *out, size_t size)
 		snprintf(out, size, "; no more tries");
 	if (sl->state != PS_BACKOFF || sl->retry_at_ms == 0)
 		return;
-	str_duration(ms, sizeof ms,
-	    sl->retry_at_ms - loop_now(sl->prog->en->lp));
+	str_duration(
+	    ms, sizeof ms, sl->retry_at_ms - loop_now(sl->prog->en->lp));
 	snprintf(out, size, ", next try in %s", ms);
 }
 
@@ -256,8 +262,8 @@ op_check_up(struct item *it)
 	switch (sl->state) {
 	case PS_RUNNING:
 		if (sl->cur != NULL && sl->cur->generation > it->since)
-			op_verdict(it, true, "", "started, pid %d",
-			    (int)sl->cur->pid);
+			op_verdict(
+			    it, true, "", "started, pid %d", (int)sl->cur->pid);
 		return;
 	case PS_BACKOFF:
 	case PS_EXITED:
@@ -300,8 +306,8 @@ op_check_down(struct item *it)
 		return; /* a leaving one is down when it is gone */
 	snprintf(text, sizeof text, "stopped");
 	if (sl->deaths[0].killed) {
-		str_duration(ms, sizeof ms,
-		    loop_now(sl->prog->en->lp) - it->begun_ms);
+		str_duration(
+		    ms, sizeof ms, loop_now(sl->prog->en->lp) - it->begun_ms);
 		snprintf(text, sizeof text, "killed after %s", ms);
 	}
 	op_verdict(it, true, "", "%s%s%s", text,
@@ -325,8 +331,8 @@ op_slot_changed(struct slot *sl)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
+	TAILQ_FOREACH(op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry)
 			if (it->slot == sl)
 				op_check(it);
 }
@@ -338,8 +344,8 @@ op_progress(struct engine *en)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
+	TAILQ_FOREACH(op, &en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry)
 			op_check(it);
 }
 
@@ -350,8 +356,8 @@ op_slot_failed(struct slot *sl, const char *text, const char *tail)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry) {
+	TAILQ_FOREACH(op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry) {
 			if (it->slot != sl || it->goal != GOAL_UP)
 				continue;
 			it->failed = true;
@@ -369,8 +375,8 @@ op_slot_gone(struct slot *sl)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &sl->prog->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry) {
+	TAILQ_FOREACH(op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry) {
 			if (it->slot != sl)
 				continue;
 			if (it->goal == GOAL_DOWN)
@@ -387,14 +393,15 @@ op_supersede(struct op *op, struct slot *sl, const char *by)
 	struct item *it;
 	struct op *o;
 
-	TAILQ_FOREACH (o, &op->en->ops, entry)
-		TAILQ_FOREACH (it, &o->items, entry)
+	TAILQ_FOREACH(o, &op->en->ops, entry)
+		TAILQ_FOREACH(it, &o->items, entry)
 			if (o != op && it->slot == sl)
-				op_verdict(it, false, "", "superseded by %s",
-				    by);
+				op_verdict(
+				    it, false, "", "superseded by %s", by);
 }
 
-/* --- what happens to programs --------------------------------------------------- */
+/* --- what happens to programs
+ * --------------------------------------------------- */
 
 void
 op_roll_step(struct program *pg, const char *name, const char *text)
@@ -402,8 +409,8 @@ op_roll_step(struct program *pg, const char *name, const char *text)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &pg->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry)
+	TAILQ_FOREACH(op, &pg->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry)
 			if (it->program == pg && it->goal == GOAL_ROLL &&
 			    it->skip == 0)
 				op_tell(op, name, "%s", text);
@@ -415,8 +422,8 @@ op_roll_end(struct program *pg, bool ok, const char *text, const char *tail)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &pg->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry) {
+	TAILQ_FOREACH(op, &pg->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry) {
 			if (it->program != pg || it->goal != GOAL_ROLL)
 				continue;
 			if (it->skip != 0)
@@ -432,8 +439,8 @@ op_program_gone(struct program *pg)
 	struct item *it;
 	struct op *op;
 
-	TAILQ_FOREACH (op, &pg->en->ops, entry)
-		TAILQ_FOREACH (it, &op->items, entry) {
+	TAILQ_FOREACH(op, &pg->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry) {
 			if (it->program != pg)
 				continue;
 			if (it->goal == GOAL_GONE) {

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "engine/op_priv.h"
 
-/* --- start, stop, restart ---------------------------------------------------- */
+/* --- start, stop, restart ----------------------------------------------------
+ */
 
 /* true: the verdict is given, a slot that goes takes no order to be up. */
 static bool
@@ -29,8 +30,8 @@ op_start_slot(struct op *op, struct slot *sl)
 	if (op_refuse_leaving(it))
 		return;
 	if (sl->state == PS_RUNNING && sl->wanted && sl->cur != NULL) {
-		op_verdict(it, true, "", "already running, pid %d",
-		    (int)sl->cur->pid);
+		op_verdict(
+		    it, true, "", "already running, pid %d", (int)sl->cur->pid);
 		return;
 	}
 	/* One that is on its way down is not what was asked for. */
@@ -60,7 +61,7 @@ static bool
 op_same_level(const struct item *a, const struct item *b)
 {
 	return a->group_priority == b->group_priority &&
-	    a->priority == b->priority;
+	       a->priority == b->priority;
 }
 
 /* Those of a level stop together, when the level above is down. */
@@ -69,7 +70,7 @@ op_next_stops(struct op *op)
 {
 	struct item *it, *first = NULL;
 
-	TAILQ_FOREACH (it, &op->items, entry) {
+	TAILQ_FOREACH(it, &op->items, entry) {
 		if (it->goal != GOAL_DOWN)
 			continue;
 		if (it->begun)
@@ -110,7 +111,8 @@ op_restart_slot(struct op *op, struct slot *sl)
 	slot_save(sl);
 }
 
-/* --- roll ---------------------------------------------------------------------- */
+/* --- roll
+ * ---------------------------------------------------------------------- */
 
 static bool
 op_has_running(const struct program *pg)
@@ -156,9 +158,10 @@ op_roll(struct op *op, struct slot *const *v, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!op_is_whole(v, n, i))
-			return err_set(err, "a roll is of a whole program: "
-			    "roll %s, or restart %s", v[i]->prog->conf->name,
-			    v[i]->name);
+			return err_set(err,
+			    "a roll is of a whole program: "
+			    "roll %s, or restart %s",
+			    v[i]->prog->conf->name, v[i]->name);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || v[i]->prog != v[i - 1]->prog)
 			op_roll_program(op, v[i]->prog);
@@ -172,7 +175,7 @@ op_restart(struct op *op, struct slot *const *v, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct program *pg = v[i]->prog;
 		bool roll = pg->nslots > 1 && op_is_whole(v, n, i) &&
-		    op_has_running(pg);
+			    op_has_running(pg);
 
 		if (!roll)
 			op_restart_slot(op, v[i]);
@@ -183,7 +186,8 @@ op_restart(struct op *op, struct slot *const *v, size_t n)
 	}
 }
 
-/* --- signal --------------------------------------------------------------------- */
+/* --- signal
+ * --------------------------------------------------------------------- */
 
 static void
 op_signal_slot(struct op *op, struct slot *sl, int signo)
@@ -203,11 +207,11 @@ op_signal_slot(struct op *op, struct slot *sl, int signo)
 	keeperlink_signal(op->en->kl, sl->cur->id, signo, false);
 	engine_event(op->en, sl->name, "order", "%s by uid %u (pid %d)", name,
 	    (unsigned)op->who.uid, (int)op->who.pid);
-	op_verdict(it, true, "", "%s sent to pid %d", name,
-	    (int)sl->cur->pid);
+	op_verdict(it, true, "", "%s sent to pid %d", name, (int)sl->cur->pid);
 }
 
-/* --- scale ---------------------------------------------------------------------- */
+/* --- scale
+ * ---------------------------------------------------------------------- */
 
 /* Slots that are new or about to go, after a change of their number. */
 static bool
@@ -220,8 +224,9 @@ op_wait_resized(struct op *op, struct program *pg)
 
 		if (sl->leaving)
 			op_add(op, GOAL_DOWN, sl);
-		else if (sl->wanted && (sl->state == PS_STARTING ||
-			(sl->state == PS_STOPPED && sl->queued != 0)))
+		else if (sl->wanted &&
+			 (sl->state == PS_STARTING ||
+			     (sl->state == PS_STOPPED && sl->queued != 0)))
 			op_add(op, GOAL_UP, sl);
 		else
 			continue;
@@ -253,32 +258,37 @@ op_scale_program(struct op *op, struct program *pg, struct err *err)
 }
 
 static int
-op_scale(struct op *op, const struct op_request *req, struct err *err,
-    int *code)
+op_scale(
+    struct op *op, const struct op_request *req, struct err *err, int *code)
 {
 	*code = 2;
 	if (op->number < 0 || op->number > CONFIG_WORKERS_MAX)
-		return err_set(err, "scale to %d: a number of workers is 0 to "
-		    "%d", op->number, CONFIG_WORKERS_MAX);
+		return err_set(err,
+		    "scale to %d: a number of workers is 0 to "
+		    "%d",
+		    op->number, CONFIG_WORKERS_MAX);
 	for (size_t i = 0; i < req->n; i++) {
 		struct program *pg = program_find(op->en, req->names[i]);
 
 		if (pg == NULL)
-			return err_set(err, "scale takes the name of a "
-			    "program, '%s' is none", req->names[i]);
-		if (pg->removed)
-			return err_set(err, "%s is being removed",
+			return err_set(err,
+			    "scale takes the name of a "
+			    "program, '%s' is none",
 			    req->names[i]);
+		if (pg->removed)
+			return err_set(
+			    err, "%s is being removed", req->names[i]);
 	}
 	*code = 1;
 	for (size_t i = 0; i < req->n; i++)
-		if (op_scale_program(op, program_find(op->en, req->names[i]),
-			err) == -1)
+		if (op_scale_program(
+			op, program_find(op->en, req->names[i]), err) == -1)
 			return -1;
 	return 0;
 }
 
-/* --- reload --------------------------------------------------------------------- */
+/* --- reload
+ * --------------------------------------------------------------------- */
 
 static void
 op_reload_tell(struct op *op, const struct config_change *ch)
@@ -298,9 +308,9 @@ op_reload_program(struct op *op, const struct config_change *ch)
 {
 	struct program *pg = program_find(op->en, ch->program);
 	const char *what = config_change_name(ch->kind);
-	enum goal goal = ch->kind == CHANGE_REMOVED ? GOAL_GONE :
-	    ch->kind == CHANGE_RESTART		    ? GOAL_REMADE :
-						      GOAL_ROLL;
+	enum goal goal = ch->kind == CHANGE_REMOVED   ? GOAL_GONE
+			 : ch->kind == CHANGE_RESTART ? GOAL_REMADE
+						      : GOAL_ROLL;
 	struct item *it = op_add_program(op, goal, ch->program, pg);
 
 	if (goal == GOAL_GONE && pg == NULL)
@@ -332,8 +342,8 @@ op_remade(struct item *it)
 	struct program *pg = program_find(it->op->en, it->name);
 
 	if (pg == NULL || pg->removed) {
-		op_verdict(it, false, "",
-		    "could not be made again, see reeved's log");
+		op_verdict(
+		    it, false, "", "could not be made again, see reeved's log");
 		return;
 	}
 	op_wait_resized(it->op, pg);
@@ -374,20 +384,21 @@ op_reload(struct op *op, struct err *err)
 	return 0;
 }
 
-/* --- all of them ------------------------------------------------------------------ */
+/* --- all of them
+ * ------------------------------------------------------------------ */
 
 static void
 op_shutdown(struct op *op)
 {
 	/* Told at once: at the end there may be nobody left to tell it. */
-	op_verdict(op_add_program(op, GOAL_GONE, "", NULL), true, "",
-	    "stopping");
+	op_verdict(
+	    op_add_program(op, GOAL_GONE, "", NULL), true, "", "stopping");
 	order_stop_all(op->en, &op->who);
 }
 
 static int
-op_each_slot(struct op *op, struct slot *const *v, size_t n, struct err *err,
-    int *code)
+op_each_slot(
+    struct op *op, struct slot *const *v, size_t n, struct err *err, int *code)
 {
 	switch (op->kind) {
 	case OP_START:
@@ -420,8 +431,8 @@ op_each_slot(struct op *op, struct slot *const *v, size_t n, struct err *err,
 }
 
 int
-op_begin(struct op *op, const struct op_request *req, struct err *err,
-    int *code)
+op_begin(
+    struct op *op, const struct op_request *req, struct err *err, int *code)
 {
 	struct slot **v = NULL;
 	size_t n = 0;

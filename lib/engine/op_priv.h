@@ -21,9 +21,9 @@ struct item {
 	TAILQ_ENTRY(item) entry;
 	struct op *op;
 	enum goal goal;
-	bool begun;		 /* false: its turn has not come */
-	struct slot *slot;	 /* NULL: of a program, or gone */
-	struct program *program; /* NULL: of a slot, or gone */
+	bool begun;                       /* false: its turn has not come */
+	struct slot *slot;                /* NULL: of a program, or gone */
+	struct program *program;          /* NULL: of a slot, or gone */
 	int64_t group_priority, priority; /* when its turn comes */
 	uint32_t since; /* GOAL_UP: an instance above this generation */
 	mono_ms begun_ms;
@@ -60,8 +60,8 @@ struct op {
 };
 
 struct item *op_add(struct op *op, enum goal goal, struct slot *sl);
-struct item *op_add_program(struct op *op, enum goal goal, const char *name,
-    struct program *pg);
+struct item *op_add_program(
+    struct op *op, enum goal goal, const char *name, struct program *pg);
 void op_tell(struct op *op, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void op_verdict(struct item *it, bool ok, const char *tail, const char *fmt,
@@ -70,8 +70,8 @@ void op_verdict(struct item *it, bool ok, const char *tail, const char *fmt,
 void op_supersede(struct op *op, struct slot *sl, const char *by);
 
 /* op_orders.c */
-int op_begin(struct op *op, const struct op_request *req, struct err *err,
-    int *code);
+int op_begin(
+    struct op *op, const struct op_request *req, struct err *err, int *code);
 /* Those whose turn has come. */
 void op_next_stops(struct op *op);
 /* A program that a reload restarted is gone; it may be there again. */

@@ -30,7 +30,7 @@ static bool
 order_same_level(const struct program *a, const struct program *b)
 {
 	return a->conf->group_priority == b->conf->group_priority &&
-	    a->conf->priority == b->conf->priority;
+	       a->conf->priority == b->conf->priority;
 }
 
 static void
@@ -41,15 +41,15 @@ order_stop_slot(struct slot *sl)
 	if (sl->wanted || sl->start_again || sl->state == PS_RUNNING ||
 	    sl->state == PS_STARTING || sl->state == PS_BACKOFF)
 		slot_want(sl, false,
-		    sl->prog->en->stop_by_person ? &sl->prog->en->stop_who :
-						   NULL);
+		    sl->prog->en->stop_by_person ? &sl->prog->en->stop_who
+						 : NULL);
 	if (!sl->prog->en->kill_now)
 		return;
 	if (sl->cur != NULL)
 		inst_kill(sl->cur);
 	if (sl->next != NULL)
 		inst_kill(sl->next);
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		inst_kill(in);
 }
 
@@ -104,13 +104,14 @@ order_remind(struct loop_timer *t, void *arg)
 		snprintf(when, sizeof when, " (KILL in %s)", ms);
 	}
 	log_info("stopping, waiting for %s%s", buf_str(&list), when);
-	engine_notify(en, "STATUS=stopping, waiting for %s%s", buf_str(&list),
-	    when);
+	engine_notify(
+	    en, "STATUS=stopping, waiting for %s%s", buf_str(&list), when);
 	buf_fini(&list);
 	loop_timer_start(t, ORDER_REMIND_MS);
 }
 
-/* Orders the last level that is not down yet to stop; all of them when killing. */
+/* Orders the last level that is not down yet to stop; all of them when killing.
+ */
 void
 order_progress(struct engine *en)
 {
@@ -122,7 +123,8 @@ order_progress(struct engine *en)
 	for (size_t i = en->nprograms; i-- > 0;) {
 		struct program *pg = en->programs[i];
 
-		if (last != NULL && !en->kill_now && !order_same_level(pg, last))
+		if (last != NULL && !en->kill_now &&
+		    !order_same_level(pg, last))
 			return;
 		if (!pg->stop_ordered || en->kill_now)
 			order_stop_program(pg);
@@ -156,8 +158,8 @@ order_stop_all(struct engine *en, const struct engine_who *who)
 		engine_save_self(en, who);
 		loop_timer_init(&en->remind, en->lp, order_remind, en);
 		/* Who ordered it is answered before the end. */
-		loop_timer_start(&en->remind,
-		    en->nprograms != 0 ? ORDER_REMIND_MS : 0);
+		loop_timer_start(
+		    &en->remind, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
 	}
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);

@@ -28,9 +28,9 @@ enum todo {
 /* What a roll knows of a slot, beside its phase. */
 struct place {
 	enum todo todo;
-	uint32_t since;	  /* generations above it are of this roll */
+	uint32_t since;    /* generations above it are of this roll */
 	uint32_t next_gen; /* of the new instance */
-	char *why;	  /* of TODO_REFUSED */
+	char *why;         /* of TODO_REFUSED */
 };
 
 struct rolling {
@@ -93,7 +93,8 @@ rolling_of(const struct slot *sl)
 	return r != NULL && !r->ended && sl->index < r->nslots ? r : NULL;
 }
 
-/* --- what the transaction orders --------------------------------------------- */
+/* --- what the transaction orders ---------------------------------------------
+ */
 
 static void
 rolling_op_replace(void *arg, int slot)
@@ -141,8 +142,7 @@ rolling_op_discard(void *arg, int slot)
 	in->role = INST_DRAINING;
 	in->discarded = true;
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
-	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_DISCARD,
-	    rolling_who(r));
+	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_DISCARD, rolling_who(r));
 	slot_save(sl);
 }
 
@@ -189,8 +189,8 @@ rolling_words(const struct rolling *r, enum roll_phase phase)
 	case ROLL_SOAKING:
 		return "new instance ready, on trial";
 	case ROLL_RETIRING:
-		return r->surge > 0 ? "new instance ready, the old one drains" :
-				      "the old one stops";
+		return r->surge > 0 ? "new instance ready, the old one drains"
+				    : "the old one stops";
 	case ROLL_NEW:
 		return "replaced";
 	}
@@ -212,8 +212,8 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 		if (sl->cur == NULL && sl->next != NULL)
 			rolling_promote(sl);
 		if (sl->cur != NULL)
-			snprintf(pid, sizeof pid, ", pid %d",
-			    (int)sl->cur->pid);
+			snprintf(
+			    pid, sizeof pid, ", pid %d", (int)sl->cur->pid);
 	}
 	snprintf(text, sizeof text, "%s%s (%d of %d)", rolling_words(r, phase),
 	    pid, rolling_through(r), r->parts);
@@ -234,8 +234,8 @@ rolling_op_end(void *arg, enum roll_end end, const char *reason)
 	if (!r->back)
 		snprintf(r->reason, sizeof r->reason, "%s", reason);
 	else if (end == ROLL_ABORTED)
-		log_errorx("roll %s: not rolled back: %s", r->pg->conf->name,
-		    reason);
+		log_errorx(
+		    "roll %s: not rolled back: %s", r->pg->conf->name, reason);
 	loop_timer_stop(&r->soak);
 	rolling_queue(r);
 }
@@ -249,7 +249,8 @@ static const struct roll_ops rolling_ops = {
 	.end = rolling_op_end,
 };
 
-/* --- at the end of the turn ----------------------------------------------------- */
+/* --- at the end of the turn
+ * ----------------------------------------------------- */
 
 /* Can an instance be put into, or taken from, this place? */
 static bool
@@ -306,8 +307,8 @@ static void
 rolling_refused(struct rolling *r, struct slot *sl)
 {
 	struct place *p = &r->places[sl->index];
-	char *reason = xasprintf("the new %s could not start: %s", sl->name,
-	    p->why);
+	char *reason =
+	    xasprintf("the new %s could not start: %s", sl->name, p->why);
 
 	roll_failed(r->roll, sl->index, reason);
 	free(reason);
@@ -351,7 +352,7 @@ rolling_fill(struct slot *sl)
 	    sl->queued != 0 || sl->prog->en->stopping ||
 	    (sl->state != PS_RUNNING && sl->state != PS_STARTING))
 		return;
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		if (!in->dead || !in->swept)
 			return;
 	slot_note(sl, "left empty by an aborted roll");
@@ -359,7 +360,8 @@ rolling_fill(struct slot *sl)
 	slot_event(sl, PE_RETRY); /* at once */
 }
 
-/* --- the end -------------------------------------------------------------------- */
+/* --- the end
+ * -------------------------------------------------------------------- */
 
 static void
 rolling_destroy(struct rolling *r)
@@ -419,7 +421,7 @@ rolling_go_back(struct rolling *r)
 		const struct inst *in = pg->slots[i]->cur;
 		uint32_t since = i < r->nslots ? r->places[i].since : 0;
 		bool newer = in != NULL && pg->slots[i]->wanted &&
-		    in->generation > since && in->conf != pg->conf;
+			     in->generation > since && in->conf != pg->conf;
 
 		phases[i] = newer ? ROLL_OLD : ROLL_NEW;
 		any = any || newer;
@@ -488,8 +490,8 @@ static void
 rolling_was_back(struct rolling *r)
 {
 	struct program *pg = r->pg;
-	const char *how = r->how == ROLL_DONE ? "rolled back" :
-						"not all of it rolled back";
+	const char *how =
+	    r->how == ROLL_DONE ? "rolled back" : "not all of it rolled back";
 	char text[256];
 
 	engine_event(pg->en, pg->conf->name, "roll", "%s", how);
@@ -539,13 +541,14 @@ rolling_on_work(void *arg)
 		rolling_finish(r);
 }
 
-/* --- start ------------------------------------------------------------------------ */
+/* --- start
+ * ------------------------------------------------------------------------ */
 
 static bool
 rolling_takes_part(const struct slot *sl)
 {
 	return sl->wanted && !sl->leaving && sl->cur != NULL &&
-	    (sl->state == PS_RUNNING || sl->state == PS_STARTING);
+	       (sl->state == PS_RUNNING || sl->state == PS_STARTING);
 }
 
 static struct rolling *
@@ -680,8 +683,8 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 		phases[i] = ROLL_NEW;
 		if ((uint32_t)i < tr->nslots && i < TABLE_SLOTS_MAX &&
 		    sl->wanted && tr->phase[i] <= ROLL_NEW)
-			phases[i] = rolling_resume_phase(sl,
-			    (enum roll_phase)tr->phase[i]);
+			phases[i] = rolling_resume_phase(
+			    sl, (enum roll_phase)tr->phase[i]);
 	}
 	pg->roll_again = tr->again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
@@ -700,7 +703,8 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 			roll_ready(r->roll, i);
 }
 
-/* --- what happened ------------------------------------------------------------------ */
+/* --- what happened
+ * ------------------------------------------------------------------ */
 
 void
 rolling_inst_ready(struct inst *in)
@@ -718,8 +722,7 @@ rolling_inst_failed(struct inst *in, const char *why, const char *tail)
 	char reason[240];
 
 	/* A late one may be of the roll before. */
-	if (r == NULL ||
-	    r->places[in->slot->index].next_gen != in->generation)
+	if (r == NULL || r->places[in->slot->index].next_gen != in->generation)
 		return;
 	if (r->tail == NULL && tail != NULL)
 		r->tail = xstrdup(tail);
@@ -737,7 +740,7 @@ rolling_inst_gone(struct slot *sl)
 		rolling_fill(sl);
 	if (r == NULL || r->places[sl->index].todo == TODO_RETIRE)
 		return;
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		if (in->role == INST_DRAINING && !in->discarded)
 			return;
 	roll_gone(r->roll, sl->index);

@@ -48,9 +48,10 @@ sockets_lock_name(const struct listener *l, char *out, size_t size)
 static void
 sockets_name(const struct listener *l, int k, char *out, size_t size)
 {
-	char *name = l->per_slot ?
-	    xasprintf("listen:%s:%s:%d", l->conf->name, l->spec->name, k) :
-	    xasprintf("listen:%s:%s", l->conf->name, l->spec->name);
+	char *name =
+	    l->per_slot
+		? xasprintf("listen:%s:%s:%d", l->conf->name, l->spec->name, k)
+		: xasprintf("listen:%s:%s", l->conf->name, l->spec->name);
 
 	sockets_fit_name(out, size, name);
 	free(name);
@@ -101,8 +102,7 @@ sockets_add(struct keeperlink *kl, struct listener *l, struct err *err)
 	sockets_name(l, l->n, name, sizeof name);
 	slot = keeperlink_find(kl, name);
 	if (slot == 0) {
-		fd = listener_bind(l->spec, l->per_slot, l->n == 0,
-		    err);
+		fd = listener_bind(l->spec, l->per_slot, l->n == 0, err);
 		if (fd == -1)
 			return -1;
 		slot = keeperlink_put(kl, name, fd);
@@ -139,15 +139,15 @@ sockets_listener_init(struct program *pg, struct listener *l, size_t i)
 	l->conf = config_program_ref(pg->conf);
 	l->spec = &l->conf->sockets.v[i];
 	l->per_slot = pg->conf->socket_mode == SOCKMODE_REUSEPORT &&
-	    l->spec->family != FAMILY_UNIX;
+		      l->spec->family != FAMILY_UNIX;
 	listener_name(l->spec, l->name, sizeof l->name);
 	for (;;) {
 		sockets_name(l, l->n, name, sizeof name);
 		slot = keeperlink_find(pg->en->kl, name);
 		if (slot == 0 || (l->n == 1 && !l->per_slot))
 			return;
-		l->slots = xreallocarray(l->slots, (size_t)l->n + 1,
-		    sizeof *l->slots);
+		l->slots =
+		    xreallocarray(l->slots, (size_t)l->n + 1, sizeof *l->slots);
 		l->slots[l->n++] = slot;
 	}
 }
@@ -173,8 +173,8 @@ sockets_fini(struct program *pg)
 }
 
 static int
-sockets_open_one(struct keeperlink *kl, struct listener *l, int n,
-    struct err *err)
+sockets_open_one(
+    struct keeperlink *kl, struct listener *l, int n, struct err *err)
 {
 	int had = l->n, want = l->per_slot && n > 1 ? n : 1;
 
@@ -220,8 +220,8 @@ sockets_cut(struct keeperlink *kl, struct listener *l, int n)
 		queued = listener_queued(fd);
 		if (queued > 0 && !listener_migrate(fd))
 			log_warnx("%s: %d connections that nobody accepted "
-			    "are lost with slot %d", l->name, queued,
-			    l->n - 1);
+				  "are lost with slot %d",
+			    l->name, queued, l->n - 1);
 		sockets_drop_last(kl, l);
 	}
 }
@@ -289,7 +289,8 @@ sockets_close(struct program *pg)
 	sockets_fini(pg);
 }
 
-/* --- a group that shrinks --------------------------------------------------- */
+/* --- a group that shrinks ---------------------------------------------------
+ */
 
 void
 sockets_shrink_begin(struct program *pg, int keep, int n)
@@ -303,8 +304,8 @@ sockets_shrink_begin(struct program *pg, int keep, int n)
 		/* With nobody left it is all the same where they wait. */
 		if (!l->per_slot || keep < 1 || keep >= l->n)
 			continue;
-		if (listener_steer(keeperlink_fd(pg->en->kl, l->slots[0]),
-			keep, l->n, &err) == -1)
+		if (listener_steer(keeperlink_fd(pg->en->kl, l->slots[0]), keep,
+			l->n, &err) == -1)
 			log_warnx("%s: %s", l->name, err.text);
 		else
 			l->keep = keep;
@@ -321,8 +322,8 @@ sockets_waiting(const struct program *pg, int slot)
 
 		if (!l->per_slot || slot >= l->n)
 			continue;
-		queued = listener_queued(
-		    keeperlink_fd(pg->en->kl, l->slots[slot]));
+		queued =
+		    listener_queued(keeperlink_fd(pg->en->kl, l->slots[slot]));
 		if (queued > 0)
 			sum += queued;
 	}
