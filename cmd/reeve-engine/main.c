@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,9 @@ run(struct engine_params *pm)
 	signal(SIGPIPE, SIG_IGN);
 	/* Its own death by a terminal's ^C is not the engine's business. */
 	signal(SIGINT, SIG_IGN);
+	/* What a config or an answer took for a moment is given back. */
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 	fd_raise_limit(NULL);
 	up.lp = loop_new();
 	if (up.lp == NULL)

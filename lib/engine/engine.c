@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -280,15 +281,12 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 void
 engine_save_config(struct engine *en)
 {
-	unsigned old = keeperlink_find(en->kl, "config");
 	int fd = sys_memfd_create("reeve-config", MFD_CLOEXEC);
 
 	if (fd == -1 || fd_write_all(fd, en->cf->snapshot.data,
 	    en->cf->snapshot.len) == -1)
 		fatal("keep the config");
-	/* The name is free again before the new one takes it. */
-	keeperlink_drop(en->kl, &old);
-	keeperlink_put(en->kl, "config", fd);
+	keeperlink_replace(en->kl, "config", fd);
 }
 
 /* The config in force, when there was an engine before; else the file. */
@@ -357,6 +355,7 @@ engine_on_synced(void *arg)
 	    (int)w->pid);
 	if (!again)
 		order_start_all(en);
+	malloc_trim(0); /* loading took more than what stays */
 }
 
 /* --- signals of reeved ---------------------------------------------------------------- */

@@ -96,8 +96,8 @@ struct slot {
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
 	/* events of the machine, carried out one after the other */
 	struct loop_task step_task;
-	uint8_t queue[16];
-	unsigned queued;
+	uint8_t *queue;
+	unsigned queued, queue_cap;
 	bool start_again; /* a hard restart: start when it is down */
 	bool stop_by_person;
 	struct engine_who stop_who; /* of the last order to stop */

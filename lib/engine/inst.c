@@ -416,7 +416,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	}
 	in->sweep_since = loop_now(sl->prog->en->lp);
 	/* Members of the tree may hold the port: before any new start. */
-	if (in->conf->killasgroup && in->tree.cgroup[0] != '\0' &&
+	if (in->conf->killasgroup && in->tree.cgroup != NULL &&
 	    !tree_is_empty(&in->tree, keeperlink_welcome(en->kl)->pid))
 		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
 	/* The rest after it: the successor is what people wait for. */
@@ -530,6 +530,7 @@ inst_free(struct inst *in)
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
 	config_program_unref(in->conf);
+	tree_fini(&in->tree);
 	free(in->tail);
 	free(in);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -23,11 +22,11 @@ struct waiting {
 	int fds[];
 };
 
+/* Of each program there are some: small, and looked up by a hash alone. */
 struct held {
-	int fd; /* -1: free */
-	unsigned slot;
-	char *name;
-	UT_hash_handle hh; /* by name */
+	int fd;
+	uint32_t hash;
+	char *name; /* NULL: the slot is free */
 };
 
 struct keeperlink {
@@ -36,10 +35,9 @@ struct keeperlink {
 	const struct keeperlink_ops *ops;
 	void *arg;
 	struct keeper_welcome welcome;
-	struct held **held; /* index: slot; [0] unused */
+	struct held *held; /* index: slot; [0] unused */
 	unsigned nheld;
 	unsigned free_hint;
-	struct held *by_name;
 };
 
 /* --- sending -------------------------------------------------------------- */
@@ -186,63 +184,84 @@ keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level)
 static void
 keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 {
-	struct held *h = xcalloc(1, sizeof *h);
+	struct held *h;
 
 	if (slot >= kl->nheld) {
-		unsigned n = slot + 64;
+		unsigned n = slot + slot / 4 + 64;
 
 		kl->held = xreallocarray(kl->held, n, sizeof *kl->held);
-		for (unsigned i = kl->nheld; i < n; i++)
-			kl->held[i] = NULL;
+		memset(kl->held + kl->nheld, 0,
+		    (n - kl->nheld) * sizeof *kl->held);
 		kl->nheld = n;
 	}
+	h = &kl->held[slot];
 	h->fd = fd;
-	h->slot = slot;
+	h->hash = (uint32_t)str_hash(name);
 	h->name = xstrdup(name);
-	kl->held[slot] = h;
-	HASH_ADD_KEYPTR(hh, kl->by_name, h->name, strlen(h->name), h);
+}
+
+static void
+keeperlink_send_put(struct keeperlink *kl, unsigned slot, const char *name,
+    int fd)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	mw_u32(&w, slot);
+	mw_str(&w, name);
+	keeperlink_send(kl, MSG_E_FD_PUT, &w, &fd, 1);
 }
 
 unsigned
 keeperlink_put(struct keeperlink *kl, const char *name, int fd)
 {
 	unsigned slot = kl->free_hint;
-	struct mw w;
 
-	while (slot < kl->nheld && kl->held[slot] != NULL)
+	while (slot < kl->nheld && kl->held[slot].name != NULL)
 		slot++;
 	kl->free_hint = slot + 1;
 	keeperlink_hold(kl, slot, name, fd);
-	mw_init(&w, NULL, 0);
-	mw_u32(&w, slot);
-	mw_str(&w, name);
-	keeperlink_send(kl, MSG_E_FD_PUT, &w, &fd, 1);
+	keeperlink_send_put(kl, slot, name, fd);
+	return slot;
+}
+
+unsigned
+keeperlink_replace(struct keeperlink *kl, const char *name, int fd)
+{
+	unsigned slot = keeperlink_find(kl, name);
+
+	if (slot == 0)
+		return keeperlink_put(kl, name, fd);
+	keeperlink_send_put(kl, slot, name, fd);
+	fd_closep(&kl->held[slot].fd);
+	kl->held[slot].fd = fd;
 	return slot;
 }
 
 unsigned
 keeperlink_find(const struct keeperlink *kl, const char *name)
 {
-	struct held *h;
+	uint32_t hash = (uint32_t)str_hash(name);
 
-	HASH_FIND_STR(kl->by_name, name, h);
-	return h != NULL ? h->slot : 0;
+	for (unsigned i = 1; i < kl->nheld; i++)
+		if (kl->held[i].hash == hash && kl->held[i].name != NULL &&
+		    strcmp(kl->held[i].name, name) == 0)
+			return i;
+	return 0;
 }
 
 int
 keeperlink_fd(const struct keeperlink *kl, unsigned slot)
 {
-	return slot < kl->nheld && kl->held[slot] != NULL ?
-	    kl->held[slot]->fd :
+	return slot < kl->nheld && kl->held[slot].name != NULL ?
+	    kl->held[slot].fd :
 	    -1;
 }
 
 const char *
 keeperlink_name(const struct keeperlink *kl, unsigned slot)
 {
-	return slot < kl->nheld && kl->held[slot] != NULL ?
-	    kl->held[slot]->name :
-	    NULL;
+	return slot < kl->nheld ? kl->held[slot].name : NULL;
 }
 
 unsigned
@@ -254,13 +273,11 @@ keeperlink_top(const struct keeperlink *kl)
 static void
 keeperlink_release(struct keeperlink *kl, unsigned slot)
 {
-	struct held *h = kl->held[slot];
+	struct held *h = &kl->held[slot];
 
-	HASH_DEL(kl->by_name, h);
 	fd_closep(&h->fd);
-	free(h->name);
-	free(h);
-	kl->held[slot] = NULL;
+	freep(&h->name);
+	h->hash = 0;
 	if (slot < kl->free_hint)
 		kl->free_hint = slot;
 }
@@ -272,7 +289,7 @@ keeperlink_drop(struct keeperlink *kl, unsigned *slot)
 
 	if (*slot == 0)
 		return;
-	if (*slot < kl->nheld && kl->held[*slot] != NULL) {
+	if (*slot < kl->nheld && kl->held[*slot].name != NULL) {
 		mw_init(&w, NULL, 0);
 		mw_u32(&w, *slot);
 		keeperlink_send(kl, MSG_E_FD_DROP, &w, NULL, 0);
@@ -489,7 +506,7 @@ keeperlink_free(struct keeperlink *kl)
 		return;
 	keeperlink_room(kl);
 	for (unsigned i = 0; i < kl->nheld; i++)
-		if (kl->held[i] != NULL)
+		if (kl->held[i].name != NULL)
 			keeperlink_release(kl, i);
 	free(kl->held);
 	chan_free(kl->ch);

@@ -67,6 +67,8 @@ void keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level);
 
 /* Takes fd; returns the slot.  The keeper holds it from now on, as we do. */
 unsigned keeperlink_put(struct keeperlink *kl, const char *name, int fd);
+/* Takes fd: in place of what has that name, in one step. */
+unsigned keeperlink_replace(struct keeperlink *kl, const char *name, int fd);
 /* Slot of that name, 0: none. */
 unsigned keeperlink_find(const struct keeperlink *kl, const char *name);
 /* Our own descriptor of a slot; -1: none.  Borrowed. */

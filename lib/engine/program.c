@@ -15,9 +15,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
 typedef void slot_action(struct slot *sl);
@@ -105,11 +107,27 @@ slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to)
 	return edges[from][e].legal;
 }
 
+/*
+ * Has a roll put a new instance into the place, while the death of the one
+ * before was still to be acted on?  Never a second one over it.
+ */
+static bool
+slot_is_filled(struct slot *sl)
+{
+	if (sl->cur == NULL || sl->cur->dead)
+		return false;
+	if (sl->cur->ready)
+		slot_event(sl, PE_UP);
+	return true;
+}
+
 static void
 act_spawn(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
+	if (slot_is_filled(sl))
+		return;
 	sl->cur = inst_start(sl, INST_CUR);
 	if (sl->cur == NULL)
 		slot_event(sl, PE_SPAWN_FAIL);
@@ -130,6 +148,8 @@ act_backoff(struct slot *sl)
 	const struct config_program *conf = sl->prog->conf;
 	int64_t ms;
 
+	if (slot_is_filled(sl))
+		return;
 	sl->failures++;
 	if (!sl->wanted) {
 		slot_event(sl, PE_STOP);
@@ -162,7 +182,7 @@ act_exited(struct slot *sl)
 	const struct table_death *d = &sl->deaths[0];
 
 	sl->failures = 0;
-	if (!sl->wanted || sl->prog->en->stopping)
+	if (slot_is_filled(sl) || !sl->wanted || sl->prog->en->stopping)
 		return;
 	if (!policy_restart(sl->prog->conf, d->code, d->signo)) {
 		sl->wanted = false;
@@ -232,17 +252,20 @@ slot_run_events(void *arg)
 		enum slot_event e = (enum slot_event)sl->queue[0];
 
 		sl->queued--;
-		for (unsigned i = 0; i < sl->queued; i++)
-			sl->queue[i] = sl->queue[i + 1];
+		memmove(sl->queue, sl->queue + 1, sl->queued);
 		slot_step(sl, e);
 	}
 	program_progress(pg);
 }
 
+/* It grows: clients may change their mind any number of times in one turn. */
 void
 slot_event(struct slot *sl, enum slot_event e)
 {
-	BUG_ON(sl->queued == sizeof sl->queue);
+	if (sl->queued == sl->queue_cap) {
+		sl->queue_cap = sl->queue_cap != 0 ? 2 * sl->queue_cap : 8;
+		sl->queue = xreallocarray(sl->queue, sl->queue_cap, 1);
+	}
 	sl->queue[sl->queued++] = (uint8_t)e;
 	loop_task_queue(sl->prog->en->lp, &sl->step_task);
 }

@@ -78,10 +78,12 @@ slot_free(struct slot *sl)
 	for (unsigned k = 0; k < 4; k++) {
 		tree_adopt(&t, en->cgroup, sl->name, k, 0, 0);
 		tree_remove(&t);
+		tree_fini(&t);
 	}
 	for (int i = 0; i < TABLE_DEATHS; i++)
 		free(sl->death_tail[i]);
 	table_drop_slot(en->table, sl->record);
+	free(sl->queue);
 	free(sl);
 }
 

@@ -13,11 +13,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "engine/tree_priv.h"
 
 /* --- reading /proc -------------------------------------------------------- */
@@ -110,26 +112,35 @@ tree_base_remove(const char *base)
 		tree_cgroup_remove(base);
 }
 
+void
+tree_fini(struct tree *t)
+{
+	freep(&t->cgroup);
+}
+
+/* Nobody else has it: keeper, its start time, the id that it never gives twice. */
 static void
-tree_init(struct tree *t, const char *base, const char *name, unsigned parity,
-    uint64_t id, pid_t leader)
+tree_mark(struct tree *t)
 {
 	struct tree_proc keeper;
-	int n;
 
-	memset(t, 0, sizeof *t);
-	t->leader = leader;
 	/* The keeper stays the same process over its upgrades. */
 	if (!tree_stat(&keeper, getppid()))
 		memset(&keeper, 0, sizeof keeper);
 	snprintf(t->mark, sizeof t->mark, "%x.%" PRIx64 ".%" PRIx64,
-	    (unsigned)getppid(), keeper.start, id);
+	    (unsigned)getppid(), keeper.start, t->id);
+}
+
+static void
+tree_init(struct tree *t, const char *base, const char *name, unsigned parity,
+    uint64_t id, pid_t leader)
+{
+	memset(t, 0, sizeof *t);
+	t->leader = leader;
+	t->id = id;
 	if (base[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
 		return;
-	n = snprintf(
-	    t->cgroup, sizeof t->cgroup, "%s/%s.%u", base, name, parity);
-	if (n < 0 || (size_t)n >= sizeof t->cgroup)
-		t->cgroup[0] = '\0';
+	t->cgroup = xasprintf("%s/%s.%u", base, name, parity);
 }
 
 int
@@ -139,13 +150,16 @@ tree_prepare(struct tree *t, const char *base, const char *name,
 	int fd = -1;
 
 	tree_init(t, base, name, parity, id, 0);
-	if (t->cgroup[0] == '\0')
+	if (t->cgroup == NULL) {
+		tree_mark(t);
 		return -1;
+	}
 	if (mkdir(t->cgroup, 0755) == 0 || errno == EEXIST)
 		fd = open(t->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1) {
 		log_warn("make cgroup %s", t->cgroup);
-		t->cgroup[0] = '\0';
+		freep(&t->cgroup);
+		tree_mark(t);
 	}
 	return fd;
 }
@@ -155,21 +169,23 @@ tree_adopt(struct tree *t, const char *base, const char *name, unsigned parity,
     uint64_t id, pid_t leader)
 {
 	tree_init(t, base, name, parity, id, leader);
-	if (t->cgroup[0] != '\0' && access(t->cgroup, F_OK) == -1)
-		t->cgroup[0] = '\0';
+	if (t->cgroup != NULL && access(t->cgroup, F_OK) == -1)
+		freep(&t->cgroup);
+	if (t->cgroup == NULL)
+		tree_mark(t);
 }
 
 int
 tree_kill(const struct tree *t, pid_t keeper)
 {
-	return t->cgroup[0] != '\0' ? tree_cgroup_kill(t, keeper)
+	return t->cgroup != NULL ? tree_cgroup_kill(t, keeper)
 				    : tree_scan_kill(t, keeper);
 }
 
 int
 tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 {
-	return t->cgroup[0] != '\0'
+	return t->cgroup != NULL
 		   ? tree_cgroup_survivors(t, keeper, pids, max)
 		   : tree_scan_survivors(t, keeper, pids, max);
 }
@@ -177,15 +193,15 @@ tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 void
 tree_remove(struct tree *t)
 {
-	if (t->cgroup[0] == '\0' || tree_cgroup_is_populated(t->cgroup))
+	if (t->cgroup == NULL || tree_cgroup_is_populated(t->cgroup))
 		return;
 	tree_cgroup_remove(t->cgroup);
-	t->cgroup[0] = '\0';
+	freep(&t->cgroup);
 }
 
 bool
 tree_is_empty(const struct tree *t, pid_t keeper)
 {
 	(void)keeper;
-	return t->cgroup[0] != '\0' && !tree_cgroup_is_populated(t->cgroup);
+	return t->cgroup != NULL && !tree_cgroup_is_populated(t->cgroup);
 }

@@ -21,8 +21,9 @@
 #include "base/err.h"
 
 struct tree {
-	char cgroup[320]; /* folder; "": none */
-	char mark[32];	  /* value of REEVE_TREE */
+	char *cgroup;  /* folder; NULL: none */
+	char mark[40]; /* value of REEVE_TREE; "" with a cgroup */
+	uint64_t id;	/* of the keeper's child */
 	pid_t leader;	  /* 0: not known */
 };
 
@@ -53,5 +54,8 @@ int tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max);
 void tree_remove(struct tree *t);
 /* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */
 bool tree_is_empty(const struct tree *t, pid_t keeper);
+
+/* Frees what t holds; touches no process and no folder. */
+void tree_fini(struct tree *t);
 
 #endif

@@ -166,8 +166,11 @@ chan_send(struct chan *ch, enum msg_type type, const struct mw *w,
 	if (w == NULL || w->len <= CHAN_INLINE_MAX)
 		return chan_put(ch, head, w, fds, nfds);
 	memfd = chan_to_memfd(w);
-	if (memfd == -1)
+	if (memfd == -1) {
+		/* No descriptor, no memory: somebody has to try again. */
+		loop_io_set(&ch->io, LOOP_READ | LOOP_WRITE);
 		return CHAN_FULL;
+	}
 	if (nfds != 0)
 		memcpy(all, fds, sizeof *fds * nfds);
 	all[nfds] = memfd;

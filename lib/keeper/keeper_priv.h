@@ -138,6 +138,7 @@ struct keeper {
 	uint32_t log_slot; /* of the store: where log lines go; 0: stderr */
 	struct chan *ch; /* to the engine; NULL while there is none */
 	struct child *engine;
+	unsigned starting, starting_most; /* starts under way */
 	unsigned incarnation;
 	struct handoff handoff;
 	bool synced;   /* this engine has had all of it */

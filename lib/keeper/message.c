@@ -5,6 +5,7 @@
  * the channel, the engine is killed and started again.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,11 +14,23 @@
 #include "base/log.h"
 #include "keeper/keeper_priv.h"
 
+/* After many starts at once their memory is given back: we live long. */
+static void
+message_start_over(struct keeper *kp)
+{
+	if (--kp->starting != 0)
+		return;
+	if (kp->starting_most > 16)
+		malloc_trim(0);
+	kp->starting_most = 0;
+}
+
 static void
 message_spawned(void *arg, const struct spawn_err *se)
 {
 	struct child *c = arg;
 
+	message_start_over(c->kp);
 	c->spawn = NULL;
 	c->state = se == NULL ? CHILD_ALIVE : CHILD_FAILED;
 	if (se != NULL)
@@ -98,10 +111,13 @@ message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 		sf.cgroup = fds[nfds - 1];
 	pid = spawn_start(kp->lp, sp, &sf, &pidfd, &c->spawn, message_spawned,
 	    c, &se);
-	if (pid == -1)
+	if (pid == -1) {
 		message_spawn_failed(kp, c, se.stage, se.errnum);
-	else
-		child_started(&kp->children, c, pid, pidfd, loop_now(kp->lp));
+		return 0;
+	}
+	if (++kp->starting > kp->starting_most)
+		kp->starting_most = kp->starting;
+	child_started(&kp->children, c, pid, pidfd, loop_now(kp->lp));
 	return 0;
 }
 
@@ -249,7 +265,8 @@ message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 	struct keeper *kp = arg;
 	uint32_t slot;
 
-	if (kp->handoff.phase == HANDOFF_NONE && type != MSG_E_HELLO)
+	/* Until it knows all there is it has nothing to ask for. */
+	if (!kp->synced && type != MSG_E_HELLO)
 		return -1;
 	switch (type) {
 	case MSG_E_HELLO:

@@ -147,7 +147,7 @@ START_TEST(scan_finds_and_ends_all)
 	struct tree t;
 
 	ck_assert_int_eq(tree_prepare(&t, "", "web.0", 0, 7), -1);
-	ck_assert_str_eq(t.cgroup, "");
+	ck_assert_ptr_null(t.cgroup);
 	other = test_leader("other", -1, "sleep 60 & exec sleep 60");
 	t.leader = test_leader(t.mark, -1, trees[_i].script);
 	test_await_grown(&t, trees[_i].n, trees[_i].shells);
@@ -311,7 +311,7 @@ START_TEST(cgroup_ends_all)
 	fd_closep(&dir);
 	snprintf(sub, sizeof sub, "%s", t.cgroup);
 	tree_remove(&t);
-	ck_assert_str_eq(t.cgroup, "");
+	ck_assert_ptr_null(t.cgroup);
 	ck_assert_int_eq(stat(sub, &st), -1);
 	tree_base_remove(base);
 	ck_assert_int_eq(stat(base, &st), -1);
@@ -382,12 +382,12 @@ START_TEST(names_that_are_no_folders_have_no_cgroup)
 	struct tree t;
 
 	ck_assert_int_eq(tree_prepare(&t, base, "../x", 0, 23), -1);
-	ck_assert_str_eq(t.cgroup, "");
+	ck_assert_ptr_null(t.cgroup);
 	ck_assert_int_eq(tree_prepare(&t, base, "..", 0, 23), -1);
 	ck_assert_int_eq(tree_prepare(&t, "/nowhere", "web.0", 0, 23), -1);
-	ck_assert_str_eq(t.cgroup, "");
+	ck_assert_ptr_null(t.cgroup);
 	tree_adopt(&t, base, "web.9", 0, 23, 1);
-	ck_assert_str_eq(t.cgroup, ""); /* was never made */
+	ck_assert_ptr_null(t.cgroup); /* was never made */
 }
 END_TEST
 
