@@ -1,4 +1,6 @@
 /* config - the config in effect, as a file, with the origin of each value. */
+#include <string.h>
+
 #include "reevectl.h"
 
 #define CONFIG_COLUMN 48 /* where the origins stand, if values are short */
@@ -35,8 +37,14 @@ config_section(struct buf *b, const json_t *section)
 	buf_addc(b, ']');
 	buf_adds(b, render_untint(TINT_BOLD));
 	buf_addc(b, '\n');
-	for (size_t i = 0; i < json_array_size(values); i++)
-		config_value(b, json_array_get(values, i));
+	for (size_t i = 0; i < json_array_size(values); i++) {
+		const json_t *v = json_array_get(values, i);
+
+		/* Not set, and nothing by default: --json has these, too. */
+		if (*jstr(v, "value", "") != '\0' ||
+		    strcmp(jstr(v, "origin", ""), "default") != 0)
+			config_value(b, v);
+	}
 }
 
 int

@@ -222,7 +222,8 @@ reload_plan(struct command *cmd)
 	changes = json_object_get(plan, "changes");
 	warnings = json_object_get(plan, "warnings");
 	for (size_t i = 0; i < json_array_size(warnings); i++)
-		warn_user("%s", json_string_value(json_array_get(warnings, i)));
+		warn_user("warning: %s",
+		    json_string_value(json_array_get(warnings, i)));
 	for (size_t i = 0; i < json_array_size(changes); i++)
 		plan_change(&b, json_array_get(changes, i));
 	if (json_array_size(changes) == 0)

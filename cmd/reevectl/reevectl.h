@@ -140,6 +140,8 @@ void render_table(
 /* "3 slots: 2 running, 1 backoff". */
 void render_summary(struct buf *b, const json_t *slots);
 enum tint render_state_tint(const json_t *slot);
+/* Its description, "" when that only says what stands in the columns. */
+const char *render_description(const json_t *slot);
 
 /* Members of an object, with a value for "not there". */
 const char *jstr(const json_t *obj, const char *key, const char *none);

@@ -281,6 +281,15 @@ render_state_tint(const json_t *slot)
 	return TINT_DIM;
 }
 
+/* "pid 12, uptime 0:01:00" is told elsewhere in each of our outputs. */
+const char *
+render_description(const json_t *slot)
+{
+	const char *text = jstr(slot, "description", "");
+
+	return strncmp(text, "pid ", 4) == 0 ? "" : text;
+}
+
 static void
 table_add_info(struct buf *b, const char *s)
 {
@@ -295,7 +304,6 @@ table_add_info(struct buf *b, const char *s)
 static void
 table_info(struct buf *b, const json_t *slot)
 {
-	const char *description = jstr(slot, "description", NULL);
 	int64_t draining = jint(slot, "draining", 0);
 	char text[64];
 
@@ -308,9 +316,7 @@ table_info(struct buf *b, const json_t *slot)
 		    text, sizeof text, "%lld draining", (long long)draining);
 		table_add_info(b, text);
 	}
-	/* "pid 12, uptime 0:01:00" stands in the columns already. */
-	if (description != NULL && strncmp(description, "pid ", 4) != 0)
-		table_add_info(b, description);
+	table_add_info(b, render_description(slot));
 }
 
 struct row {

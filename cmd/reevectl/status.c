@@ -1,4 +1,5 @@
 /* status - status, pid, version. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -27,28 +28,37 @@ status_not_ready(json_t *slots)
 	return out;
 }
 
-/* For completion: each program and group once, then every slot. */
+static void
+status_name(struct strv *seen, const char *name)
+{
+	if (*name == '\0' || strv_has(seen, name))
+		return;
+	strv_add(seen, name);
+	out_printf("%s\n", name);
+}
+
+/* For completion: each group and program once, then every slot. */
 static void
 status_names(const json_t *slots)
 {
-	const char *before = "", *group_before = "", *name;
-	json_t *slot;
-	size_t i;
+	size_t n = json_array_size(slots);
+	struct strv seen;
+	char group[128];
 
-	for (i = 0; i < json_array_size(slots); i++) {
-		slot = json_array_get(slots, i);
-		name = jstr(slot, "group", "");
-		if (*name != '\0' && strcmp(name, group_before) != 0)
-			out_printf("%s:*\n", name);
-		group_before = name;
-		name = jstr(slot, "program", "?");
-		if (strcmp(name, before) != 0)
-			out_printf("%s\n", name);
-		before = name;
-		name = jstr(slot, "name", "?");
-		if (strcmp(name, before) != 0)
-			out_printf("%s\n", name);
+	strv_init(&seen);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *slot = json_array_get(slots, i);
+
+		if (jstr(slot, "group", NULL) != NULL) {
+			snprintf(group, sizeof group, "%s:*",
+			    jstr(slot, "group", NULL));
+			status_name(&seen, group);
+		}
+		status_name(&seen, jstr(slot, "program", ""));
 	}
+	strv_fini(&seen);
+	for (size_t i = 0; i < n; i++)
+		out_printf("%s\n", jstr(json_array_get(slots, i), "name", "?"));
 }
 
 /* The header and the sum are for people: a pipe gets the rows alone. */

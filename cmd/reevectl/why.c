@@ -100,6 +100,7 @@ why_words(struct buf *b, const json_t *death)
 static void
 why_death(struct buf *b, const json_t *death)
 {
+	const char *text = jstr(death, "text", "");
 	const char *tail = jstr(death, "tail", "");
 	const char *cause = jstr(death, "cause", "");
 	int64_t rss = jint(death, "max_rss_kb", -1);
@@ -126,7 +127,8 @@ why_death(struct buf *b, const json_t *death)
 	buf_adds(b, render_untint(TINT_DIM));
 	snprintf(prefix, sizeof prefix, "      %s|%s ", render_tint(TINT_DIM),
 	    render_untint(TINT_DIM));
-	render_block(b, prefix, tail);
+	if (strcmp(tail, text) != 0)
+		render_block(b, prefix, tail);
 }
 
 /* "web.0 is BACKOFF: ...; next try in 2.0 s". */
@@ -154,9 +156,9 @@ why_now(struct buf *b, const json_t *slot)
 		str_duration(text, sizeof text, retry);
 		buf_addf(b, ", next try in %s", text);
 	}
-	if (*jstr(slot, "description", "") != '\0') {
+	if (*render_description(slot) != '\0') {
 		buf_adds(b, "\n  ");
-		render_safe(b, jstr(slot, "description", ""));
+		render_safe(b, render_description(slot));
 	}
 	buf_addc(b, '\n');
 }

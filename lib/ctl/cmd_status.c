@@ -264,11 +264,11 @@ static const char *
 config_nearest(const struct config *cf, const char *name)
 {
 	const char *best = NULL;
-	size_t least = 4, d;
+	size_t least = 3, d;
 
 	for (size_t i = 0; i < cf->nprograms; i++) {
 		d = str_distance(name, cf->programs[i]->name);
-		if (d < least) {
+		if (d < least && d < strlen(name)) {
 			least = d;
 			best = cf->programs[i]->name;
 		}
