@@ -1,0 +1,208 @@
+/*
+ * policy_test - who is started again, when, and until when.
+ */
+#include "engine/policy.h"
+
+#include <check.h>
+#include <signal.h>
+
+#define SECOND 1000
+
+/* --- the pause ------------------------------------------------------------ */
+
+static const struct {
+	int64_t min, max;
+	unsigned failures;
+	int64_t want; /* without the part that is by chance */
+} delays[] = {
+	{ 500, 30 * SECOND, 1, 500 }, { 500, 30 * SECOND, 2, 1000 },
+	{ 500, 30 * SECOND, 3, 2000 }, { 500, 30 * SECOND, 4, 4000 },
+	{ 500, 30 * SECOND, 6, 16000 },
+	{ 500, 30 * SECOND, 7, 30 * SECOND }, /* not 32 */
+	{ 500, 30 * SECOND, 8, 30 * SECOND },
+	{ 500, 30 * SECOND, 4000000000, 30 * SECOND },
+	{ 1000, 1000, 1, 1000 }, /* always the same */
+	{ 1000, 1000, 50, 1000 }, { 1, 1, 9, 1 }, { 1, 3, 2, 2 },
+	{ 1, 3, 3, 3 }, { 1, 86400 * SECOND, 11, 1024 },
+	{ 60 * SECOND, 10 * SECOND, 1, 10 * SECOND }, /* cap below the first */
+};
+
+static int64_t
+test_delay(int i, uint32_t chance)
+{
+	struct config_program p = { .backoff_min_ms = delays[i].min,
+		.backoff_max_ms = delays[i].max };
+
+	return policy_delay_ms(&p, delays[i].failures, chance);
+}
+
+START_TEST(the_pause_doubles_up_to_the_cap)
+{
+	ck_assert_int_eq(test_delay(_i, 0), delays[_i].want);
+}
+END_TEST
+
+/* Never longer, never shorter than three quarters, and not always equal. */
+START_TEST(chance_takes_up_to_a_quarter)
+{
+	int64_t want = delays[_i].want, low = want, ms;
+	uint32_t chance = 12345;
+
+	for (int n = 0; n < 20000; n++) {
+		chance = chance * 1664525 + 1013904223;
+		ms = test_delay(_i, chance >> 8);
+		ck_assert_int_le(ms, want);
+		ck_assert_int_gt(ms, 0);
+		ck_assert_int_ge(ms * 4, want * 3);
+		if (ms < low)
+			low = ms;
+	}
+	if (want >= 400) /* the bound is come near to */
+		ck_assert_int_le(low * 100, want * 76);
+	ck_assert_int_eq(test_delay(_i, 1000), want); /* 0 again */
+	ck_assert_int_ge(test_delay(_i, UINT32_MAX) * 4, want * 3);
+}
+END_TEST
+
+START_TEST(the_first_pauses_are_never_over_the_next)
+{
+	struct config_program p = { .backoff_min_ms = 500,
+		.backoff_max_ms = 30 * SECOND };
+	int64_t last = 0;
+
+	for (unsigned n = 1; n < 6; n++) {
+		ck_assert_int_gt(policy_delay_ms(&p, n, 999), last);
+		last = policy_delay_ms(&p, n, 0);
+	}
+}
+END_TEST
+
+/* --- giving up ------------------------------------------------------------ */
+
+static const struct {
+	int64_t retries;
+	unsigned failures;
+	bool want;
+} tries[] = {
+	{ -1, 1, false }, /* never */
+	{ -1, 4000000000, false },
+	{ 0, 0, false },
+	{ 0, 1, true }, /* the first try was the only one */
+	{ 3, 1, false },
+	{ 3, 3, false },
+	{ 3, 4, true },
+	{ 3, 5, true },
+	{ INT64_MAX, 4000000000, false },
+};
+
+START_TEST(startretries)
+{
+	struct config_program p = { .startretries = tries[_i].retries };
+
+	ck_assert_int_eq(
+	    policy_give_up(&p, tries[_i].failures), tries[_i].want);
+}
+END_TEST
+
+/* --- autorestart x exit --------------------------------------------------- */
+
+/* exitcodes=0,2,255 */
+static const struct {
+	int code;
+	int signo;
+	bool expected;
+} exits[] = {
+	{ 0, 0, true },
+	{ 1, 0, false },
+	{ 2, 0, true },
+	{ 3, 0, false },
+	{ 8, 0, false },
+	{ 10, 0, false },
+	{ 254, 0, false },
+	{ 255, 0, true },
+	{ -1, 0, false },
+	{ 256, 0, false },
+	{ -1, SIGTERM, false }, /* as the table keeps a death by signal */
+	{ 0, SIGKILL, false },  /* code 0 beside a signal means nothing */
+	{ 2, SIGSEGV, false },
+};
+
+START_TEST(autorestart_and_exitcodes)
+{
+	struct config_program p = { .refs = 1 };
+	int code = exits[_i].code, signo = exits[_i].signo;
+
+	p.exitcodes[0] = 1 << 0 | 1 << 2;
+	p.exitcodes[31] = 1 << 7;
+	p.autorestart = AUTORESTART_UNEXPECTED;
+	ck_assert_int_eq(policy_restart(&p, code, signo), !exits[_i].expected);
+	p.autorestart = AUTORESTART_TRUE;
+	ck_assert(policy_restart(&p, code, signo));
+	p.autorestart = AUTORESTART_FALSE;
+	ck_assert(!policy_restart(&p, code, signo));
+}
+END_TEST
+
+START_TEST(every_code_has_its_bit)
+{
+	struct config_program p = { .autorestart = AUTORESTART_UNEXPECTED };
+
+	for (int bit = 0; bit < 256; bit++) {
+		p.exitcodes[bit / 8] = (uint8_t)(1 << bit % 8);
+		for (int code = 0; code < 256; code++)
+			ck_assert_int_eq(
+			    policy_restart(&p, code, 0), code != bit);
+		p.exitcodes[bit / 8] = 0;
+	}
+}
+END_TEST
+
+/* --- young ---------------------------------------------------------------- */
+
+static const struct {
+	int64_t startsecs, ran;
+	bool ready, want;
+} lives[] = {
+	{ 1000, 999, true, true },
+	{ 1000, 1000, true, false },
+	{ 1000, 5000, true, false },
+	{ 1000, 5000, false, true }, /* never said that it is up */
+	{ 1000, 10, false, true },
+	{ 0, 0, true, false },
+	{ 0, 0, false, true },
+};
+
+START_TEST(young)
+{
+	struct config_program p = { .startsecs_ms = lives[_i].startsecs };
+
+	ck_assert_int_eq(
+	    policy_young(&p, lives[_i].ran, lives[_i].ready), lives[_i].want);
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof(table) / sizeof(table)[0])
+
+int
+main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *tc = tcase_create("policy");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_loop_test(
+	    tc, the_pause_doubles_up_to_the_cap, 0, ROWS(delays));
+	tcase_add_loop_test(tc, chance_takes_up_to_a_quarter, 0, ROWS(delays));
+	tcase_add_test(tc, the_first_pauses_are_never_over_the_next);
+	tcase_add_loop_test(tc, startretries, 0, ROWS(tries));
+	tcase_add_loop_test(tc, autorestart_and_exitcodes, 0, ROWS(exits));
+	tcase_add_test(tc, every_code_has_its_bit);
+	tcase_add_loop_test(tc, young, 0, ROWS(lives));
+	suite_add_tcase(s, tc);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
