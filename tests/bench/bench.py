@@ -157,6 +157,10 @@ class Bench:
         self.notes += self.rates.notes
 
     def run(self):
+        load = os.getloadavg()[0]
+        if load > 0.5:
+            self.notes.append("the machine was busy (load %.1f) before this "
+                              "began: small differences mean nothing" % load)
         self.find_contenders()
         for part in self.parts:
             getattr(self, "part_" + part)()
@@ -199,22 +203,22 @@ class Bench:
         if self.rates and self.rates.servers:
             rows = [["requests/s"]]
             for mode in MODES:
-                rows[0] += [mode, "ratio", "budget", ""]
+                rows[0] += [mode, "us CPU", "ratio", "budget", ""]
             for s in self.rates.servers:
                 rows.append([s.name])
                 for mode in MODES:
-                    ratio = s.ratio(mode)
-                    least = s.budget.get(mode)
+                    ratio, least = s.ratio(mode), s.budget.get(mode)
                     rows[-1] += [
-                        "%.0f" % s.median(mode) if s.rates[mode] else "-",
+                        number(s.median(s.rates[mode])),
+                        number(s.median(s.cpu_us[mode])),
                         "%.2f" % ratio if ratio is not None else "",
                         ">= %g" % least if least else "",
                         verdict(ratio is not None and ratio >= least, ratio)
                         if least else ""]
             print()
             table(rows)
-            print("\nratio: to the same worker started by hand; "
-                  "web.js: to node's own cluster")
+            print("\nratio: to the same worker started by hand; web.js: to "
+                  "node's own cluster\nus CPU: of the servers, for one request")
         for note in self.notes:
             print("note: " + note)
 

@@ -75,6 +75,23 @@ def switches(pids):
     return total
 
 
+def cpu_ns(pids):
+    """CPU time of all threads so far."""
+    total = 0
+    for pid in pids:
+        try:
+            tids = os.listdir("/proc/%d/task" % pid)
+        except OSError:
+            continue
+        for tid in tids:
+            total += int((read("/proc/%d/task/%s/schedstat" % (pid, tid)) or "0").split()[0])
+    return total
+
+
+def in_environment(pid, text):
+    return text in read("/proc/%d/environ" % pid).split("\0")
+
+
 def spawn(argv, env=None, output=None):
     """Starts argv in a session of its own, so that our ^C is ours alone."""
     null = os.open(os.devnull, os.O_RDWR)

@@ -8,6 +8,7 @@ the rounds.
 import os
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -61,7 +62,9 @@ class Server:
         self.rounds = rounds  # at most: where a percent does not matter
         self.port = free_port()
         self.pids = []
+        self.program = None  # of pids' descendants, count those of this one
         self.rates = {mode: [] for mode in MODES}
+        self.cpu_us = {mode: [] for mode in MODES}  # for each request
         self.errors = 0
 
     def await_answer(self):
@@ -75,23 +78,37 @@ class Server:
                     return False
                 time.sleep(0.05)
 
+    def processes(self):
+        tree = [p for pid in self.pids for p in procs.descendants(pid)]
+        if self.program is None:
+            return tree
+        return [p for p in tree
+                if procs.exe(p).endswith(("/reeved", "/reeve-engine"))
+                or procs.in_environment(p, "REEVE_PROGRAM=" + self.program)]
+
     def measure(self, mode, seconds):
+        pids = self.processes()
+        cpu = procs.cpu_ns(pids)
         out = subprocess.run(
             ["wrk", "-t1", "-c%d" % CONNECTIONS, "-d%ds" % seconds, *MODES[mode],
              "http://127.0.0.1:%d/" % self.port],
             stdout=subprocess.PIPE, text=True).stdout
         found = re.search(r"Requests/sec:\s*([\d.]+)", out)
         self.rates[mode].append(float(found.group(1)) if found else 0.0)
+        requests = re.search(r"(\d+) requests in", out)
+        if requests and int(requests.group(1)):
+            cpu = procs.cpu_ns(pids) - cpu
+            self.cpu_us[mode].append(cpu / 1e3 / int(requests.group(1)))
         if "Socket errors" in out or "Non-2xx" in out:
             self.errors += 1
 
     def ratio(self, mode):
-        if self.beside is None or not self.rates[mode]:
-            return None
-        return max(self.rates[mode]) / (max(self.beside.rates[mode]) or 1)
+        mine = max(self.rates[mode], default=0)
+        other = max(self.beside.rates[mode], default=0) if self.beside else 0
+        return mine / other if mine and other else None
 
-    def median(self, mode):
-        return statistics.median(self.rates[mode])
+    def median(self, figures):
+        return statistics.median(figures) if figures else None
 
 
 def by_hand_shared(server, web, workers):
@@ -166,7 +183,8 @@ class Rates:
             f.write(text)
         pid = procs.spawn([os.path.join(self.build, "reeved"), "-n", "-c", conf],
                           output=os.path.join(self.base, "output"))
-        next(iter(servers.values())).pids = [pid]
+        for name, s in servers.items():
+            s.pids, s.program = [pid], name
 
     def start_nginx(self, *beside):
         if not shutil.which("nginx"):
@@ -191,11 +209,8 @@ class Rates:
     def measure(self, rounds, seconds=1):
         for s in list(self.servers):
             if not s.await_answer():
-                self.notes.append("%s: skipped, it does not answer" % s.name)
-                self.servers.remove(s)
-        for s in self.servers:
-            if s.beside not in self.servers:
-                s.beside = None
+                self.notes.append("%s: it does not answer" % s.name)
+                s.rounds = -1
         for i in range(rounds + 1):
             procs.say("requests/s: round %d of %d" % (i, rounds))
             # Each round begins with another one, and the first warms up.
@@ -207,15 +222,18 @@ class Rates:
                     s.measure(mode, seconds)
                     if i == 0:
                         s.rates[mode].clear()
+                        s.cpu_us[mode].clear()
         for s in self.servers:
             if s.errors:
                 self.notes.append("%s: wrk saw errors in %d runs" % (s.name, s.errors))
 
     def stop(self):
-        for s in self.servers:
-            for pid in s.pids:
-                tree = procs.descendants(pid)
-                os.kill(pid, 15)
-                if procs.wait_gone(pid, 15) is None:
-                    procs.end_all(tree)
+        for pid in {pid for s in self.servers for pid in s.pids}:
+            tree = procs.descendants(pid)
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+            if procs.wait_gone(pid, 15) is None:
+                procs.end_all(tree)
         shutil.rmtree(self.base, ignore_errors=True)
