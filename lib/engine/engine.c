@@ -168,6 +168,16 @@ engine_lock_socket(struct engine *en, struct err *err)
 	return 0;
 }
 
+/* While it is held: nobody else has locked the file of this name by now. */
+static void
+engine_unlink_lock(const struct engine *en)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s.lock", en->cf->socket);
+	unlink(path);
+}
+
 static int
 engine_bind_socket(struct engine *en, struct err *err)
 {
@@ -259,6 +269,8 @@ engine_start_failed(struct engine *en, const struct err *err)
 	/* What is bound already has a name in the file system. */
 	if (keeperlink_find(en->kl, "control") != 0)
 		unlink(en->cf->socket);
+	if (keeperlink_find(en->kl, "lock:control") != 0)
+		engine_unlink_lock(en);
 	for (size_t i = 0; i < en->nprograms; i++)
 		sockets_close(en->programs[i]);
 	tree_base_remove(en->cgroup);
@@ -269,6 +281,7 @@ void
 engine_save_self(struct engine *en, const struct engine_who *who)
 {
 	struct table_self self = { .stopping = en->stopping,
+		.started = en->started,
 		.by_person = who != NULL };
 
 	if (who != NULL) {
@@ -355,6 +368,8 @@ engine_on_synced(void *arg)
 	    (int)w->pid);
 	if (!again)
 		order_start_all(en);
+	en->started = true;
+	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
 	malloc_trim(0); /* loading took more than what stays */
 }
 
@@ -405,12 +420,7 @@ engine_finish(struct engine *en)
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
 	tree_base_remove(en->cgroup);
-	{
-		char lock[4096];
-
-		snprintf(lock, sizeof lock, "%s.lock", en->cf->socket);
-		unlink(lock);
-	}
+	engine_unlink_lock(en);
 	keeperlink_shutdown(en->kl, en->exit_code);
 	loop_stop(en->lp);
 }

@@ -247,6 +247,10 @@ spawn_clone3(struct spawn *sp, int *pidfd)
 		.stack_size = sizeof sp->stack,
 	};
 
+	/* The kernel gives oom_score_adj to all that share memory, and that
+	 * would be the keeper as well: such a child gets a copy instead. */
+	if (sp->spec->oom_score_adj != SPEC_KEEP)
+		ca.flags &= ~(uint64_t)CLONE_VM;
 	if (sp->cs.cgroup_fd != -1) {
 		ca.flags |= CLONE_INTO_CGROUP;
 		ca.cgroup = (uint64_t)sp->cs.cgroup_fd;
