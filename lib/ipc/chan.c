@@ -251,8 +251,14 @@ chan_read(struct chan *ch, const char **why)
 	int rc;
 
 	n = sys_recvmsg(ch->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return errno == EINTR;
+	if (n == -1 && errno == EAGAIN)
+		return false;
+	/*
+	 * ECONNRESET: the peer died with something unread.  It is told once,
+	 * and before what the peer has sent, which is there still.
+	 */
+	if (n == -1 && (errno == EINTR || errno == ECONNRESET))
+		return true;
 	if (n <= 0) {
 		*why = n == 0 ? "closed" : strerror(errno);
 		return false;
