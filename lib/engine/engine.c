@@ -146,6 +146,7 @@ engine_make_dirs(const char *path, mode_t mode)
 static int
 engine_lock_socket(struct engine *en, struct err *err)
 {
+	struct stat st, now;
 	char path[4096];
 	int fd;
 
@@ -163,6 +164,12 @@ engine_lock_socket(struct engine *en, struct err *err)
 			err_sys(err, "lock %s", path);
 		fd_closep(&fd);
 		return -1;
+	}
+	/* Its last owner may have removed the name between open and lock. */
+	if (fstat(fd, &st) == -1 || stat(path, &now) == -1 ||
+	    st.st_ino != now.st_ino || st.st_dev != now.st_dev) {
+		fd_closep(&fd);
+		return engine_lock_socket(en, err);
 	}
 	keeperlink_put(en->kl, "lock:control", fd);
 	return 0;

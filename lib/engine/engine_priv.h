@@ -89,6 +89,7 @@ struct slot {
 	struct loop_timer retry;
 	char note[160];		   /* why it is in its state, for people */
 	unsigned record;	   /* of the state table */
+	uint32_t spoilt; /* bits: cgroups that were killed, not removed */
 	struct table_death deaths[TABLE_DEATHS]; /* newest first */
 	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the table */
 	struct pump_stream *out, *err;
@@ -160,6 +161,7 @@ struct engine {
 	int usable_cpus;
 	/* shutdown */
 	bool stopping;
+	bool started; /* what starts by itself was ordered to */
 	bool kill_now;
 	bool finished;
 	bool stop_by_person;
@@ -248,6 +250,12 @@ void program_progress(struct program *pg);
 /* Binds what is not bound yet (or finds it in the store), for n slots. */
 int sockets_open(struct program *pg, int n, struct err *err);
 void sockets_close(struct program *pg);
+/*
+ * Could the sockets of to that from does not have be bound?  Bound and closed
+ * again: a reload that restarts a program must not find out afterwards.
+ */
+int sockets_probe(const struct config_program *from,
+    const struct config_program *to, struct err *err);
 /* Connections are kept away from slots keep and above. */
 void sockets_shrink_begin(struct program *pg, int keep, int n);
 /* Waiting in the queues of a slot's own listeners; 0: it may go. */
@@ -263,6 +271,8 @@ void rolling_inst_ready(struct inst *in);
 void rolling_inst_failed(struct inst *in, const char *why, const char *tail);
 void rolling_inst_gone(struct slot *sl);
 void rolling_slot_left(struct slot *sl);
+/* Is the new instance of that slot a roll's business? */
+bool rolling_owns(const struct slot *sl);
 void rolling_abort(struct program *pg, const char *why);
 void rolling_save(struct program *pg);
 void rolling_free(struct program *pg);

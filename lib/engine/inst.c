@@ -57,7 +57,8 @@ inst_find(struct engine *en, uint64_t id)
 static void
 inst_is_up(struct inst *in)
 {
-	if (in->ready || in->dead)
+	/* One that is being stopped has no say any more. */
+	if (in->ready || in->dead || in->stopping)
 		return;
 	if (in->pid == 0) {
 		/* It was quicker than the keeper's word that it exists. */
@@ -217,6 +218,26 @@ inst_signal_failed(struct inst *in, int signo, int errnum)
 
 /* --- dying ------------------------------------------------------------------ */
 
+/*
+ * Was this the instance that a slot on its way down waits for?  After an
+ * engine died it may have lost its role.
+ */
+static bool
+slot_is_vacated(const struct slot *sl, enum inst_role role, bool stopping)
+{
+	const struct inst *in;
+
+	if ((sl->state != PS_STOPPING && sl->state != PS_UNKNOWN) ||
+	    sl->cur != NULL)
+		return false;
+	if (role == INST_CUR)
+		return stopping;
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		if (in->role == INST_CUR)
+			return false;
+	return true;
+}
+
 /* Everything that a death leads to is done: the slot learns that it is gone. */
 static void
 inst_gone(struct inst *in)
@@ -224,6 +245,7 @@ inst_gone(struct inst *in)
 	struct slot *sl = in->slot;
 	enum inst_role role = in->role;
 	bool stopping = in->stopping;
+	uint64_t id = in->id;
 
 	if (role == INST_NEXT)
 		rolling_inst_failed(in, in->why, in->tail);
@@ -233,9 +255,11 @@ inst_gone(struct inst *in)
 	inst_free(in);
 	if (role == INST_DRAINING)
 		rolling_inst_gone(sl);
-	else if (role == INST_CUR && stopping && sl->state == PS_STOPPING)
+	if (slot_is_vacated(sl, role, stopping))
 		slot_event(sl, PE_GONE);
 	slot_save(sl);
+	/* Last: an engine after this one would do all of it again. */
+	keeperlink_forget(sl->prog->en->kl, id);
 	program_progress(sl->prog);
 }
 
@@ -429,7 +453,6 @@ inst_on_aftermath(void *arg)
 	struct inst *in = arg;
 
 	log_release();
-	keeperlink_forget(in->slot->prog->en->kl, in->id);
 	inst_flush(in);
 	inst_sweep(&in->sweep, in);
 }
@@ -449,7 +472,6 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 		in->conf->directory : "/");
 	log_warnx("%s could not start: %s", sl->name, in->why);
 	slot_death(sl, &d);
-	keeperlink_forget(sl->prog->en->kl, in->id);
 	in->dead = in->swept = true;
 	in->cause = DEATH_NO_START;
 	inst_leave(in);
@@ -484,7 +506,8 @@ inst_free_tree(const struct slot *sl)
 	unsigned k = 0, used;
 
 	do {
-		used = (sl->cur != NULL && sl->cur->tree_index == k) ||
+		used = (k < 32 && (sl->spoilt >> k & 1) != 0) ||
+		    (sl->cur != NULL && sl->cur->tree_index == k) ||
 		    (sl->next != NULL && sl->next->tree_index == k);
 		TAILQ_FOREACH (in, &sl->draining, entry)
 			used = used || in->tree_index == k;
@@ -530,6 +553,10 @@ inst_free(struct inst *in)
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
 	config_program_unref(in->conf);
+	if (in->tree.killed)
+		tree_remove(&in->tree);
+	if (in->tree.killed && in->tree.cgroup != NULL && in->tree_index < 32)
+		sl->spoilt |= UINT32_C(1) << in->tree_index;
 	tree_fini(&in->tree);
 	free(in->tail);
 	free(in);
@@ -569,7 +596,9 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;
 	if (in->stopping && !in->killed)
-		loop_timer_start(&in->deadline, in->conf->stopwaitsecs_ms);
+		loop_timer_start(&in->deadline,
+		    in->cause == DEATH_ROLL ? in->conf->drain_timeout_ms :
+					      in->conf->stopwaitsecs_ms);
 	if (!in->stopping)
 		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }

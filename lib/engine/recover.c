@@ -67,12 +67,18 @@ recover_slot(struct engine *en, const char *name)
 	    NULL;
 }
 
-/* Slots that were there: a scale may have changed what the config says. */
+/*
+ * Slots that were there: a scale may have changed what the config says.  The
+ * engine that died while it ordered the first starts had not come to all.
+ */
 static int
 recover_nslots(struct engine *en, const struct config_program *conf)
 {
 	char name[SLOT_NAME_MAX];
 	int n = 0;
+
+	if (!en->started)
+		return config_program_workers(conf, en->usable_cpus);
 
 	for (;; n++) {
 		snprintf(name, sizeof name, "%.60s.%d", conf->name, n);
@@ -87,12 +93,13 @@ recover_record(struct slot *sl, struct table_slot *ts)
 {
 	if (!table_get_slot(sl->prog->en->table, sl->record, ts)) {
 		memset(ts, 0, sizeof *ts);
-		ts->wanted = sl->prog->conf->autostart;
+		sl->wanted = sl->prog->conf->autostart;
 		return;
 	}
 	sl->state = ts->state < PS__N ? (enum slot_state)ts->state :
 					PS_STOPPED;
-	sl->wanted = ts->wanted;
+	sl->wanted = sl->prog->en->started ? ts->wanted :
+					     sl->prog->conf->autostart;
 	sl->leaving = ts->leaving;
 	sl->start_again = ts->start_again;
 	sl->generation = ts->generation;
@@ -111,6 +118,7 @@ recover_instance(struct engine *en, const struct orphan *o)
 	unsigned tree_index;
 	struct inst *in;
 	struct slot *sl;
+	bool known;
 
 	if (!recover_label(o->label, name, sizeof name, &generation,
 		&tree_index))
@@ -122,29 +130,103 @@ recover_instance(struct engine *en, const struct orphan *o)
 		keeperlink_signal(en->kl, o->id, SIGTERM, false);
 		return;
 	}
-	if (!table_get_slot(en->table, sl->record, &ts))
+	known = table_get_slot(en->table, sl->record, &ts);
+	if (!known)
 		memset(&ts, 0, sizeof ts);
 	in = inst_adopt(sl, INST_CUR, o->id, generation, tree_index, o->pid,
 	    o->started_ms);
 	if (generation > sl->generation)
 		sl->generation = generation;
-	if (ts.next.id == o->id) {
+	if (known && ts.next.id == o->id) {
 		in->role = INST_NEXT;
 		sl->next = in;
 		in->restore = ts.next;
-	} else if (sl->cur == NULL && (ts.cur.id == o->id || ts.cur.id == 0)) {
+	} else if (known && ts.cur.id == o->id) {
 		sl->cur = in;
 		in->restore = ts.cur;
-		if (ts.cur.id == 0) {
-			in->restore.ready = true;
-			sl->state = PS_RUNNING;
-			sl->wanted = true;
-		}
+	} else if (!known && sl->cur == NULL) {
+		sl->cur = in;
+		in->restore.ready = true;
+		sl->state = PS_RUNNING;
+		sl->wanted = true;
 	} else {
+		/* Replaced, discarded, or dead and not yet swept up. */
 		in->role = INST_DRAINING;
-		in->restore.stopping = true;
+		in->restore.stopping = known;
 		in->restore.cause = DEATH_ROLL;
 		TAILQ_INSERT_TAIL(&sl->draining, in, entry);
+	}
+}
+
+/* A slot with a process; what was wanted may not have been acted on yet. */
+static void
+recover_filled(struct slot *sl)
+{
+	if (sl->state == PS_STOPPED || sl->state == PS_BACKOFF ||
+	    sl->state == PS_EXITED || sl->state == PS_FATAL)
+		sl->state = sl->cur->ready ? PS_RUNNING : PS_STARTING;
+	if (sl->state == PS_STARTING && sl->cur->ready)
+		slot_event(sl, PE_UP);
+	if (!sl->wanted)
+		slot_event(sl, PE_STOP);
+}
+
+/* Is a roll about to put an instance into this empty place? */
+static bool
+recover_is_rolled(const struct slot *sl)
+{
+	const struct program *pg = sl->prog;
+	struct table_roll tr;
+
+	if (sl->next != NULL)
+		return true;
+	return pg->conf->roll_surge == 0 && sl->index < TABLE_SLOTS_MAX &&
+	    table_get_roll(pg->en->table, pg->conf->name, &tr) &&
+	    (uint32_t)sl->index < tr.nslots &&
+	    tr.phase[sl->index] != ROLL_OLD && tr.phase[sl->index] != ROLL_NEW;
+}
+
+/* A slot whose process is gone, and perhaps its death was not acted on. */
+static void
+recover_empty(struct slot *sl, const struct table_slot *ts)
+{
+	bool died = sl->deaths[0].at_ms != 0 &&
+	    sl->deaths[0].generation == sl->generation;
+
+	switch (sl->state) {
+	case PS_STARTING:
+	case PS_RUNNING:
+		if (recover_is_rolled(sl))
+			return;
+		if (died) {
+			slot_event(sl, sl->state == PS_RUNNING ? PE_DIE :
+								 PE_DIE_YOUNG);
+			return;
+		}
+		/* The order was noted down but never reached the keeper. */
+		sl->state = PS_STOPPED;
+		/* fallthrough */
+	case PS_STOPPED:
+	case PS_EXITED:
+		if (sl->wanted)
+			slot_event(sl, PE_START);
+		return;
+	case PS_STOPPING:
+	case PS_UNKNOWN:
+		if (TAILQ_EMPTY(&sl->draining))
+			slot_event(sl, PE_GONE);
+		return;
+	case PS_BACKOFF:
+		sl->retry_at_ms = ts->retry_at_ms;
+		if (sl->wanted)
+			loop_timer_start(&sl->retry, sl->retry_at_ms -
+			    loop_now(sl->prog->en->lp));
+		else
+			slot_event(sl, PE_STOP);
+		return;
+	case PS_FATAL:
+	case PS__N:
+		return;
 	}
 }
 
@@ -152,39 +234,127 @@ recover_instance(struct engine *en, const struct orphan *o)
 static void
 recover_resume_slot(struct slot *sl, const struct table_slot *ts)
 {
-	struct engine *en = sl->prog->en;
 	struct inst *in;
 
 	slot_streams(sl);
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH (in, &sl->draining, entry) {
 		inst_resume(in, &in->restore);
+		if (!in->stopping)
+			inst_stop(in, in->conf->drain_timeout_ms, DEATH_ROLL,
+			    NULL);
+	}
 	if (sl->next != NULL)
 		inst_resume(sl->next, &sl->next->restore);
-	if (sl->cur != NULL) {
+	if (sl->cur != NULL)
 		inst_resume(sl->cur, &sl->cur->restore);
-		if (sl->state == PS_STOPPED || sl->state == PS_BACKOFF ||
-		    sl->state == PS_EXITED || sl->state == PS_FATAL)
-			sl->state = sl->cur->ready ? PS_RUNNING : PS_STARTING;
-		if (sl->state == PS_STARTING && sl->cur->ready)
-			slot_event(sl, PE_UP);
-	} else if (sl->state == PS_STARTING) {
-		/* The order was noted down but never reached the keeper. */
-		sl->state = PS_STOPPED;
-		slot_event(sl, PE_START);
-	} else if (sl->state == PS_RUNNING) {
-		sl->state = PS_EXITED;
-		slot_event(sl, PE_START);
-	} else if (sl->state == PS_STOPPING && TAILQ_EMPTY(&sl->draining)) {
-		slot_event(sl, PE_GONE);
-	} else if (sl->state == PS_BACKOFF) {
-		sl->retry_at_ms = ts->retry_at_ms;
-		loop_timer_start(&sl->retry,
-		    sl->retry_at_ms - loop_now(en->lp));
-	} else if (sl->state == PS_EXITED && sl->wanted) {
-		slot_event(sl, PE_START);
-	}
-	if (sl->leaving) {
+	if (sl->cur != NULL)
+		recover_filled(sl);
+	else
+		recover_empty(sl, ts);
+	if (sl->leaving)
 		slot_want(sl, false, NULL);
+}
+
+/* A new instance whose roll is over, or was never noted down. */
+static void
+recover_stray(struct slot *sl)
+{
+	struct inst *in = sl->next;
+
+	if (in == NULL || rolling_owns(sl))
+		return;
+	sl->next = NULL;
+	if (sl->cur == NULL && sl->wanted && sl->state != PS_STOPPING) {
+		in->role = INST_CUR;
+		sl->cur = in;
+		recover_filled(sl);
+	} else {
+		in->role = INST_DRAINING;
+		in->discarded = true;
+		TAILQ_INSERT_TAIL(&sl->draining, in, entry);
+		inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_DISCARD, NULL);
+	}
+	slot_save(sl);
+}
+
+/* --- what is left in the keeper's store ---------------------------------------- */
+
+static bool
+recover_claims_ready(const struct slot *sl, unsigned slot)
+{
+	const struct inst *in;
+
+	if ((sl->cur != NULL && sl->cur->ready_slot == slot) ||
+	    (sl->next != NULL && sl->next->ready_slot == slot))
+		return true;
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		if (in->ready_slot == slot)
+			return true;
+	return false;
+}
+
+static bool
+recover_claims_listener(const struct program *pg, unsigned slot)
+{
+	for (size_t i = 0; i < pg->nlisteners; i++) {
+		const struct listener *l = &pg->listeners[i];
+
+		if (l->lock_slot == slot)
+			return true;
+		for (int k = 0; k < l->n; k++)
+			if (l->slots[k] == slot)
+				return true;
+	}
+	return false;
+}
+
+/* "log:web.0:out": is that slot still there? */
+static bool
+recover_claims_log(struct engine *en, const char *name)
+{
+	const char *from = strchr(name, ':') + 1, *to = strrchr(name, ':');
+	char slot[SLOT_NAME_MAX];
+
+	if (to < from)
+		return true; /* reeved's own */
+	snprintf(slot, sizeof slot, "%.*s", (int)(to - from), from);
+	return recover_slot(en, slot) != NULL;
+}
+
+static bool
+recover_claims(struct engine *en, const char *name, unsigned slot)
+{
+	bool ready = str_starts(name, "ready:");
+
+	if (str_starts(name, "log:") || str_starts(name, "logw:"))
+		return recover_claims_log(en, name);
+	if (!ready && !str_starts(name, "listen:") &&
+	    (!str_starts(name, "lock:") || strcmp(name, "lock:control") == 0))
+		return true;
+	for (size_t i = 0; i < en->nprograms; i++) {
+		struct program *pg = en->programs[i];
+
+		if (!ready && recover_claims_listener(pg, slot))
+			return true;
+		for (int k = 0; ready && k < pg->nslots; k++)
+			if (recover_claims_ready(pg->slots[k], slot))
+				return true;
+	}
+	return false;
+}
+
+/* The engine before may have died before it dropped what it was done with. */
+static void
+recover_store(struct engine *en)
+{
+	for (unsigned i = 1; i < keeperlink_top(en->kl); i++) {
+		const char *name = keeperlink_name(en->kl, i);
+		unsigned slot = i;
+
+		if (name == NULL || recover_claims(en, name, i))
+			continue;
+		log_debug("%s is nobody's any more", name);
+		keeperlink_drop(en->kl, &slot);
 	}
 }
 
@@ -197,13 +367,16 @@ recover_program(struct engine *en, struct program *pg)
 	if (sockets_open(pg, n, &err) == -1)
 		log_errorx("%s: %s", pg->conf->name, err.text);
 	pg->slots = xcalloc((size_t)n, sizeof *pg->slots);
-	pg->started = true;
+	pg->started = pg->conf->autostart;
 	for (int i = 0; i < n; i++) {
 		struct table_slot ts;
 
 		pg->slots[i] = slot_new(pg, i);
 		pg->nslots = i + 1;
 		recover_record(pg->slots[i], &ts);
+		pg->started = pg->started || pg->slots[i]->wanted;
+		/* A reload was to make it again: that goes on. */
+		pg->removed = pg->remake = pg->removed || ts.leaving == 2;
 	}
 }
 
@@ -232,6 +405,7 @@ recover(struct engine *en)
 		fatalx("%s", err.text);
 	tree_base(en->cgroup, sizeof en->cgroup,
 	    keeperlink_welcome(en->kl)->pid);
+	en->started = table_get_self(en->table, &self) && self.started;
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		recover_program(en, program_new(en, en->cf->programs[i]));
 	program_sort(en);
@@ -251,7 +425,10 @@ recover(struct engine *en)
 			recover_resume_slot(pg->slots[k], &ts);
 		}
 		recover_roll(pg);
+		for (int k = 0; k < pg->nslots; k++)
+			recover_stray(pg->slots[k]);
 	}
+	recover_store(en);
 	if (table_get_self(en->table, &self) && self.stopping)
 		order_stop_all(en, NULL);
 }

@@ -685,6 +685,11 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 		    sl->wanted && tr->phase[i] <= ROLL_NEW)
 			phases[i] = rolling_resume_phase(
 			    sl, (enum roll_phase)tr->phase[i]);
+		/* There is no record of it: rather twice than never. */
+		else if (i >= TABLE_SLOTS_MAX && sl->next != NULL)
+			phases[i] = ROLL_STARTING;
+		else if (i >= TABLE_SLOTS_MAX && rolling_takes_part(sl))
+			phases[i] = ROLL_OLD;
 	}
 	pg->roll_again = tr->again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
@@ -762,6 +767,16 @@ rolling_slot_left(struct slot *sl)
 	roll_drop(r->roll, sl->index);
 }
 
+bool
+rolling_owns(const struct slot *sl)
+{
+	const struct rolling *r = rolling_of(sl);
+	enum roll_phase phase =
+	    r != NULL ? roll_phase_of(r->roll, sl->index) : ROLL_NEW;
+
+	return phase != ROLL_OLD && phase != ROLL_NEW;
+}
+
 void
 rolling_abort(struct program *pg, const char *why)
 {
@@ -786,7 +801,8 @@ rolling_save(struct program *pg)
 	tr.by_person = r->by_person;
 	tr.by_uid = r->who.uid;
 	tr.by_pid = r->who.pid;
-	tr.nslots = (uint32_t)r->nslots;
+	tr.nslots = r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots
+						: TABLE_SLOTS_MAX;
 	for (int i = 0; i < r->nslots && i < TABLE_SLOTS_MAX; i++)
 		tr.phase[i] = (uint8_t)roll_phase_of(r->roll, i);
 	table_put_roll(pg->en->table, &tr);

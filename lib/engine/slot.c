@@ -113,7 +113,7 @@ slot_save(struct slot *sl)
 	snprintf(ts.name, sizeof ts.name, "%s", sl->name);
 	ts.state = (uint8_t)sl->state;
 	ts.wanted = sl->wanted;
-	ts.leaving = sl->leaving;
+	ts.leaving = !sl->leaving ? 0 : sl->prog->removed ? 2 : 1;
 	ts.start_again = sl->start_again;
 	ts.generation = sl->generation;
 	ts.failures = sl->failures;
@@ -138,6 +138,11 @@ slot_note(struct slot *sl, const char *fmt, ...)
 void
 slot_death(struct slot *sl, const struct table_death *d)
 {
+	/* Noted by the engine before this one, which then died as well? */
+	if (sl->deaths[0].at_ms != 0 && d->pid != 0 &&
+	    sl->deaths[0].generation == d->generation &&
+	    sl->deaths[0].pid == d->pid)
+		return;
 	free(sl->death_tail[TABLE_DEATHS - 1]);
 	memmove(sl->deaths + 1, sl->deaths,
 	    (TABLE_DEATHS - 1) * sizeof sl->deaths[0]);

@@ -52,7 +52,8 @@ struct table_inst {
 
 struct table_slot {
 	char name[TABLE_NAME_MAX];
-	uint8_t state, wanted, leaving, start_again;
+	uint8_t state, wanted, start_again;
+	uint8_t leaving; /* 2: with its program, which is made again */
 	uint32_t generation;
 	uint32_t failures;
 	uint64_t restarts;
@@ -75,6 +76,7 @@ struct table_roll {
 /* reeved as a whole. */
 struct table_self {
 	uint8_t stopping; /* a shutdown is under way */
+	uint8_t started;  /* what starts by itself was ordered to */
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;

@@ -169,6 +169,7 @@ tree_adopt(struct tree *t, const char *base, const char *name, unsigned parity,
     uint64_t id, pid_t leader)
 {
 	tree_init(t, base, name, parity, id, leader);
+	t->killed = true;
 	if (t->cgroup != NULL && access(t->cgroup, F_OK) == -1)
 		freep(&t->cgroup);
 	if (t->cgroup == NULL)
@@ -176,8 +177,9 @@ tree_adopt(struct tree *t, const char *base, const char *name, unsigned parity,
 }
 
 int
-tree_kill(const struct tree *t, pid_t keeper)
+tree_kill(struct tree *t, pid_t keeper)
 {
+	t->killed = true;
 	return t->cgroup != NULL ? tree_cgroup_kill(t, keeper)
 				    : tree_scan_kill(t, keeper);
 }

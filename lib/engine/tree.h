@@ -25,6 +25,7 @@ struct tree {
 	char mark[40]; /* value of REEVE_TREE; "" with a cgroup */
 	uint64_t id;	/* of the keeper's child */
 	pid_t leader;	  /* 0: not known */
+	bool killed;	  /* tree_kill was, or may have been, called */
 };
 
 /*
@@ -46,8 +47,13 @@ int tree_prepare(struct tree *t, const char *base, const char *name,
 /* The same without touching anything: after a restart of the engine. */
 void tree_adopt(struct tree *t, const char *base, const char *name,
     unsigned parity, uint64_t id, pid_t leader);
-/* SIGKILL to all of it but the leader's zombie; number of processes hit. */
-int tree_kill(const struct tree *t, pid_t keeper);
+/*
+ * SIGKILL to all of it but the leader's zombie; number of processes hit.
+ * Linux (6.14 to 6.18 at least) counts the writes to cgroup.kill and ends at
+ * birth whatever clone3 puts into a folder that had one: it must be removed,
+ * never used again.
+ */
+int tree_kill(struct tree *t, pid_t keeper);
 /* Pids that are left (up to max of them in pids); their number. */
 int tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max);
 /* Removes the folder, when nobody is left in it. */

@@ -91,6 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kp->notify_fd = -1;
 	kp->was_ready = true;
 	kp->handoff.phase = HANDOFF_DONE;
+	kp->synced = true;
 	child_table_init(&kp->children);
 	while (alive && size >= 4) {
 		enum msg_type type = (enum msg_type)data[0];
