@@ -168,19 +168,33 @@ reload_adopt_rest(struct engine *en)
 	}
 }
 
+/* What can only be found out by binding is found out before anything stops. */
 static int
-reload_bind_added(struct engine *en, struct config *cf,
+reload_bind(struct engine *en, struct config *cf,
+    const struct config_change *ch, struct err *err)
+{
+	struct config_program *to;
+
+	if (ch->program == NULL)
+		return 0;
+	to = config_program_find(cf, ch->program);
+	if (ch->kind == CHANGE_ADDED)
+		return reload_add(en, to, err);
+	if (ch->kind != CHANGE_RESTART)
+		return 0;
+	if (sockets_probe(program_find(en, ch->program)->conf, to, err) == 0)
+		return 0;
+	return err_prefix(err, "program %s: ", ch->program);
+}
+
+static int
+reload_bind_all(struct engine *en, struct config *cf,
     const struct config_plan *plan, struct config_errors *errs)
 {
 	struct err err = { .text = "" };
 
 	for (size_t i = 0; i < plan->n; i++) {
-		const struct config_change *ch = &plan->v[i];
-
-		if (ch->kind != CHANGE_ADDED || ch->program == NULL)
-			continue;
-		if (reload_add(en, config_program_find(cf, ch->program),
-			&err) == 0)
+		if (reload_bind(en, cf, &plan->v[i], &err) == 0)
 			continue;
 		strv_add(&errs->errors, err.text);
 		while (i-- > 0)
@@ -218,7 +232,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	cf = config_load(en->config_file, errs);
 	if (cf != NULL) {
 		config_diff(plan, old, cf);
-		if (reload_bind_added(en, cf, plan, errs) == -1) {
+		if (reload_bind_all(en, cf, plan, errs) == -1) {
 			config_plan_fini(plan);
 			config_free(cf);
 			cf = NULL;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
@@ -345,4 +346,40 @@ sockets_shrink_end(struct program *pg, int n)
 		sockets_unsteer(pg->en->kl, l);
 		l->keep = 0;
 	}
+}
+
+/* --- before a reload ----------------------------------------------------------- */
+
+static bool
+sockets_has(const struct config_program *conf, const struct config_socket *s)
+{
+	for (size_t i = 0; i < conf->sockets.n; i++)
+		if (strcmp(conf->sockets.v[i].text, s->text) == 0)
+			return true;
+	return false;
+}
+
+int
+sockets_probe(const struct config_program *from,
+    const struct config_program *to, struct err *err)
+{
+	for (size_t i = 0; i < to->sockets.n; i++) {
+		const struct config_socket *s = &to->sockets.v[i];
+		int lock, fd = -1;
+
+		if (sockets_has(from, s))
+			continue;
+		lock = listener_lock(s, err);
+		if (lock != -1)
+			fd = listener_bind(s, false, true, err);
+		if (fd != -1 && s->family == FAMILY_UNIX)
+			unlink(s->path);
+		if (fd == -1) {
+			fd_closep(&lock);
+			return -1;
+		}
+		fd_closep(&fd);
+		fd_closep(&lock);
+	}
+	return 0;
 }
