@@ -369,10 +369,13 @@ do_flood(void)
 static void
 print(int fd, const char *text)
 {
-	char line[4096];
-	int n = snprintf(line, sizeof line, "%s\n", text);
+	char *line;
+	int n = asprintf(&line, "%s\n", text);
 
-	write_all(fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+	if (n == -1)
+		die("no memory");
+	write_all(fd, line, (size_t)n);
+	free(line);
 }
 
 static void

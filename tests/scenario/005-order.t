@@ -16,15 +16,17 @@ $(prog first 10)
 $(prog last 900)
 $(prog second 20)
 EOT
+# Nobody waits for another to be up: the order is that of the orders.
+order() { grep -Eo "[a-z]+\.0 [A-Z]+ --$1" "$LOG" | sed 's/\.0.*//' | tr '\n' ' '; }
 start_reeved
 awaits 10 "all are up" 'all_state RUNNING'
-is "started by priority" "$(tr '\n' ' ' <"$T/out/up")" "first second third last "
+is "started by priority" "$(order START)" "first second third last "
 end_reeved
 is "exit 0" "$CODE" 0
 is "stopped the other way round" "$(tr '\n' ' ' <"$T/out/down")" "last third second first "
 
 # Groups come first, then the programs in them.
-rm -f "$T/out/up" "$T/out/down"
+rm -f "$T/out/up" "$T/out/down" "$LOG"
 conf <<EOT
 $(prog a 20)
 $(prog b 10)
@@ -38,7 +40,7 @@ priority = 40
 EOT
 start_reeved
 awaits 10 "all are up" 'all_state RUNNING'
-is "groups by priority, then programs" "$(tr '\n' ' ' <"$T/out/up")" "b a c "
+is "groups by priority, then programs" "$(order START)" "b a c "
 code 0 "stop all" ctl stop all
 is "and back" "$(tr '\n' ' ' <"$T/out/down")" "c a b "
 plan_done

@@ -46,7 +46,7 @@ ready_timeout = 20
 startsecs = 200ms
 [program:number]
 command = $CHILD dump $T/pub/number sleep
-user = 12345
+user = 12345:12345
 startsecs = 200ms
 EOT
 # The last word of full's dump is not a word of child's: make it one.

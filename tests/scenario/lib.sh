@@ -241,7 +241,7 @@ conf() {
 	mv "${1-$CONF}.new" "${1-$CONF}"
 }
 
-ctl() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" "$@"; }
+ctl() { timeout $((30 * TEST_SLOW)) "$B/reevectl" -c "$CONF" "$@"; }
 
 # launch_reeved [ARG...]: starts it, does not wait; its pid is in $REEVED.
 launch_reeved() {
@@ -266,9 +266,14 @@ bail() {
 	exit 1
 }
 
+# Without what is said about every message: a failure is seldom there.
 show_log() {
-	[ ! -s "$T/out/reeved" ] || tail -n 20 "$T/out/reeved" | sed 's/^/# out: /'
-	[ ! -s "$LOG" ] || tail -n "${1-60}" "$LOG" | cut -c 1-300 | sed 's/^/# log: /'
+	f=$T/out/reeved
+	[ ! -s "$LOG" ] || f=$LOG
+	if [ -s "$f" ]; then
+		grep -Ev ' debug .*( got | client pid )' "$f" | tail -n "${1-50}" |
+		    cut -c 1-300 | sed "s|^|# ${f##*/}: |"
+	fi
 }
 
 # Ends it by SIGTERM (or $1) and gives its exit code in $CODE.
