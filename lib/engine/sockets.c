@@ -190,10 +190,36 @@ sockets_open_one(
 	return 0;
 }
 
+/*
+ * Those of slots that are gone; what is queued there goes to the others.  A
+ * socket leaves its group by shutdown, at once: the keeper closes its own
+ * descriptor later, and until then the kernel would go on choosing it.
+ */
+static void
+sockets_cut(struct keeperlink *kl, struct listener *l, int n)
+{
+	int fd, queued;
+
+	while (l->n > n) {
+		fd = keeperlink_fd(kl, l->slots[l->n - 1]);
+		queued = listener_queued(fd);
+		if (!listener_migrate(fd)) {
+			if (queued > 0)
+				log_warnx("%s: %d connections that nobody "
+					  "accepted are lost with slot %d",
+				    l->name, queued, l->n - 1);
+			shutdown(fd, SHUT_RDWR);
+		}
+		sockets_drop_last(kl, l);
+	}
+}
+
 /* As it was: had sockets, and the lock if it was there before. */
 static void
 sockets_undo(struct keeperlink *kl, struct listener *l, int had, bool locked)
 {
+	if (l->per_slot && had > 0)
+		sockets_cut(kl, l, had);
 	while (l->n > had)
 		sockets_drop_last(kl, l);
 	if (!locked)
@@ -208,23 +234,6 @@ sockets_unsteer(struct keeperlink *kl, struct listener *l)
 	if (listener_steer(keeperlink_fd(kl, l->slots[0]), l->n, l->n, &err) ==
 	    -1)
 		log_warnx("%s: %s", l->name, err.text);
-}
-
-/* Those of slots that are gone; what is queued there goes to the others. */
-static void
-sockets_cut(struct keeperlink *kl, struct listener *l, int n)
-{
-	int fd, queued;
-
-	while (l->n > n) {
-		fd = keeperlink_fd(kl, l->slots[l->n - 1]);
-		queued = listener_queued(fd);
-		if (queued > 0 && !listener_migrate(fd))
-			log_warnx("%s: %d connections that nobody accepted "
-				  "are lost with slot %d",
-			    l->name, queued, l->n - 1);
-		sockets_drop_last(kl, l);
-	}
 }
 
 /* Of a group that was scaled to nothing and back, or asked back half-way. */
@@ -348,7 +357,8 @@ sockets_shrink_end(struct program *pg, int n)
 	}
 }
 
-/* --- before a reload ----------------------------------------------------------- */
+/* --- before a reload
+ * ----------------------------------------------------------- */
 
 static bool
 sockets_has(const struct config_program *conf, const struct config_socket *s)
