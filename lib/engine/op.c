@@ -14,8 +14,7 @@
 #include "base/xalloc.h"
 #include "engine/op_priv.h"
 
-/* --- items and what is told of them
- * -------------------------------------------- */
+/* --- items and what is told of them --------------------------------- */
 
 static struct item *
 op_item_new(struct op *op, enum goal goal, const char *name)
@@ -113,8 +112,7 @@ op_verdict(struct item *it, bool ok, const char *tail, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- the order as a whole
- * ---------------------------------------------------------- */
+/* --- the order as a whole ------------------------------------------- */
 
 static void
 op_tell_free(struct op *op, struct tell *t)
@@ -235,8 +233,7 @@ op_free_all(struct engine *en)
 		op_free(TAILQ_FIRST(&en->ops));
 }
 
-/* --- what happens to slots
- * ---------------------------------------------------- */
+/* --- what happens to slots ------------------------------------------ */
 
 static void
 op_next_try(const struct slot *sl, char *out, size_t size)
@@ -400,8 +397,7 @@ op_supersede(struct op *op, struct slot *sl, const char *by)
 				    it, false, "", "superseded by %s", by);
 }
 
-/* --- what happens to programs
- * --------------------------------------------------- */
+/* --- what happens to programs --------------------------------------- */
 
 void
 op_roll_step(struct program *pg, const char *name, const char *text)

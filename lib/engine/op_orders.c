@@ -111,8 +111,7 @@ op_restart_slot(struct op *op, struct slot *sl)
 	slot_save(sl);
 }
 
-/* --- roll
- * ---------------------------------------------------------------------- */
+/* --- roll ----------------------------------------------------------- */
 
 static bool
 op_has_running(const struct program *pg)
@@ -186,8 +185,7 @@ op_restart(struct op *op, struct slot *const *v, size_t n)
 	}
 }
 
-/* --- signal
- * --------------------------------------------------------------------- */
+/* --- signal --------------------------------------------------------- */
 
 static void
 op_signal_slot(struct op *op, struct slot *sl, int signo)
@@ -210,8 +208,7 @@ op_signal_slot(struct op *op, struct slot *sl, int signo)
 	op_verdict(it, true, "", "%s sent to pid %d", name, (int)sl->cur->pid);
 }
 
-/* --- scale
- * ---------------------------------------------------------------------- */
+/* --- scale ---------------------------------------------------------- */
 
 /* Slots that are new or about to go, after a change of their number. */
 static bool
@@ -287,8 +284,7 @@ op_scale(
 	return 0;
 }
 
-/* --- reload
- * --------------------------------------------------------------------- */
+/* --- reload --------------------------------------------------------- */
 
 static void
 op_reload_tell(struct op *op, const struct config_change *ch)
@@ -384,8 +380,7 @@ op_reload(struct op *op, struct err *err)
 	return 0;
 }
 
-/* --- all of them
- * ------------------------------------------------------------------ */
+/* --- all of them ---------------------------------------------------- */
 
 static void
 op_shutdown(struct op *op)

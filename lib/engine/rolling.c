@@ -249,8 +249,7 @@ static const struct roll_ops rolling_ops = {
 	.end = rolling_op_end,
 };
 
-/* --- at the end of the turn
- * ----------------------------------------------------- */
+/* --- at the end of the turn ----------------------------------------- */
 
 /* Can an instance be put into, or taken from, this place? */
 static bool
@@ -360,8 +359,7 @@ rolling_fill(struct slot *sl)
 	slot_event(sl, PE_RETRY); /* at once */
 }
 
-/* --- the end
- * -------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------- */
 
 static void
 rolling_destroy(struct rolling *r)
@@ -541,8 +539,7 @@ rolling_on_work(void *arg)
 		rolling_finish(r);
 }
 
-/* --- start
- * ------------------------------------------------------------------------ */
+/* --- start ---------------------------------------------------------- */
 
 static bool
 rolling_takes_part(const struct slot *sl)
@@ -708,8 +705,7 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 			roll_ready(r->roll, i);
 }
 
-/* --- what happened
- * ------------------------------------------------------------------ */
+/* --- what happened -------------------------------------------------- */
 
 void
 rolling_inst_ready(struct inst *in)
@@ -801,8 +797,8 @@ rolling_save(struct program *pg)
 	tr.by_person = r->by_person;
 	tr.by_uid = r->who.uid;
 	tr.by_pid = r->who.pid;
-	tr.nslots = r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots
-						: TABLE_SLOTS_MAX;
+	tr.nslots =
+	    r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots : TABLE_SLOTS_MAX;
 	for (int i = 0; i < r->nslots && i < TABLE_SLOTS_MAX; i++)
 		tr.phase[i] = (uint8_t)roll_phase_of(r->roll, i);
 	table_put_roll(pg->en->table, &tr);

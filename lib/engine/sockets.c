@@ -58,7 +58,7 @@ sockets_name(const struct listener *l, int k, char *out, size_t size)
 	free(name);
 }
 
-/* --- opening ------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------- */
 
 static int
 sockets_lock(struct keeperlink *kl, struct listener *l, struct err *err)
@@ -357,8 +357,7 @@ sockets_shrink_end(struct program *pg, int n)
 	}
 }
 
-/* --- before a reload
- * ----------------------------------------------------------- */
+/* --- before a reload ------------------------------------------------ */
 
 static bool
 sockets_has(const struct config_program *conf, const struct config_socket *s)
