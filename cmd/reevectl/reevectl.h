@@ -128,6 +128,25 @@ void render_signal(char *out, size_t size, int signo);
 /* Lines of s, each after prefix. */
 void render_block(struct buf *b, const char *prefix, const char *s);
 
+/* What is asked of status for the table: a slot is an array of these. */
+enum field {
+	FIELD_NAME,
+	FIELD_STATE,
+	FIELD_READY,
+	FIELD_PID,
+	FIELD_UPTIME,
+	FIELD_RESTARTS,
+	FIELD_DESCRIPTION,
+	FIELD_DRAINING,
+	FIELD_NOTE,
+	FIELD__N
+};
+
+json_t *row_fields(void);
+const char *row_str(const json_t *row, enum field f); /* "": null */
+int64_t row_int(const json_t *row, enum field f, int64_t none);
+bool row_is_ready(const json_t *row);
+
 struct table_opts {
 	bool header;
 	size_t width;     /* 0: no limit */
@@ -139,9 +158,9 @@ void render_table(
     struct buf *b, const json_t *slots, const struct table_opts *to);
 /* "3 slots: 2 running, 1 backoff". */
 void render_summary(struct buf *b, const json_t *slots);
-enum tint render_state_tint(const json_t *slot);
-/* Its description, "" when that only says what stands in the columns. */
-const char *render_description(const json_t *slot);
+enum tint render_state_tint(const char *state, bool ready);
+/* "" when it only says what stands in the columns. */
+const char *render_description(const char *text);
 
 /* Members of an object, with a value for "not there". */
 const char *jstr(const json_t *obj, const char *key, const char *none);

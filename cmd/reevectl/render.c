@@ -264,14 +264,10 @@ static const struct {
 };
 
 enum tint
-render_state_tint(const json_t *slot)
+render_state_tint(const char *state, bool ready)
 {
-	const char *state = jstr(slot, "state", "");
-
 	if (strcmp(state, "RUNNING") == 0)
-		return json_is_true(json_object_get(slot, "ready"))
-			   ? TINT_GREEN
-			   : TINT_YELLOW;
+		return ready ? TINT_GREEN : TINT_YELLOW;
 	if (strcmp(state, "STARTING") == 0 || strcmp(state, "STOPPING") == 0)
 		return TINT_CYAN;
 	if (strcmp(state, "BACKOFF") == 0)
@@ -283,11 +279,64 @@ render_state_tint(const json_t *slot)
 
 /* "pid 12, uptime 0:01:00" is told elsewhere in each of our outputs. */
 const char *
-render_description(const json_t *slot)
+render_description(const char *text)
 {
-	const char *text = jstr(slot, "description", "");
-
 	return strncmp(text, "pid ", 4) == 0 ? "" : text;
+}
+
+/* --- the rows of status ----------------------------------------------------
+ */
+
+static const char *const fields[FIELD__N] = {
+	[FIELD_NAME] = "name",
+	[FIELD_STATE] = "state",
+	[FIELD_READY] = "ready",
+	[FIELD_PID] = "pid",
+	[FIELD_UPTIME] = "uptime_ms",
+	[FIELD_RESTARTS] = "restarts",
+	[FIELD_DESCRIPTION] = "description",
+	[FIELD_DRAINING] = "draining",
+	[FIELD_NOTE] = "note",
+};
+
+json_t *
+row_fields(void)
+{
+	json_t *arr = json_array();
+
+	for (int f = 0; f < FIELD__N; f++)
+		json_array_append_new(arr, json_string(fields[f]));
+	return arr;
+}
+
+const char *
+row_str(const json_t *row, enum field f)
+{
+	const char *s = json_string_value(json_array_get(row, f));
+
+	return s != NULL ? s : "";
+}
+
+int64_t
+row_int(const json_t *row, enum field f, int64_t none)
+{
+	const json_t *v = json_array_get(row, f);
+
+	return json_is_integer(v) ? json_integer_value(v) : none;
+}
+
+bool
+row_is_ready(const json_t *row)
+{
+	return strcmp(row_str(row, FIELD_STATE), "RUNNING") == 0 &&
+	       json_is_true(json_array_get(row, FIELD_READY));
+}
+
+static enum tint
+row_tint(const json_t *row)
+{
+	return render_state_tint(row_str(row, FIELD_STATE),
+	    json_is_true(json_array_get(row, FIELD_READY)));
 }
 
 static void
@@ -304,19 +353,19 @@ table_add_info(struct buf *b, const char *s)
 static void
 table_info(struct buf *b, const json_t *slot)
 {
-	int64_t draining = jint(slot, "draining", 0);
+	int64_t draining = row_int(slot, FIELD_DRAINING, 0);
 	char text[64];
 
-	table_add_info(b, jstr(slot, "note", NULL));
-	if (strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
-	    !json_is_true(json_object_get(slot, "ready")))
+	table_add_info(b, row_str(slot, FIELD_NOTE));
+	if (strcmp(row_str(slot, FIELD_STATE), "RUNNING") == 0 &&
+	    !row_is_ready(slot))
 		table_add_info(b, "not ready");
 	if (draining > 0) {
 		snprintf(
 		    text, sizeof text, "%lld draining", (long long)draining);
 		table_add_info(b, text);
 	}
-	table_add_info(b, render_description(slot));
+	table_add_info(b, render_description(row_str(slot, FIELD_DESCRIPTION)));
 }
 
 struct row {
@@ -326,18 +375,19 @@ struct row {
 static void
 table_row(struct row *row, const json_t *slot, int64_t older_ms)
 {
-	int64_t up = jint(slot, "uptime_ms", -1), pid = jint(slot, "pid", 0);
+	int64_t up = row_int(slot, FIELD_UPTIME, -1);
+	int64_t pid = row_int(slot, FIELD_PID, 0);
 	size_t size = sizeof row->cell[0];
 
-	snprintf(row->cell[COL_NAME], size, "%s", jstr(slot, "name", "?"));
-	snprintf(row->cell[COL_STATE], size, "%s", jstr(slot, "state", "?"));
+	snprintf(row->cell[COL_NAME], size, "%s", row_str(slot, FIELD_NAME));
+	snprintf(row->cell[COL_STATE], size, "%s", row_str(slot, FIELD_STATE));
 	snprintf(row->cell[COL_PID], size, "-");
 	if (pid > 0)
 		snprintf(row->cell[COL_PID], size, "%lld", (long long)pid);
 	render_uptime(
 	    row->cell[COL_UPTIME], size, up >= 0 ? up + older_ms : up);
 	snprintf(row->cell[COL_RESTARTS], size, "%lld",
-	    (long long)jint(slot, "restarts", 0));
+	    (long long)row_int(slot, FIELD_RESTARTS, 0));
 }
 
 static void
@@ -436,8 +486,8 @@ render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
 
 		buf_clear(&info);
 		table_info(&info, slot);
-		table_put(b, &rows[i], width, render_state_tint(slot),
-		    buf_str(&info), to->width);
+		table_put(b, &rows[i], width, row_tint(slot), buf_str(&info),
+		    to->width);
 	}
 	buf_fini(&info);
 	free(rows);
@@ -460,14 +510,14 @@ render_summary(struct buf *b, const json_t *slots)
 		for (size_t i = 0; i < n; i++) {
 			const json_t *slot = json_array_get(slots, i);
 
-			if (strcmp(jstr(slot, "state", ""), order[o]) != 0)
+			if (strcmp(row_str(slot, FIELD_STATE), order[o]) != 0)
 				continue;
 			count++;
 			one = slot;
 		}
 		if (count == 0)
 			continue;
-		t = render_state_tint(one);
+		t = row_tint(one);
 		buf_addf(b, "%s%s%zu %s%s", sep, render_tint(t), count,
 		    order[o], render_untint(t));
 		sep = ", ";

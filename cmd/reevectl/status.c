@@ -5,23 +5,23 @@
 #include "base/clock.h"
 #include "reevectl.h"
 
-static bool
-status_is_ready(const json_t *slot)
-{
-	return strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
-	       json_is_true(json_object_get(slot, "ready"));
-}
-
-/* Those that are not ready, if it is asked who is. */
+/* Those that are not ready, if it is asked who is; of rows or of objects. */
 static json_t *
 status_not_ready(json_t *slots)
 {
-	json_t *out = json_array(), *slot;
-	size_t i;
+	json_t *out = json_array();
+	bool ready;
 
-	for (i = 0; i < json_array_size(slots); i++) {
-		slot = json_array_get(slots, i);
-		if (!status_is_ready(slot))
+	for (size_t i = 0; i < json_array_size(slots); i++) {
+		json_t *slot = json_array_get(slots, i);
+
+		if (json_is_array(slot))
+			ready = row_is_ready(slot);
+		else
+			ready =
+			    strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
+			    json_is_true(json_object_get(slot, "ready"));
+		if (!ready)
 			json_array_append(out, slot);
 	}
 	json_decref(slots);
@@ -93,6 +93,8 @@ verb_status(struct command *cmd)
 	if (cmd->nargs > 0)
 		json_object_set_new(
 		    params, "names", args_json(cmd, 0, cmd->nargs));
+	if (!cmd->on[OPTION_JSON] && !cmd->on[OPTION_NAMES])
+		json_object_set_new(params, "fields", row_fields());
 	slots = command_ask(cmd, "status", params, &code);
 	if (slots == NULL)
 		return code;

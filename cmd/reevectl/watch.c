@@ -150,6 +150,7 @@ watch_ask(struct watch *w, struct client_error *ce)
 	if (cmd->nargs > 0)
 		json_object_set_new(
 		    params, "names", args_json(cmd, 0, cmd->nargs));
+	json_object_set_new(params, "fields", row_fields());
 	w->stale = false;
 	w->asked_ms = clock_mono_ms();
 	w->status_id = client_send(cmd->client, "status", params, ce);

@@ -135,7 +135,10 @@ why_death(struct buf *b, const json_t *death)
 static void
 why_now(struct buf *b, const json_t *slot)
 {
-	enum tint t = render_state_tint(slot);
+	enum tint t = render_state_tint(jstr(slot, "state", ""),
+	    json_is_true(json_object_get(slot, "ready")));
+	const char *description =
+	    render_description(jstr(slot, "description", ""));
 	int64_t retry = jint(slot, "next_retry_ms", -1);
 	int64_t restarts = jint(slot, "restarts", 0);
 	char text[64];
@@ -156,9 +159,9 @@ why_now(struct buf *b, const json_t *slot)
 		str_duration(text, sizeof text, retry);
 		buf_addf(b, ", next try in %s", text);
 	}
-	if (*render_description(slot) != '\0') {
+	if (*description != '\0') {
 		buf_adds(b, "\n  ");
-		render_safe(b, render_description(slot));
+		render_safe(b, description);
 	}
 	buf_addc(b, '\n');
 }

@@ -33,28 +33,41 @@ cmd_hello(struct ctl_req *r, struct args *a)
 
 /* --- status, pid ---------------------------------------------------------- */
 
-/* The members and their order are a contract: DESIGN 14, reeve-protocol(7). */
+enum slot_member {
+#define SLOT(name, put) SLOT_##name,
+#include "ctl/slot.def"
+#undef SLOT
+	SLOT__N
+};
+
+static const char *const slot_members[SLOT__N] = {
+#define SLOT(name, put) #name,
+#include "ctl/slot.def"
+#undef SLOT
+};
+
+static void
+slot_put(struct jw *w, enum slot_member m, const char *key,
+    const struct slot_info *si)
+{
+	switch (m) {
+#define SLOT(name, put)                                                        \
+	case SLOT_##name:                                                      \
+		put;                                                           \
+		return;
+#include "ctl/slot.def"
+#undef SLOT
+	case SLOT__N:
+		return;
+	}
+}
+
 void
 ctl_put_slot(struct jw *w, const char *key, const struct slot_info *si)
 {
 	jw_obj(w, key);
-	jw_str(w, "name", si->name);
-	jw_str(w, "program", si->program);
-	jw_str(w, "group", si->group);
-	jw_int(w, "slot", si->slot);
-	jw_str(w, "state", slot_state_name(si->state));
-	jw_bool(w, "ready", si->ready);
-	jw_int_or(w, "pid", si->pid, 0);
-	jw_int_or(w, "generation", si->generation, 0);
-	jw_int_or(w, "uptime_ms", si->uptime_ms, -1);
-	jw_int(w, "restarts", (int64_t)si->restarts);
-	jw_int_or(w, "exit_code", si->exit_code, -1);
-	jw_int_or(w, "exit_signal", si->exit_signal, 0);
-	jw_int_or(w, "next_retry_ms", si->next_retry_ms, -1);
-	jw_str(w, "description", si->description);
-	jw_str(w, "wanted", si->stop_wanted ? "down" : "up");
-	jw_int(w, "draining", si->draining);
-	jw_str(w, "note", *si->program_note != '\0' ? si->program_note : NULL);
+	for (enum slot_member m = 0; m < SLOT__N; m++)
+		slot_put(w, m, slot_members[m], si);
 	jw_end_obj(w);
 }
 
@@ -62,6 +75,45 @@ static void
 status_slot(void *arg, const struct slot_info *si)
 {
 	ctl_put_slot(arg, NULL, si);
+}
+
+/* The members that were asked for, as arrays: a fraction of the work. */
+struct status_fields {
+	struct jw *w;
+	enum slot_member v[SLOT__N];
+	size_t n;
+};
+
+static void
+status_row(void *arg, const struct slot_info *si)
+{
+	struct status_fields *sf = arg;
+
+	jw_arr(sf->w, NULL);
+	for (size_t i = 0; i < sf->n; i++)
+		slot_put(sf->w, sf->v[i], NULL, si);
+	jw_end_arr(sf->w);
+}
+
+static void
+status_fields(
+    struct args *a, const struct strv *fields, struct status_fields *sf)
+{
+	enum slot_member m;
+
+	sf->n = 0;
+	for (size_t i = 0; i < fields->n && !a->bad; i++) {
+		for (m = 0; m < SLOT__N; m++) {
+			if (strcmp(slot_members[m], fields->v[i]) == 0)
+				break;
+		}
+		if (m == SLOT__N)
+			args_error(a, "a slot has no \"%.32s\"", fields->v[i]);
+		else if (sf->n == SLOT__N)
+			args_error(a, "a field is named twice");
+		else
+			sf->v[sf->n++] = m;
+	}
 }
 
 static void
@@ -76,13 +128,20 @@ status_pid(void *arg, const struct slot_info *si)
 }
 
 static void
-status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb)
+status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb,
+    struct status_fields *sf)
 {
 	struct jw *w = ctl_result_begin(r);
+	void *arg = w;
 	struct err err;
 
+	if (sf != NULL) {
+		sf->w = w;
+		arg = sf;
+	}
 	jw_arr(w, NULL);
-	if (engine_each(r->s->srv->en, names->v, names->n, cb, w, &err) == -1) {
+	if (engine_each(r->s->srv->en, names->v, names->n, cb, arg, &err) ==
+	    -1) {
 		ctl_fail(r, CTL_E_NAME, "%s", err.text);
 		return;
 	}
@@ -93,13 +152,22 @@ status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb)
 void
 cmd_status(struct ctl_req *r, struct args *a)
 {
-	struct strv names;
+	struct strv names, fields;
+	struct status_fields sf;
 
 	strv_init(&names);
+	strv_init(&fields);
 	args_strv(a, "names", false, &names);
-	if (args_end(a, r) == 0)
-		status_answer(r, &names, status_slot);
+	args_strv(a, "fields", false, &fields);
+	status_fields(a, &fields, &sf);
+	if (args_end(a, r) == -1)
+		;
+	else if (sf.n > 0)
+		status_answer(r, &names, status_row, &sf);
+	else
+		status_answer(r, &names, status_slot, NULL);
 	strv_fini(&names);
+	strv_fini(&fields);
 }
 
 void
@@ -111,7 +179,7 @@ cmd_pid(struct ctl_req *r, struct args *a)
 	args_strv(a, "names", false, &names);
 	if (args_end(a, r) == 0) {
 		if (names.n > 0) {
-			status_answer(r, &names, status_pid);
+			status_answer(r, &names, status_pid, NULL);
 		} else {
 			jw_int(ctl_result_begin(r), NULL,
 			    engine_reeved_pid(r->s->srv->en));

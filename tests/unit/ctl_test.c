@@ -228,6 +228,23 @@ START_TEST(status_has_every_member)
 }
 END_TEST
 
+START_TEST(fields_make_rows)
+{
+	json_t *v;
+
+	put(REQ(1, "status", "{\"fields\":[\"pid\",\"name\",\"note\"]}"));
+	v = next();
+	ck_assert_uint_eq(json_array_size(at(v, "result.0")), 3);
+	expect_int(v, "result.0.0", 100);
+	expect_str(v, "result.0.1", "web.0");
+	ck_assert(json_is_null(at(v, "result.0.2")));
+	ck_assert(json_is_null(at(v, "result.1.0")));
+	json_decref(v);
+	put(REQ(2, "status", "{\"fields\":[\"pdi\"]}"));
+	expect_error(-32602, 2);
+}
+END_TEST
+
 START_TEST(names_select_and_miss)
 {
 	json_t *v;
@@ -1074,6 +1091,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, status_has_every_member);
+	tcase_add_test(tc, fields_make_rows);
 	tcase_add_test(tc, names_select_and_miss);
 	tcase_add_test(tc, why_tells_deaths);
 	tcase_add_test(tc, hello_tells_who);
