@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 err_vfill(struct err *err, int errnum, const char *fmt, va_list ap)
 {
 	int n;

@@ -116,7 +116,7 @@ log_keep(enum log_level level, const char *line, size_t len)
 	return true;
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 {
 	char line[2048];

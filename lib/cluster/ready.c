@@ -200,8 +200,8 @@ ready_check_sender(struct msghdr *m, uid_t uid)
 	return may;
 }
 
-int
-ready_notify_read(int fd, uid_t uid, struct ready_news *news)
+static int
+ready_notify_get(int fd, uid_t uid, struct ready_news *news, int flags)
 {
 	char data[READY_DATAGRAM_MAX];
 	union {
@@ -218,7 +218,8 @@ ready_notify_read(int fd, uid_t uid, struct ready_news *news)
 	do {
 		m.msg_control = control.room;
 		m.msg_controllen = sizeof control.room;
-		n = sys_recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = sys_recvmsg(
+		    fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
@@ -227,6 +228,18 @@ ready_notify_read(int fd, uid_t uid, struct ready_news *news)
 	if (may && (m.msg_flags & MSG_TRUNC) == 0)
 		ready_parse(data, (size_t)n, news);
 	return 1;
+}
+
+int
+ready_notify_read(int fd, uid_t uid, struct ready_news *news)
+{
+	return ready_notify_get(fd, uid, news, 0);
+}
+
+int
+ready_notify_peek(int fd, uid_t uid, struct ready_news *news)
+{
+	return ready_notify_get(fd, uid, news, MSG_PEEK);
 }
 
 /* Bounded: who writes without end and without a newline comes next time. */

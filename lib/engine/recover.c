@@ -205,7 +205,7 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 		}
 		/* The order was noted down but never reached the keeper. */
 		sl->state = PS_STOPPED;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case PS_STOPPED:
 	case PS_EXITED:
 		if (sl->wanted)
