@@ -148,6 +148,60 @@ check_slot_files(
 		    s->directory);
 }
 
+/* The folder of a log that the file names; ours are made when they are needed. */
+static const char *
+check_log_folder(const char *path, const char *template, char **folder)
+{
+	struct stat st;
+
+	*folder = NULL;
+	if (path == NULL || template == NULL || strcmp(template, "AUTO") == 0)
+		return NULL;
+	*folder = path_folder(path);
+	if (stat(*folder, &st) == -1)
+		return strerror(errno);
+	return S_ISDIR(st.st_mode) ? NULL : "it is a file";
+}
+
+static void
+check_slot_logs(struct check *ck, const struct config_program *p,
+    const struct config_slot *s)
+{
+	const char *why;
+	char *folder;
+
+	why = check_log_folder(s->out_path, p->out.path, &folder);
+	if (why != NULL)
+		CHECK_WARNING(ck, p, stdout_logfile,
+		    "stdout_logfile: folder %s: %s", folder, why);
+	free(folder);
+	why = check_log_folder(s->err_path, p->err.path, &folder);
+	if (why != NULL)
+		CHECK_WARNING(ck, p, stderr_logfile,
+		    "stderr_logfile: folder %s: %s", folder, why);
+	free(folder);
+}
+
+/* It is read at each start, and may be made by then. */
+static void
+check_env_file(struct check *ck, const struct config_program *p,
+    const struct config_slot *s, int nslots)
+{
+	struct strv env = expand_environ();
+	struct slot_in in = {
+		.program = p, .nslots = nslots, .base_env = &env, .lenient = true
+	};
+	char *path = NULL;
+
+	if (p->env_file == NULL || *p->env_file == '-' ||
+	    config_slot_env_file(&path, &in, s, NULL) == -1)
+		return;
+	if (path != NULL && access(path, R_OK) == -1)
+		CHECK_WARNING(ck, p, env_file, "env_file %s: %s", path,
+		    strerror(errno));
+	free(path);
+}
+
 /* Whether the slot can be built; out is the caller's then. */
 static bool
 check_slot(struct check *ck, const struct config_program *p, int index,
@@ -186,6 +240,8 @@ check_slots(struct check *ck, const struct config_program *p)
 	if (!check_slot(ck, p, 0, n, &first))
 		return;
 	check_slot_files(ck, p, &first);
+	check_slot_logs(ck, p, &first);
+	check_env_file(ck, p, &first, n);
 	check_log_add(ck, p, first.out_path, p->out.maxbytes,
 	    SCHEMA_PROGRAM_stdout_logfile);
 	check_log_add(ck, p, first.err_path, p->err.maxbytes,
