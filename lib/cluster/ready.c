@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -261,4 +262,24 @@ ready_fd_read(int fd)
 			return 1;
 	}
 	return 0;
+}
+
+bool
+ready_fd_peek(int fd)
+{
+	char data[256];
+	bool found = false;
+	ssize_t n;
+	int p[2];
+
+	if (sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
+		return false;
+	n = tee(fd, p[1], sizeof data, SPLICE_F_NONBLOCK);
+	if (n > 0)
+		n = read(p[0], data, sizeof data);
+	if (n > 0)
+		found = memchr(data, '\n', (size_t)n) != NULL;
+	fd_closep(&p[0]);
+	fd_closep(&p[1]);
+	return found;
 }

@@ -38,8 +38,12 @@ int ready_notify_name(int fd, char name[64]);
  * descriptors that come along are closed; MAINPID and unknown keys ignored.
  */
 int ready_notify_read(int fd, uid_t uid, struct ready_news *news);
+/* The same, and it stays to be read: until it has been noted down. */
+int ready_notify_peek(int fd, uid_t uid, struct ready_news *news);
 void ready_parse(const char *data, size_t len, struct ready_news *news);
 /* 1: a newline came; 0: nothing yet; -1: closed without one. */
 int ready_fd_read(int fd);
+/* Is there a newline to be read? */
+bool ready_fd_peek(int fd);
 
 #endif

@@ -22,6 +22,7 @@
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
+#define NOTIFY_TURN 16 /* datagrams */
 #define SWEEP_FIRST_MS 10
 #define SWEEP_MAX_MS   500
 #define SWEEP_GIVE_UP_MS 5000
@@ -63,6 +64,7 @@ inst_is_up(struct inst *in)
 	if (in->pid == 0) {
 		/* It was quicker than the keeper's word that it exists. */
 		in->up_early = true;
+		slot_save(in->slot);
 		return;
 	}
 	in->ready = true;
@@ -99,12 +101,17 @@ inst_on_notify(struct inst *in)
 	uid_t uid = in->conf->user.set ? in->conf->user.uid : getuid();
 	struct ready_news news;
 
-	while (ready_notify_read(in->ready_fd, uid, &news) == 1) {
+	/* Not for ever: who talks without end is heard again next turn. */
+	for (int i = 0; i < NOTIFY_TURN; i++) {
+		if (ready_notify_peek(in->ready_fd, uid, &news) != 1)
+			return;
 		if (news.has_status)
 			snprintf(in->status, sizeof in->status, "%s",
 			    news.status);
+		/* Noted down, and only then out of the socket. */
 		if (news.ready)
 			inst_is_up(in);
+		ready_notify_read(in->ready_fd, uid, &news);
 	}
 }
 
@@ -119,6 +126,8 @@ inst_on_ready_io(struct loop_io *io, int events, void *arg)
 		inst_on_notify(in);
 		return;
 	}
+	if (!in->ready && ready_fd_peek(in->ready_fd))
+		inst_is_up(in);
 	rc = ready_fd_read(in->ready_fd);
 	if (rc == 0)
 		return;
@@ -588,7 +597,8 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	struct engine *en = in->slot->prog->en;
 	mono_ms now = loop_now(en->lp);
 
-	in->ready = ti->ready;
+	in->ready = ti->ready && in->pid != 0;
+	in->up_early = ti->ready && in->pid == 0;
 	in->stopping = ti->stopping;
 	in->killed = ti->killed;
 	in->cause = (enum death_cause)ti->cause;

@@ -95,7 +95,7 @@ slot_save_inst(struct table_inst *ti, const struct inst *in)
 		return;
 	ti->id = in->id;
 	ti->generation = in->generation;
-	ti->ready = in->ready;
+	ti->ready = in->ready || in->up_early;
 	ti->stopping = in->stopping;
 	ti->killed = in->killed;
 	ti->cause = (uint8_t)in->cause;
