@@ -424,7 +424,10 @@ static const struct {
 	      "stdout_logfile = /dev/stdout\n",
 	    NULL },
 	{ WEB "env_file = /no/such\nenvironment = A=\"%(ENV_FROM_FILE)s\"\n",
-	    NULL },
+	    "4: [program:web] env_file /no/such: No such file" },
+	{ WEB "env_file = -/no/such\n", NULL },
+	{ WEB "stderr_logfile = /no/such/x.log\n",
+	    "4: [program:web] stderr_logfile: folder /no/such: No such" },
 };
 
 START_TEST(doubts_are_warnings)
