@@ -82,27 +82,54 @@ event_note(void *arg, json_t *note)
 		exit(out_end() == 0 ? EXIT_OK : EXIT_FAIL);
 }
 
-int
-verb_events(struct command *cmd)
+/* From now on, as a number: so nothing is missed if the connection breaks. */
+static int
+events_since_now(struct listening *l)
 {
-	struct listening l = { cmd, json_object() };
+	int code = EXIT_OK;
+	json_t *hello = command_ask(l->cmd, "hello", NULL, &code);
+
+	if (hello != NULL)
+		json_object_set_new(l->params, "since",
+		    json_integer(jint(hello, "last_event", 0)));
+	json_decref(hello);
+	return code;
+}
+
+static int
+events_run(struct listening *l)
+{
+	struct command *cmd = l->cmd;
 	struct client_error ce = { 0 };
 	json_t *result;
 	int code = EXIT_OK;
 
 	if (cmd->on[OPTION_FOLLOW])
-		json_object_set_new(l.params, "follow", json_true());
+		json_object_set_new(l->params, "follow", json_true());
 	if (cmd->on[OPTION_SINCE])
-		json_object_set_new(
-		    l.params, "since", json_integer(cmd->number[OPTION_SINCE]));
+		json_object_set_new(l->params, "since",
+		    json_integer(cmd->number[OPTION_SINCE]));
+	else if (cmd->on[OPTION_FOLLOW])
+		code = events_since_now(l);
+	if (code != EXIT_OK)
+		return code;
 	if (cmd->nargs > 0)
 		json_object_set_new(
-		    l.params, "names", args_json(cmd, 0, cmd->nargs));
+		    l->params, "names", args_json(cmd, 0, cmd->nargs));
 	result = client_call(cmd->client, CLIENT_QUERY, "events",
-	    json_incref(l.params), event_note, &l, &ce);
-	json_decref(l.params);
+	    json_incref(l->params), event_note, l, &ce);
 	if (result == NULL)
 		code = command_failed(cmd, &ce);
 	json_decref(result);
+	return code;
+}
+
+int
+verb_events(struct command *cmd)
+{
+	struct listening l = { cmd, json_object() };
+	int code = events_run(&l);
+
+	json_decref(l.params);
 	return code;
 }

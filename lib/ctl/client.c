@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 
 #define CLIENT_DIAL_MS  5000 /* a full accept queue is waited for that long */
@@ -393,9 +394,11 @@ call_message(struct call *call, int id, json_t *msg, enum try *out,
 static enum try
 call_timeout(struct call *call, struct client_error *ce)
 {
-	client_fail(ce, 1, "no answer to \"%s\" within %lld ms%s", call->method,
-	    (long long)call->c->timeout_ms,
-	    call->kind == CLIENT_QUERY ? "" : "; the order goes on");
+	char limit[64];
+
+	str_duration(limit, sizeof limit, call->c->timeout_ms);
+	client_fail(ce, 1, "no answer to \"%s\" within %s%s", call->method,
+	    limit, call->kind == CLIENT_QUERY ? "" : "; the order goes on");
 	client_disconnect(call->c);
 	return TRY_FAILED;
 }
