@@ -55,7 +55,7 @@ struct inst {
 	int ready_fd;		  /* notify socket or pipe; -1: none */
 	unsigned ready_slot;	  /* of the keeper's store */
 	struct loop_io ready_io;
-	char status[128];	  /* STATUS= it sent */
+	char *status; 	  /* STATUS= it sent */
 	struct tree tree;	  /* its cgroup, or how to find what it left */
 	unsigned tree_index;	  /* of its cgroup among the slot's */
 	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */

@@ -105,9 +105,10 @@ inst_on_notify(struct inst *in)
 	for (int i = 0; i < NOTIFY_TURN; i++) {
 		if (ready_notify_peek(in->ready_fd, uid, &news) != 1)
 			return;
-		if (news.has_status)
-			snprintf(in->status, sizeof in->status, "%s",
-			    news.status);
+		if (news.has_status) {
+			free(in->status);
+			in->status = xstrdup(news.status);
+		}
 		/* Noted down, and only then out of the socket. */
 		if (news.ready)
 			inst_is_up(in);
@@ -567,6 +568,7 @@ inst_free(struct inst *in)
 	if (in->tree.killed && in->tree.cgroup != NULL && in->tree_index < 32)
 		sl->spoilt |= UINT32_C(1) << in->tree_index;
 	tree_fini(&in->tree);
+	free(in->status);
 	free(in->tail);
 	free(in);
 }

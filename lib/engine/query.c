@@ -29,7 +29,7 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 	switch (sl->state) {
 	case PS_RUNNING:
 		query_uptime(up, sizeof up, uptime_ms);
-		if (sl->cur != NULL && sl->cur->status[0] != '\0')
+		if (sl->cur != NULL && sl->cur->status != NULL)
 			snprintf(out, size, "%s", sl->cur->status);
 		else
 			snprintf(out, size, "pid %d, uptime %s",

@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 #define TABLE_NAME_MAX 72
-#define TABLE_DEATHS   6
+#define TABLE_DEATHS   5
 #define TABLE_NONE     UINT32_MAX
 #define TABLE_SLOTS_MAX 512 /* of a program, whose roll can be resumed */
 
