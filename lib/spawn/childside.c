@@ -13,13 +13,15 @@
  *    finds a half-made process
  *  2 session: a process group of its own before anybody can signal a group
  *  3 cgroup, unless clone3 has put it there: limits hold from here on
- *  4 oom_score_adj, nice, rlimits, affinity: while still privileged
+ *  4 oom_score_adj, nice, affinity: while still privileged
  *  5 descriptors: the sources are moved above every target first, for a
  *    target may be another one's source; the error pipe moves as well
- *  6 groups before gid before uid: each step needs the right that a later
+ *  6 rlimits, still privileged, but after the descriptors: the keeper has
+ *    more of them than a child's RLIMIT_NOFILE may allow
+ *  7 groups before gid before uid: each step needs the right that a later
  *    one gives away
- *  7 directory after uid: with the rights of the user, as supervisord does
- *  8 umask, signal mask, exec
+ *  8 directory after uid: with the rights of the user, as supervisord does
+ *  9 umask, signal mask, exec
  */
 #include <sys/prctl.h>
 
@@ -88,7 +90,7 @@ childside_write(long dirfd, const char *path, const char *text)
 }
 
 static CHILD_CODE void
-childside_limits(const struct childside *cs)
+childside_priority(const struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	long rc;
@@ -101,12 +103,6 @@ childside_limits(const struct childside *cs)
 	if (sp->nice != SPEC_KEEP &&
 	    (rc = rawsys(SYS_setpriority, 0, 0, sp->nice, 0)) < 0)
 		childside_fail(cs, STAGE_NICE, rc);
-	for (size_t i = 0; i < sp->nrlimits; i++) {
-		rc = rawsys(SYS_prlimit64, 0, sp->rlimits[i].resource,
-		    (long)&sp->rlimits[i].limit, 0);
-		if (rc < 0)
-			childside_fail(cs, STAGE_RLIMIT, rc);
-	}
 	if (sp->affinity != NULL &&
 	    (rc = rawsys(SYS_sched_setaffinity, 0, (long)sp->affinity_len,
 		 (long)sp->affinity, 0)) < 0)
@@ -149,6 +145,20 @@ childside_fds(struct childside *cs)
 			rawsys(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0);
 	}
 	rawsys(SYS_close_range, cs->rescue_fd, ~0U, CLOSE_RANGE_CLOEXEC, 0);
+}
+
+static CHILD_CODE void
+childside_limits(const struct childside *cs)
+{
+	const struct spec *sp = cs->spec;
+	long rc;
+
+	for (size_t i = 0; i < sp->nrlimits; i++) {
+		rc = rawsys(SYS_prlimit64, 0, sp->rlimits[i].resource,
+		    (long)&sp->rlimits[i].limit, 0);
+		if (rc < 0)
+			childside_fail(cs, STAGE_RLIMIT, rc);
+	}
 }
 
 static CHILD_CODE void
@@ -204,8 +214,9 @@ childside_main(void *arg)
 	if (cs->cgroup_fd != -1 &&
 	    (rc = childside_write(cs->cgroup_fd, "cgroup.procs", "0")) < 0)
 		childside_fail(cs, STAGE_CGROUP, rc);
-	childside_limits(cs);
+	childside_priority(cs);
 	childside_fds(cs);
+	childside_limits(cs);
 	childside_ids(cs);
 	if (sp->directory[0] != '\0' &&
 	    (rc = rawsys(SYS_chdir, (long)sp->directory, 0, 0, 0)) < 0)
