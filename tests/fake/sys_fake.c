@@ -317,8 +317,11 @@ fake_send(const struct child *c, pid_t pid, int sig, bool by_pidfd)
 		errno = ESRCH;
 		return -1;
 	}
+	if (pid < 0)
+		c = child_by_pid(-pid);
 	if (nsent < SENT_MAX)
-		sent[nsent++] = (struct fake_sent){ pid, sig, by_pidfd };
+		sent[nsent++] = (struct fake_sent){ pid, sig, by_pidfd,
+			c != NULL && c->reaped };
 	return 0;
 }
 

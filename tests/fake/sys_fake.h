@@ -81,6 +81,7 @@ struct fake_sent {
 	pid_t pid; /* negative: kill(2) to a process group */
 	int sig;
 	bool by_pidfd;
+	bool late; /* to a group whose leader had been reaped: a stranger's? */
 };
 
 /* The signals sent since fake_reset or fake_sent_clear, in order. */

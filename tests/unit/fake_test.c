@@ -330,6 +330,9 @@ START_TEST(children_are_a_script)
 	ck_assert_int_eq(si.si_status, 3);
 	ck_assert_int_eq(sys_kill(100, SIGHUP), -1);
 	ck_assert_uint_eq(fake_sent_count(), 2);
+	ck_assert(!fake_sent_get(1).late);
+	ck_assert_int_eq(sys_kill(-100, SIGHUP), 0);
+	ck_assert(fake_sent_get(2).late);
 	fake_reset();
 }
 END_TEST
