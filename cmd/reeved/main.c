@@ -98,6 +98,25 @@ parse_options(int argc, char **argv, struct options *o)
 	}
 }
 
+/*
+ * The config's name, as it will be good from any folder.  Without -c the one
+ * that the engine would find here; NULL: it will say that there is none.
+ */
+static const char *
+config_path(const char *given)
+{
+	static char path[2 * PATH_MAX];
+	char cwd[PATH_MAX];
+	const char *file = given != NULL ? given : "reeve.conf";
+
+	if (given == NULL && access(file, F_OK) == -1)
+		return NULL;
+	if (*file == '/' || getcwd(cwd, sizeof cwd) == NULL)
+		return file;
+	snprintf(path, sizeof path, "%s/%s", cwd, file);
+	return path;
+}
+
 /* Beside this program (a build folder), else where it was installed. */
 static const char *
 engine_path(void)
@@ -204,6 +223,9 @@ daemonise(void)
 	case 0:
 		close(p[0]);
 		setsid();
+		/* A daemon keeps no file system busy. */
+		if (chdir("/") == -1)
+			fatal("chdir to /");
 		return p[1];
 	default:
 		close(p[1]);
@@ -242,6 +264,7 @@ main(int argc, char **argv)
 	open_std();
 	log_init("keeper", o.level != NULL ? log_level_parse(o.level) :
 					     LOG_INFO);
+	o.config = config_path(o.config);
 	nodaemon = o.nodaemon || !preflight_wants_daemon(&o);
 	if (!nodaemon)
 		cfg.ready_fd = daemonise();

@@ -185,6 +185,32 @@ engine_unlink_lock(const struct engine *en)
 	unlink(path);
 }
 
+/* Removes what is left of a reeved that died; anything else is not ours. */
+static int
+engine_clear_socket(const struct sockaddr_un *sun, struct err *err)
+{
+	const char *path = sun->sun_path;
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(path, &st) == -1)
+		return 0; /* not there, or bind will say why not */
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, "control socket %s: a file of another kind "
+		    "is in its place; move it away or name another socket= in "
+		    "[reeve]", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return err_sys(err, "socket for %s", path);
+	rc = connect(fd, (const struct sockaddr *)sun, sizeof *sun);
+	fd_closep(&fd);
+	if (rc == 0)
+		return err_set(err, "control socket %s: another program serves "
+		    "it; name another socket= in [reeve]", path);
+	unlink(path); /* stale: we hold its lock */
+	return 0;
+}
+
 static int
 engine_bind_socket(struct engine *en, struct err *err)
 {
@@ -201,7 +227,10 @@ engine_bind_socket(struct engine *en, struct err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return err_sys(err, "socket for %s", cf->socket);
-	unlink(cf->socket); /* stale: we hold its lock */
+	if (engine_clear_socket(&sun, err) == -1) {
+		fd_closep(&fd);
+		return -1;
+	}
 	old = umask(0777 & ~cf->socket_mode);
 	rc = bind(fd, (struct sockaddr *)&sun, sizeof sun);
 	umask(old);

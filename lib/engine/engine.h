@@ -103,7 +103,7 @@ struct death_info {
 typedef void engine_death_cb(void *arg, const struct slot_info *si,
     const struct death_info *di);
 
-/* The last deaths of a slot, newest first (some 8 of them). */
+/* The last deaths of a slot, newest first (TABLE_DEATHS of them). */
 int engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
     engine_death_cb *cb, void *arg, struct err *err);
 

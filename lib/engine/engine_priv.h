@@ -52,6 +52,7 @@ struct inst {
 	struct engine_who who;
 	struct loop_timer up;	  /* startsecs, ready_timeout */
 	struct loop_timer deadline; /* stop: then KILL */
+	mono_ms deadline_ms;	    /* of it; 0: none */
 	int ready_fd;		  /* notify socket or pipe; -1: none */
 	unsigned ready_slot;	  /* of the keeper's store */
 	struct loop_io ready_io;
@@ -135,6 +136,7 @@ struct program {
 	mono_ms stop_ordered_ms;
 	bool removed;	      /* not in the config any more: stopping */
 	bool remake;	      /* when it is gone it is made again */
+	bool reverted; /* a roll to the config in force was aborted */
 	bool trim;	      /* some slot may be gone */
 	bool started;	      /* autostart, or by order: new slots start too */
 	struct engine *en;

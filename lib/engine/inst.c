@@ -186,6 +186,17 @@ inst_on_deadline(struct loop_timer *t, void *arg)
 	slot_save(in->slot);
 }
 
+/* One that was set before is never put off. */
+static void
+inst_set_deadline(struct inst *in, mono_ms at)
+{
+	if (in->killed || (in->deadline_ms != 0 && in->deadline_ms <= at))
+		return;
+	in->deadline_ms = at;
+	loop_timer_start(&in->deadline,
+	    at - loop_now(in->slot->prog->en->lp));
+}
+
 void
 inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
     const struct engine_who *who)
@@ -212,8 +223,7 @@ inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 		    in->conf->stopasgroup);
 	}
 	in->stopping = true;
-	if (!in->killed)
-		loop_timer_start(&in->deadline, ms);
+	inst_set_deadline(in, loop_now(in->slot->prog->en->lp) + ms);
 }
 
 void
@@ -607,10 +617,11 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->by_person = ti->by_person;
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;
-	if (in->stopping && !in->killed)
-		loop_timer_start(&in->deadline,
-		    in->cause == DEATH_ROLL ? in->conf->drain_timeout_ms :
-					      in->conf->stopwaitsecs_ms);
+	if (in->stopping)
+		inst_set_deadline(in, ti->deadline_ms != 0 ? ti->deadline_ms :
+			now + (in->cause == DEATH_ROLL ?
+				      in->conf->drain_timeout_ms :
+				      in->conf->stopwaitsecs_ms));
 	if (!in->stopping)
 		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }

@@ -31,6 +31,7 @@ reload_set_conf(struct program *pg, struct config_program *conf)
 	config_program_ref(conf);
 	config_program_unref(pg->conf);
 	pg->conf = conf;
+	pg->reverted = false;
 	for (int i = 0; i < pg->nslots; i++)
 		slot_streams(pg->slots[i]);
 }
@@ -73,22 +74,30 @@ static void
 reload_restart(struct program *pg, const struct engine_who *who)
 {
 	pg->remake = true;
+	if (pg->removed)
+		return; /* it stops already */
+	pg->removed = true;
 	if (pg->roll != NULL)
 		rolling_abort(pg, "restarted by a reload");
 	for (int i = 0; i < pg->nslots; i++) {
 		pg->slots[i]->leaving = true;
 		slot_want(pg->slots[i], false, who);
 	}
-	pg->removed = true;
 	program_progress(pg);
 }
 
 static int
 reload_add(struct engine *en, struct config_program *conf, struct err *err)
 {
-	struct program *pg = program_new(en, conf);
+	struct program *pg = program_find(en, conf->name);
 	int n = config_program_workers(conf, en->usable_cpus);
 
+	/* The one that was removed has not gone yet: it is made again then. */
+	if (pg != NULL) {
+		pg->remake = true;
+		return 0;
+	}
+	pg = program_new(en, conf);
 	if (sockets_open(pg, n, err) == -1) {
 		err_prefix(err, "program %s: ", conf->name);
 		program_free(pg);
@@ -102,6 +111,8 @@ reload_begin(struct engine *en, struct config_program *conf)
 {
 	struct program *pg = program_find(en, conf->name);
 
+	if (pg->removed)
+		return;
 	pg->started = conf->autostart;
 	program_resize(pg, config_program_workers(conf, en->usable_cpus), NULL);
 }
@@ -134,6 +145,13 @@ reload_program(struct engine *en, const struct config_change *ch,
 	log_info("reload: %s %s", ch->program, config_change_name(ch->kind));
 	engine_event(en, ch->program, "reload", "%s",
 	    config_change_name(ch->kind));
+	if (pg == NULL)
+		return; /* it could not be made again: see reload_missing */
+	if (pg->removed && ch->kind != CHANGE_REMOVED) {
+		/* It stops; what comes after it is made from the new config. */
+		pg->remake = true;
+		return;
+	}
 	switch (ch->kind) {
 	case CHANGE_ADDED:
 		reload_begin(en, conf);
@@ -143,7 +161,11 @@ reload_program(struct engine *en, const struct config_change *ch,
 		pg->remake = false;
 		break;
 	case CHANGE_LIVE:
-		reload_live(pg, conf);
+		/* Live from a config that it does not run: all of it is new. */
+		if (pg->reverted)
+			reload_roll(pg, conf, who);
+		else
+			reload_live(pg, conf);
 		break;
 	case CHANGE_ROLL:
 		reload_roll(pg, conf, who);
@@ -163,9 +185,33 @@ reload_adopt_rest(struct engine *en)
 		struct config_program *conf =
 		    config_program_find(en->cf, pg->conf->name);
 
-		if (conf != NULL && !pg->removed && pg->conf != conf)
+		/* While a roll to it goes on, and after one that was aborted,
+		 * what runs is not what the config says. */
+		if (conf != NULL && !pg->removed && pg->conf != conf &&
+		    pg->before == NULL && !pg->reverted)
 			reload_set_conf(pg, conf);
 	}
+}
+
+/* Programs that an earlier reload could not make again: another try. */
+static void
+reload_missing(struct engine *en)
+{
+	for (size_t i = 0; i < en->cf->nprograms; i++)
+		if (program_find(en, en->cf->programs[i]->name) == NULL)
+			reload_remade(en, en->cf->programs[i]->name);
+}
+
+/* An added program that must not be after all. */
+static void
+reload_undo_added(struct engine *en, const char *name)
+{
+	struct program *pg = program_find(en, name);
+
+	if (pg->removed)
+		pg->remake = false;
+	else
+		program_free(pg);
 }
 
 /* What can only be found out by binding is found out before anything stops. */
@@ -173,16 +219,18 @@ static int
 reload_bind(struct engine *en, struct config *cf,
     const struct config_change *ch, struct err *err)
 {
+	const struct program *pg;
 	struct config_program *to;
 
 	if (ch->program == NULL)
 		return 0;
+	pg = program_find(en, ch->program);
 	to = config_program_find(cf, ch->program);
 	if (ch->kind == CHANGE_ADDED)
 		return reload_add(en, to, err);
-	if (ch->kind != CHANGE_RESTART)
+	if (ch->kind != CHANGE_RESTART || pg == NULL || pg->removed)
 		return 0;
-	if (sockets_probe(program_find(en, ch->program)->conf, to, err) == 0)
+	if (sockets_probe(pg->conf, to, err) == 0)
 		return 0;
 	return err_prefix(err, "program %s: ", ch->program);
 }
@@ -200,8 +248,7 @@ reload_bind_all(struct engine *en, struct config *cf,
 		while (i-- > 0)
 			if (plan->v[i].kind == CHANGE_ADDED &&
 			    plan->v[i].program != NULL)
-				program_free(program_find(en,
-				    plan->v[i].program));
+				reload_undo_added(en, plan->v[i].program);
 		return -1;
 	}
 	return 0;
@@ -250,6 +297,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	for (size_t i = 0; i < plan->n; i++)
 		if (plan->v[i].program != NULL)
 			reload_program(en, &plan->v[i], who);
+	reload_missing(en);
 	reload_adopt_rest(en);
 	program_sort(en);
 	engine_log_sink(en);

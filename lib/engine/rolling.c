@@ -399,6 +399,7 @@ rolling_take_back(struct program *pg)
 	config_program_unref(pg->conf);
 	pg->conf = pg->before;
 	pg->before = NULL;
+	pg->reverted = true;
 	for (int i = 0; i < pg->nslots; i++)
 		slot_streams(pg->slots[i]);
 }

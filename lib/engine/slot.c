@@ -102,6 +102,7 @@ slot_save_inst(struct table_inst *ti, const struct inst *in)
 	ti->by_person = in->by_person;
 	ti->by_uid = in->who.uid;
 	ti->by_pid = in->who.pid;
+	ti->deadline_ms = in->deadline_ms;
 }
 
 void
@@ -156,6 +157,7 @@ slot_death(struct slot *sl, const struct table_death *d)
 void
 slot_want(struct slot *sl, bool up, const struct engine_who *who)
 {
+	struct inst *in;
 	char by[64];
 
 	sl->wanted = up;
@@ -176,6 +178,9 @@ slot_want(struct slot *sl, bool up, const struct engine_who *who)
 	sl->start_again = false;
 	if (sl->prog->roll != NULL)
 		rolling_slot_left(sl);
+	/* To drain is one thing, to be told to stop another. */
+	TAILQ_FOREACH (in, &sl->draining, entry)
+		inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_STOP, who);
 	slot_note(sl, "%s", "");
 	slot_event(sl, PE_STOP);
 }
