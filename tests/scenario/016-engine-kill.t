@@ -91,9 +91,8 @@ awaits 10 "the stop goes on to its end" 'is_state stubborn.0 STOPPED && gone $s'
 # In the middle of a roll.
 slow=$(pids slow)
 : >"$T/out/slow"
-ctl roll slow >"$T/out/roll" 2>&1 &
-roller=$!
-started $roller
+ctl_bg "$T/out/roll" roll slow
+roller=$BG
 await 5 '[ "$(wc -l <"$T/out/slow")" -ge 2 ]'
 kill_engine
 awaits 20 "the roll goes on to its end" '! printf "%s\n" $slow $(pids slow) | sort | uniq -d | grep -q . && all_state RUNNING slow && [ "$(pids slow | wc -l)" = 3 ]'

@@ -84,10 +84,14 @@ wait "$k" 2>/dev/null
 REEVED=
 awaits 10 "without its keeper the engine ends" 'gone $e'
 for pid in $(ours); do kill -KILL "$pid"; done
+await 5 '[ -z "$(ours)" ]'
 start_reeved
 awaits 10 "the next reeved is up, over a stale socket and pidfile" 'all_state RUNNING'
 is "the pidfile is the new one's" "$(cat "$T/run/reeve.pid")" "$REEVED"
 kill -TERM "$REEVED"
+await 5 'is_state slow.0 STOPPING'
 kill -TERM "$REEVED"
 wait_reeved
+# Nobody was left to remove the dead one's cgroup.
+find /sys/fs/cgroup -depth -type d -path "*/reeve-$k*" -exec rmdir {} \; 2>/dev/null
 plan_done

@@ -20,9 +20,8 @@ is "numbered without a hole" "$(seqs <"$T/out/events" | awk 'NR > 1 && $1 != p +
 like "they tell states" "$(ctl events)" "web\.0.*(STARTING|RUNNING)"
 last=$(seqs <"$T/out/events" | tail -n 1)
 
-ctl events -f --since "$last" >"$T/out/follow" 2>&1 &
-f=$!
-started $f
+ctl_bg "$T/out/follow" events -f --since "$last"
+f=$BG
 ctl restart --hard web
 awaits 5 "-f tells them as they come" 'grep -q "web\.0.*RUNNING" "$T/out/follow"'
 kill $f
@@ -32,9 +31,8 @@ is "--since N: the next one" "$n" $((last + 1))
 is "--since the last: none" "$(ctl --json events --since "$(ctl --json events | seqs | tail -n 1)" | seqs | wc -l)" 0
 
 # The numbers outlive the engine, and a follower goes on by itself.
-ctl events -f --since 0 >"$T/out/follow" 2>&1 &
-f=$!
-started $f
+ctl_bg "$T/out/follow" events -f --since 0
+f=$BG
 await 5 'grep -q RUNNING "$T/out/follow"'
 before=$(ctl --json events | seqs | tail -n 1)
 kill_engine

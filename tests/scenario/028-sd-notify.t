@@ -8,7 +8,7 @@ import os, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
 os.chmod(sys.argv[1], 0o777)
-with open(sys.argv[2], "w", buffering=1) as f:
+with open(sys.argv[2], "a", buffering=1) as f:
     while True:
         for line in s.recv(65536).decode("utf-8", "replace").split("\n"):
             if line:

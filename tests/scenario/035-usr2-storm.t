@@ -26,9 +26,8 @@ is "three processes" "$(pgrep -P "$REEVED" -fc ready-after)" 3
 
 # Orders to different programs do not wait for each other; a stop ends a roll.
 : >"$T/out/pids"
-ctl roll web >"$T/out/roll" 2>&1 &
-r=$!
-started $r
+ctl_bg "$T/out/roll" roll web
+r=$BG
 await 5 '[ -s "$T/out/pids" ]'
 code 0 "stop during a roll" ctl stop web
 wait $r

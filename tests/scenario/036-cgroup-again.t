@@ -8,6 +8,7 @@ command = $CHILD ignore-term fork-grandchild $T/out/tree sleep
 startsecs = 200ms
 stopwaitsecs = 100ms
 backoff_min = 20
+drain_timeout = 300ms
 EOT
 start_reeved
 awaits 5 "up" 'all_state RUNNING'

@@ -243,6 +243,15 @@ conf() {
 
 ctl() { timeout $((30 * TEST_SLOW)) "$B/reevectl" -c "$CONF" "$@"; }
 
+# The same in the background: its pid is in $BG, its output in FILE.
+ctl_bg() { # FILE ARG...
+	bg_out=$1
+	shift
+	"$B/reevectl" -c "$CONF" "$@" >"$bg_out" 2>&1 &
+	BG=$!
+	started $BG
+}
+
 # launch_reeved [ARG...]: starts it, does not wait; its pid is in $REEVED.
 launch_reeved() {
 	env REEVE_TEST="$T" ${WRAP-} "$B/reeved" -n -c "$CONF" "$@" \
