@@ -23,7 +23,11 @@
 #include "ctl/server.h"
 #include "engine/engine_main.h"
 
-enum { KEEPER_FD = 3, EXIT_CONFIG = 2, EXIT_FOREGROUND = 3 };
+enum {
+	KEEPER_FD = 3,
+	EXIT_CONFIG = 2,
+	EXIT_FOREGROUND = 3
+};
 
 struct up {
 	struct loop *lp;

@@ -22,7 +22,11 @@
 #include "base/log.h"
 #include "keeper/keeper.h"
 
-enum { EXIT_USAGE = 2, EXIT_START = 1, PREFLIGHT_FOREGROUND = 3 };
+enum {
+	EXIT_USAGE = 2,
+	EXIT_START = 1,
+	PREFLIGHT_FOREGROUND = 3
+};
 
 struct options {
 	const char *config; /* NULL: the engine looks for one */
@@ -34,15 +38,16 @@ struct options {
 static void
 usage(FILE *to)
 {
-	fputs("usage: reeved [-c FILE] [-n|--nodaemon] [--check] [-e LEVEL] "
-	      "[--version]\n"
-	      "  -c, --config FILE   default: ./reeve.conf, then " REEVE_SYSCONFDIR
-	      "/reeve/reeve.conf\n"
-	      "  -n, --nodaemon      stay in the foreground, log to stderr\n"
-	      "      --check         check the config, say what is wrong, exit\n"
-	      "  -e, --loglevel L    debug, info, warn or error\n"
-	      "      --version       print the version\n"
-	      "see reeved(8) and reeve.conf(5)\n",
+	fputs(
+	    "usage: reeved [-c FILE] [-n|--nodaemon] [--check] [-e LEVEL] "
+	    "[--version]\n"
+	    "  -c, --config FILE   default: ./reeve.conf, "
+	    "then " REEVE_SYSCONFDIR "/reeve/reeve.conf\n"
+	    "  -n, --nodaemon      stay in the foreground, log to stderr\n"
+	    "      --check         check the config, say what is wrong, exit\n"
+	    "  -e, --loglevel L    debug, info, warn or error\n"
+	    "      --version       print the version\n"
+	    "see reeved(8) and reeve.conf(5)\n",
 	    to);
 }
 
@@ -86,14 +91,16 @@ parse_options(int argc, char **argv, struct options *o)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "reeved: unexpected argument '%s'\n",
-		    argv[optind]);
+		fprintf(
+		    stderr, "reeved: unexpected argument '%s'\n", argv[optind]);
 		usage(stderr);
 		exit(EXIT_USAGE);
 	}
 	if (o->level != NULL && log_level_parse(o->level) == LOG__N) {
-		fprintf(stderr, "reeved: unknown level '%s': debug, info, "
-		    "warn or error\n", o->level);
+		fprintf(stderr,
+		    "reeved: unknown level '%s': debug, info, "
+		    "warn or error\n",
+		    o->level);
 		exit(EXIT_USAGE);
 	}
 }
@@ -129,7 +136,9 @@ engine_path(void)
 		path[n] = '\0';
 		slash = strrchr(path, '/');
 		if (slash != NULL) {
-			strcpy(slash + 1, "reeve-engine"); /* lint: banned: fits, see the size of path */
+			strcpy(slash + 1,
+			    "reeve-engine"); /* lint: banned: fits, see the size
+						of path */
 			if (access(path, X_OK) == 0)
 				return path;
 		}
@@ -262,8 +271,8 @@ main(int argc, char **argv)
 	if (o.check)
 		exec_check(&o);
 	open_std();
-	log_init("keeper", o.level != NULL ? log_level_parse(o.level) :
-					     LOG_INFO);
+	log_init(
+	    "keeper", o.level != NULL ? log_level_parse(o.level) : LOG_INFO);
 	o.config = config_path(o.config);
 	nodaemon = o.nodaemon || !preflight_wants_daemon(&o);
 	if (!nodaemon)

@@ -61,7 +61,7 @@ err_prefix(struct err *err, const char *fmt, ...)
 	n = vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof err->text)
-		snprintf(err->text + n, sizeof err->text - (size_t)n, "%s",
-		    old);
+		snprintf(
+		    err->text + n, sizeof err->text - (size_t)n, "%s", old);
 	return -1;
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 struct err {
-	int errnum;	/* errno of err_sys, else 0 */
+	int errnum;     /* errno of err_sys, else 0 */
 	char text[512]; /* "" when no error; longer texts are cut */
 };
 

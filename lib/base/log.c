@@ -90,9 +90,10 @@ log_put(int fd, char *line, size_t len)
 		fd = STDERR_FILENO;
 	lost = atomic_exchange(&logger.lost, 0);
 	if (lost != 0) {
-		m = snprintf(note, sizeof note, "%.12s warn %s %u log lines "
-		    "lost, the log was not drained in time\n", line,
-		    logger.role, lost);
+		m = snprintf(note, sizeof note,
+		    "%.12s warn %s %u log lines "
+		    "lost, the log was not drained in time\n",
+		    line, logger.role, lost);
 		if (write(fd, note, (size_t)m) != m)
 			atomic_fetch_add(&logger.lost, lost);
 	}
@@ -170,16 +171,16 @@ log_release(void)
 	logger.held_len = 0;
 }
 
-#define LOG_BODY(level, errnum)                                              \
-	do {                                                                 \
-		int saved = errno;                                           \
-		va_list ap;                                                  \
-		if (!log_enabled(level))                                     \
-			break;                                               \
-		va_start(ap, fmt);                                           \
-		log_line(level, errnum, fmt, ap);                            \
-		va_end(ap);                                                  \
-		errno = saved;                                               \
+#define LOG_BODY(level, errnum)                                                \
+	do {                                                                   \
+		int saved = errno;                                             \
+		va_list ap;                                                    \
+		if (!log_enabled(level))                                       \
+			break;                                                 \
+		va_start(ap, fmt);                                             \
+		log_line(level, errnum, fmt, ap);                              \
+		va_end(ap);                                                    \
+		errno = saved;                                                 \
 	} while (0)
 
 void

@@ -14,7 +14,13 @@
 
 #include <stdbool.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG__N };
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARN,
+	LOG_ERROR,
+	LOG__N
+};
 
 /* role is borrowed for ever: a literal. */
 void log_init(const char *role, enum log_level level);
@@ -46,10 +52,10 @@ void fatal(const char *fmt, ...) LOG_PRINTF __attribute__((noreturn));
 void fatalx(const char *fmt, ...) LOG_PRINTF __attribute__((noreturn));
 
 /* A broken invariant of ours, in release too: abort, be restarted. */
-#define BUG_ON(cond)                                                         \
-	do {                                                                 \
-		if (__builtin_expect(!!(cond), 0))                           \
-			log_bug(#cond, __FILE__, __LINE__);                  \
+#define BUG_ON(cond)                                                           \
+	do {                                                                   \
+		if (__builtin_expect(!!(cond), 0))                             \
+			log_bug(#cond, __FILE__, __LINE__);                    \
 	} while (0)
 void log_bug(const char *cond, const char *file, int line)
     __attribute__((noreturn));

@@ -62,8 +62,8 @@ sys_recvmsg(int fd, struct msghdr *m, int flags)
 }
 
 int
-sys_waitid(idtype_t type, id_t id, siginfo_t *si, int options,
-    struct rusage *ru)
+sys_waitid(
+    idtype_t type, id_t id, siginfo_t *si, int options, struct rusage *ru)
 {
 	return (int)syscall(SYS_waitid, type, id, si, options, ru);
 }

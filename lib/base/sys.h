@@ -26,8 +26,8 @@ int sys_close(int fd);
 ssize_t sys_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t sys_recvmsg(int fd, struct msghdr *m, int flags);
 /* The raw call, for its fifth argument; ru may be NULL. */
-int sys_waitid(idtype_t type, id_t id, siginfo_t *si, int options,
-    struct rusage *ru);
+int sys_waitid(
+    idtype_t type, id_t id, siginfo_t *si, int options, struct rusage *ru);
 int sys_pidfd_send_signal(int pidfd, int sig);
 int sys_kill(pid_t pid, int sig);
 

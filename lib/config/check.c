@@ -148,7 +148,8 @@ check_slot_files(
 		    s->directory);
 }
 
-/* The folder of a log that the file names; ours are made when they are needed. */
+/* The folder of a log that the file names; ours are made when they are needed.
+ */
 static const char *
 check_log_folder(const char *path, const char *template, char **folder)
 {
@@ -188,17 +189,18 @@ check_env_file(struct check *ck, const struct config_program *p,
     const struct config_slot *s, int nslots)
 {
 	struct strv env = expand_environ();
-	struct slot_in in = {
-		.program = p, .nslots = nslots, .base_env = &env, .lenient = true
-	};
+	struct slot_in in = { .program = p,
+		.nslots = nslots,
+		.base_env = &env,
+		.lenient = true };
 	char *path = NULL;
 
 	if (p->env_file == NULL || *p->env_file == '-' ||
 	    config_slot_env_file(&path, &in, s, NULL) == -1)
 		return;
 	if (path != NULL && access(path, R_OK) == -1)
-		CHECK_WARNING(ck, p, env_file, "env_file %s: %s", path,
-		    strerror(errno));
+		CHECK_WARNING(
+		    ck, p, env_file, "env_file %s: %s", path, strerror(errno));
 	free(path);
 }
 

@@ -31,11 +31,12 @@
 
 extern char **environ;
 
-/* --- small things that everybody uses ---------------------------------------- */
+/* --- small things that everybody uses ----------------------------------------
+ */
 
 void
-engine_event(struct engine *en, const char *name, const char *kind,
-    const char *fmt, ...)
+engine_event(
+    struct engine *en, const char *name, const char *kind, const char *fmt, ...)
 {
 	char text[EVENT_TEXT_MAX];
 	va_list ap;
@@ -74,19 +75,21 @@ engine_who_text(char *out, size_t size, const struct engine_who *who)
 		    (int)who->pid);
 }
 
-/* --- the log of reeved itself --------------------------------------------------- */
+/* --- the log of reeved itself
+ * --------------------------------------------------- */
 
 static void
-engine_on_sink(void *arg, const char *name, const char *path, int errnum,
-    uint64_t dropped)
+engine_on_sink(
+    void *arg, const char *name, const char *path, int errnum, uint64_t dropped)
 {
 	struct engine *en = arg;
 
 	if (errnum != 0) {
 		log_warnx("output of %s: write %s: %s; it is dropped until "
-		    "that works again", name, path, strerror(errnum));
-		engine_event(en, name, "log", "write %s: %s", path,
-		    strerror(errnum));
+			  "that works again",
+		    name, path, strerror(errnum));
+		engine_event(
+		    en, name, "log", "write %s: %s", path, strerror(errnum));
 		return;
 	}
 	log_warnx("output of %s: %s can be written again, %llu bytes were lost",
@@ -115,8 +118,9 @@ engine_log_sink(struct engine *en)
 	}
 	if (en->log_stream == NULL)
 		en->log_stream = pump_add(en->pump, "reeved",
-		    keeperlink_fd(en->kl, keeperlink_find(en->kl,
-		    "log:reeved")), &sink);
+		    keeperlink_fd(
+			en->kl, keeperlink_find(en->kl, "log:reeved")),
+		    &sink);
 	else
 		pump_set_sink(en->log_stream, &sink);
 	log_set_level((enum log_level)level);
@@ -124,7 +128,8 @@ engine_log_sink(struct engine *en)
 	keeperlink_log_to(en->kl, wr, level);
 }
 
-/* --- the control socket ----------------------------------------------------------- */
+/* --- the control socket
+ * ----------------------------------------------------------- */
 
 /* Folders above path, ours to make; errors show when the file is opened. */
 void
@@ -135,7 +140,8 @@ engine_make_dirs(const char *path, mode_t mode)
 	if (strlen(path) >= sizeof dir)
 		return;
 	snprintf(dir, sizeof dir, "%s", path);
-	for (char *s = strchr(dir + 1, '/'); s != NULL; s = strchr(s + 1, '/')) {
+	for (char *s = strchr(dir + 1, '/'); s != NULL;
+	     s = strchr(s + 1, '/')) {
 		*s = '\0';
 		mkdir(dir, mode);
 		*s = '/';
@@ -156,7 +162,8 @@ engine_lock_socket(struct engine *en, struct err *err)
 		return err_sys(err, "open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno == EWOULDBLOCK)
-			err_set(err, "another reeved runs with the socket %s "
+			err_set(err,
+			    "another reeved runs with the socket %s "
 			    "(its lock file %s is held); stop it first, or "
 			    "give this one another socket= in [reeve]",
 			    en->cf->socket, path);
@@ -196,17 +203,21 @@ engine_clear_socket(const struct sockaddr_un *sun, struct err *err)
 	if (lstat(path, &st) == -1)
 		return 0; /* not there, or bind will say why not */
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, "control socket %s: a file of another kind "
+		return err_set(err,
+		    "control socket %s: a file of another kind "
 		    "is in its place; move it away or name another socket= in "
-		    "[reeve]", path);
+		    "[reeve]",
+		    path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return err_sys(err, "socket for %s", path);
 	rc = connect(fd, (const struct sockaddr *)sun, sizeof *sun);
 	fd_closep(&fd);
 	if (rc == 0)
-		return err_set(err, "control socket %s: another program serves "
-		    "it; name another socket= in [reeve]", path);
+		return err_set(err,
+		    "control socket %s: another program serves "
+		    "it; name another socket= in [reeve]",
+		    path);
 	unlink(path); /* stale: we hold its lock */
 	return 0;
 }
@@ -220,9 +231,10 @@ engine_bind_socket(struct engine *en, struct err *err)
 	int fd, rc;
 
 	if (strlen(cf->socket) >= sizeof sun.sun_path)
-		return err_set(err, "control socket %s: the path is longer than "
-		    "the %zu bytes that unix(7) allows", cf->socket,
-		    sizeof sun.sun_path - 1);
+		return err_set(err,
+		    "control socket %s: the path is longer than "
+		    "the %zu bytes that unix(7) allows",
+		    cf->socket, sizeof sun.sun_path - 1);
 	strncpy(sun.sun_path, cf->socket, sizeof sun.sun_path - 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
@@ -234,9 +246,9 @@ engine_bind_socket(struct engine *en, struct err *err)
 	old = umask(0777 & ~cf->socket_mode);
 	rc = bind(fd, (struct sockaddr *)&sun, sizeof sun);
 	umask(old);
-	if (rc == -1 || (cf->socket_owner.set &&
-	    chown(cf->socket, cf->socket_owner.uid, cf->socket_owner.gid) ==
-	    -1)) {
+	if (rc == -1 ||
+	    (cf->socket_owner.set && chown(cf->socket, cf->socket_owner.uid,
+					 cf->socket_owner.gid) == -1)) {
 		err_sys(err, "control socket %s", cf->socket);
 		fd_closep(&fd);
 		return -1;
@@ -263,7 +275,8 @@ engine_write_pidfile(struct engine *en, struct err *err)
 	return 0;
 }
 
-/* --- start -------------------------------------------------------------------------- */
+/* --- start
+ * -------------------------------------------------------------------------- */
 
 static int
 engine_first_start(struct engine *en, struct err *err)
@@ -276,12 +289,12 @@ engine_first_start(struct engine *en, struct err *err)
 	en->events = en->table != NULL ? event_open(-1, err) : NULL;
 	if (en->events == NULL)
 		return -1;
-	keeperlink_put(en->kl, "state",
-	    fcntl(table_fd(en->table), F_DUPFD_CLOEXEC, 3));
-	keeperlink_put(en->kl, "events",
-	    fcntl(event_fd(en->events), F_DUPFD_CLOEXEC, 3));
-	tree_base(en->cgroup, sizeof en->cgroup,
-	    keeperlink_welcome(en->kl)->pid);
+	keeperlink_put(
+	    en->kl, "state", fcntl(table_fd(en->table), F_DUPFD_CLOEXEC, 3));
+	keeperlink_put(
+	    en->kl, "events", fcntl(event_fd(en->events), F_DUPFD_CLOEXEC, 3));
+	tree_base(
+	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		program_new(en, en->cf->programs[i]);
 	program_sort(en);
@@ -332,8 +345,8 @@ engine_save_config(struct engine *en)
 {
 	int fd = sys_memfd_create("reeve-config", MFD_CLOEXEC);
 
-	if (fd == -1 || fd_write_all(fd, en->cf->snapshot.data,
-	    en->cf->snapshot.len) == -1)
+	if (fd == -1 ||
+	    fd_write_all(fd, en->cf->snapshot.data, en->cf->snapshot.len) == -1)
 		fatal("keep the config");
 	keeperlink_replace(en->kl, "config", fd);
 }
@@ -351,8 +364,8 @@ engine_load_config(struct engine *en)
 	if (fd != -1 && fstat(fd, &st) == 0 && st.st_size > 0) {
 		data = xmalloc((size_t)st.st_size);
 		if (pread(fd, data, (size_t)st.st_size, 0) == st.st_size)
-			en->cf = config_load_snapshot(en->config_file, data,
-			    (size_t)st.st_size, &errs);
+			en->cf = config_load_snapshot(
+			    en->config_file, data, (size_t)st.st_size, &errs);
 		free(data);
 	}
 	if (en->cf == NULL)
@@ -392,8 +405,8 @@ engine_on_synced(void *arg)
 	} else {
 		engine_log_sink(en);
 	}
-	en->on_up(en->on_up_arg, en, keeperlink_fd(en->kl,
-	    keeperlink_find(en->kl, "control")));
+	en->on_up(en->on_up_arg, en,
+	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "control")));
 	keeperlink_ready(en->kl, !en->nodaemon);
 	engine_notify(en, "READY=1");
 	engine_status_line(en);
@@ -409,7 +422,8 @@ engine_on_synced(void *arg)
 	malloc_trim(0); /* loading took more than what stays */
 }
 
-/* --- signals of reeved ---------------------------------------------------------------- */
+/* --- signals of reeved
+ * ---------------------------------------------------------------- */
 
 static void
 engine_on_signal(void *arg, int signo)
@@ -461,7 +475,8 @@ engine_finish(struct engine *en)
 	loop_stop(en->lp);
 }
 
-/* --- the keeper's news ------------------------------------------------------------------ */
+/* --- the keeper's news
+ * ------------------------------------------------------------------ */
 
 static void
 engine_on_spawned(void *arg, uint64_t id, pid_t pid, mono_ms started_ms)
@@ -506,8 +521,8 @@ engine_on_signal_failed(void *arg, uint64_t id, int signo, int errnum)
 }
 
 static void
-engine_on_child(void *arg, uint64_t id, pid_t pid, mono_ms started_ms,
-    const char *label)
+engine_on_child(
+    void *arg, uint64_t id, pid_t pid, mono_ms started_ms, const char *label)
 {
 	recover_child(arg, id, pid, started_ms, label);
 }
@@ -564,6 +579,9 @@ engine_free(struct engine *en)
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
 	free(en->programs);
+	free(en->strays);
+	loop_timer_stop(&en->stray_kill);
+	loop_timer_stop(&en->remake);
 	log_set_fd(-1);
 	keeperlink_free(en->kl);
 	pump_remove(&en->log_stream);

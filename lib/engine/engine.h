@@ -46,40 +46,41 @@ struct slot_info {
 	const char *group;   /* NULL: none */
 	int slot;
 	enum slot_state state;
-	bool ready;    /* said so, by the rule of ready= */
-	bool stop_wanted; /* somebody asked it to be down */
-	pid_t pid;     /* 0: none */
-	uint32_t generation; /* of the instance; 0: never started */
-	int64_t uptime_ms;   /* of the instance; -1: none */
-	uint64_t restarts;   /* replacements after a death */
-	int exit_code;	     /* of the last exit; -1: none or by signal */
-	int exit_signal;     /* 0: none */
-	int64_t next_retry_ms; /* from now; -1: none is due */
-	int draining;	     /* old instances that are still finishing */
+	bool ready;              /* said so, by the rule of ready= */
+	bool stop_wanted;        /* somebody asked it to be down */
+	pid_t pid;               /* 0: none */
+	uint32_t generation;     /* of the instance; 0: never started */
+	int64_t uptime_ms;       /* of the instance; -1: none */
+	uint64_t restarts;       /* replacements after a death */
+	int exit_code;           /* of the last exit; -1: none or by signal */
+	int exit_signal;         /* 0: none */
+	int64_t next_retry_ms;   /* from now; -1: none is due */
+	int draining;            /* old instances that are still finishing */
 	const char *description; /* one line for people */
-	const char *program_note; /* "rolling 2/4", "on the config before: ..."; "" */
+	const char
+	    *program_note; /* "rolling 2/4", "on the config before: ..."; "" */
 };
 
 typedef void engine_slot_cb(void *arg, const struct slot_info *si);
 
 /*
  * Names: "web" all slots of a program, "web.0" one, "grp:*" a group, "all",
- * and shell globs over slot and program names.  Calls back for each slot, once, in
- * start order.  n == 0 is all.  -1 when a name fits nothing; err then names
+ * and shell globs over slot and program names.  Calls back for each slot, once,
+ * in start order.  n == 0 is all.  -1 when a name fits nothing; err then names
  * it and the nearest; nothing was called.
  */
 int engine_each(struct engine *en, char *const *names, size_t n,
     engine_slot_cb *cb, void *arg, struct err *err);
 
 enum death_cause {
-	DEATH_EXIT,	    /* by itself, whatever the code */
-	DEATH_SIGNAL,	    /* by a signal that was not ours */
-	DEATH_STOP,	    /* ordered: stop, shutdown, scale down */
-	DEATH_RESTART,	    /* ordered: restart --hard */
-	DEATH_ROLL,	    /* replaced by a roll */
-	DEATH_NOT_READY,    /* killed: ready_timeout */
-	DEATH_DISCARD,	    /* the new one of an aborted roll */
-	DEATH_NO_START,	    /* never came to be: stage and errno in text */
+	DEATH_EXIT,      /* by itself, whatever the code */
+	DEATH_SIGNAL,    /* by a signal that was not ours */
+	DEATH_STOP,      /* ordered: stop, shutdown, scale down */
+	DEATH_RESTART,   /* ordered: restart --hard */
+	DEATH_ROLL,      /* replaced by a roll */
+	DEATH_NOT_READY, /* killed: ready_timeout */
+	DEATH_DISCARD,   /* the new one of an aborted roll */
+	DEATH_NO_START,  /* never came to be: stage and errno in text */
 };
 
 struct death_info {
@@ -88,11 +89,11 @@ struct death_info {
 	uint32_t generation;
 	pid_t pid;
 	int64_t ran_ms;
-	int exit_code;	 /* -1: by signal or never ran */
+	int exit_code;   /* -1: by signal or never ran */
 	int exit_signal; /* 0: none */
 	bool core;
-	bool killed;	 /* it took SIGKILL after the stop signal */
-	bool by_person;	 /* uid and by_pid say who asked */
+	bool killed;    /* it took SIGKILL after the stop signal */
+	bool by_person; /* uid and by_pid say who asked */
 	uid_t by_uid;
 	pid_t by_pid;
 	int64_t max_rss_kb; /* -1: unknown */
@@ -100,16 +101,16 @@ struct death_info {
 	const char *tail;   /* last lines of stderr (or stdout); "" */
 };
 
-typedef void engine_death_cb(void *arg, const struct slot_info *si,
-    const struct death_info *di);
+typedef void engine_death_cb(
+    void *arg, const struct slot_info *si, const struct death_info *di);
 
 /* The last deaths of a slot, newest first (TABLE_DEATHS of them). */
 int engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
     engine_death_cb *cb, void *arg, struct err *err);
 
 /* The stream and file of a slot's output; NULL path: none, or no such slot. */
-struct pump_stream *engine_stream(struct engine *en, const char *slot,
-    bool is_stderr, const char **path);
+struct pump_stream *engine_stream(
+    struct engine *en, const char *slot, bool is_stderr, const char **path);
 
 struct event_log *engine_events(struct engine *en);
 const struct config *engine_config(const struct engine *en);
@@ -137,8 +138,8 @@ enum op_kind {
 /* What is told while an order is carried out, and once about each name. */
 struct op_note {
 	const char *name; /* slot or program; "" for reeved */
-	bool final;	  /* the verdict about this name */
-	bool ok;	  /* of the verdict */
+	bool final;       /* the verdict about this name */
+	bool ok;          /* of the verdict */
 	const char *text; /* "started, pid 12", "exited with 1 after 3 ms" */
 	const char *tail; /* last lines of a dead instance's stderr; "" */
 };
@@ -175,7 +176,7 @@ void op_detach(struct op *op);
  * What a reload would do, against the file as it is now.  -1: the file is
  * bad, errs tells why and nothing changes.
  */
-int engine_plan(struct engine *en, struct config_plan *plan,
-    struct config_errors *errs);
+int engine_plan(
+    struct engine *en, struct config_plan *plan, struct config_errors *errs);
 
 #endif

@@ -9,7 +9,7 @@
 #include "loop/loop.h"
 
 struct engine_params {
-	int keeper_fd; /* taken */
+	int keeper_fd;           /* taken */
 	const char *config_file; /* borrowed for ever */
 	bool nodaemon;
 	int level; /* of -e; -1: the config's */

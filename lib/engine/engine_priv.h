@@ -27,9 +27,9 @@ struct slot;
 struct program;
 
 enum inst_role {
-	INST_CUR,	/* fills its slot */
-	INST_NEXT,	/* started by a roll, to take cur's place */
-	INST_DRAINING,	/* replaced: finishing what it has */
+	INST_CUR,      /* fills its slot */
+	INST_NEXT,     /* started by a roll, to take cur's place */
+	INST_DRAINING, /* replaced: finishing what it has */
 };
 
 /* One process of a slot, from the spawn request until its tree is gone. */
@@ -37,38 +37,38 @@ struct inst {
 	TAILQ_ENTRY(inst) entry;
 	struct slot *slot;
 	struct config_program *conf; /* what it was started from; counted */
-	uint64_t id;		     /* keeper's child id */
+	uint64_t id;                 /* keeper's child id */
 	uint32_t generation;
 	enum inst_role role;
-	pid_t pid;	     /* 0: not started yet */
+	pid_t pid; /* 0: not started yet */
 	mono_ms started_ms;
 	bool ready;
-	bool up_early;	     /* was ready before pid was known */
-	bool dead;	     /* exit seen; waiting for its tree to be gone */
-	bool stopping;	     /* the stop signal was sent */
-	bool killed;	     /* SIGKILL was sent after that */
+	bool up_early;          /* was ready before pid was known */
+	bool dead;              /* exit seen; waiting for its tree to be gone */
+	bool stopping;          /* the stop signal was sent */
+	bool killed;            /* SIGKILL was sent after that */
 	enum death_cause cause; /* what its death will be called */
 	bool by_person;
 	struct engine_who who;
-	struct loop_timer up;	  /* startsecs, ready_timeout */
+	struct loop_timer up;       /* startsecs, ready_timeout */
 	struct loop_timer deadline; /* stop: then KILL */
-	mono_ms deadline_ms;	    /* of it; 0: none */
-	int ready_fd;		  /* notify socket or pipe; -1: none */
-	unsigned ready_slot;	  /* of the keeper's store */
+	mono_ms deadline_ms;        /* of it; 0: none */
+	int ready_fd;               /* notify socket or pipe; -1: none */
+	unsigned ready_slot;        /* of the keeper's store */
 	struct loop_io ready_io;
-	char *status; 	  /* STATUS= it sent */
-	struct tree tree;	  /* its cgroup, or how to find what it left */
-	unsigned tree_index;	  /* of its cgroup among the slot's */
+	char *status;        /* STATUS= it sent */
+	struct tree tree;    /* its cgroup, or how to find what it left */
+	unsigned tree_index; /* of its cgroup among the slot's */
 	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
-	struct loop_timer sweep;  /* looks for survivors again */
+	struct loop_timer sweep;    /* looks for survivors again */
 	mono_ms sweep_since;
-	unsigned flushes;	  /* of the pump, that will call back */
-	bool discarded;		  /* by an aborted roll */
-	bool swept;		  /* dead, and nothing of its tree is left */
-	char *tail;		  /* its last lines; NULL: none */
-	char why[160];		  /* how it ended, in words */
+	unsigned flushes;          /* of the pump, that will call back */
+	bool discarded;            /* by an aborted roll */
+	bool swept;                /* dead, and nothing of its tree is left */
+	char *tail;                /* its last lines; NULL: none */
+	char why[160];             /* how it ended, in words */
 	struct table_inst restore; /* recover.c: its part of the record */
-	struct table_death death; /* filled when it dies */
+	struct table_death death;  /* filled when it dies */
 };
 
 TAILQ_HEAD(inst_list, inst);
@@ -78,23 +78,25 @@ struct slot {
 	int index;
 	char name[SLOT_NAME_MAX]; /* "web.0" */
 	enum slot_state state;
-	bool wanted;	 /* up; what people asked for */
-	bool leaving;	 /* scaled away or removed: freed when it is down */
+	bool wanted;  /* up; what people asked for */
+	bool leaving; /* scaled away or removed: freed when it is down */
 	struct inst *cur;
 	struct inst *next;
-	struct inst_list draining; /* dead ones, too, until their tree is gone */
-	uint32_t generation;	   /* of the newest instance */
+	struct inst_list
+	    draining;        /* dead ones, too, until their tree is gone */
+	uint32_t generation; /* of the newest instance */
 	uint64_t restarts;
-	unsigned failures;	   /* failed starts in a row */
-	mono_ms retry_at_ms;	   /* BACKOFF: 0 when not */
+	unsigned failures;   /* failed starts in a row */
+	mono_ms retry_at_ms; /* BACKOFF: 0 when not */
 	struct loop_timer retry;
-	char note[160];		   /* why it is in its state, for people */
-	unsigned record;	   /* of the state table */
+	char note[160];  /* why it is in its state, for people */
+	unsigned record; /* of the state table */
 	uint32_t spoilt; /* bits: cgroups that were killed, not removed */
 	struct table_death deaths[TABLE_DEATHS]; /* newest first */
-	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the table */
+	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the
+					   table */
 	struct pump_stream *out, *err;
-	char *out_path, *err_path; /* NULL: none */
+	char *out_path, *err_path;   /* NULL: none */
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
 	/* events of the machine, carried out one after the other */
 	struct loop_task step_task;
@@ -123,7 +125,8 @@ struct rolling;
 
 struct program {
 	struct config_program *conf; /* in force for new instances; counted */
-	struct config_program *before; /* a roll to conf is under way; counted */
+	struct config_program
+	    *before; /* a roll to conf is under way; counted */
 	struct slot **slots;
 	int nslots;
 	struct listener *listeners;
@@ -134,11 +137,11 @@ struct program {
 	struct engine_who roll_again_who;
 	bool stop_ordered; /* by a shutdown */
 	mono_ms stop_ordered_ms;
-	bool removed;	      /* not in the config any more: stopping */
-	bool remake;	      /* when it is gone it is made again */
+	bool removed;  /* not in the config any more: stopping */
+	bool remake;   /* when it is gone it is made again */
 	bool reverted; /* a roll to the config in force was aborted */
-	bool trim;	      /* some slot may be gone */
-	bool started;	      /* autostart, or by order: new slots start too */
+	bool trim;     /* some slot may be gone */
+	bool started;  /* autostart, or by order: new slots start too */
 	struct engine *en;
 	char note[96];
 };
@@ -178,6 +181,12 @@ struct engine {
 	struct loop_task freeing;
 	struct orphan *orphans; /* until recover() */
 	size_t norphans;
+	/* children of programs that are not in the config any more */
+	uint64_t *strays;
+	size_t nstrays;
+	struct loop_timer stray_kill;
+	struct loop_timer remake; /* the keeper has not let go of an address */
+	int remake_tries;
 	int oom_score_adj; /* our own, and the keeper's */
 };
 
@@ -207,15 +216,15 @@ void slot_note(struct slot *sl, const char *fmt, ...)
 /* up or down is wanted; who NULL: by itself. */
 void slot_want(struct slot *sl, bool up, const struct engine_who *who);
 bool slot_is_down(const struct slot *sl); /* no process of it is left */
-void slot_streams(struct slot *sl); /* log pipes and their sinks */
+void slot_streams(struct slot *sl);       /* log pipes and their sinks */
 void slot_death(struct slot *sl, const struct table_death *d);
 
 /* --- inst.c: one process -------------------------------------------------- */
 
 /* NULL: could not even be asked for; the slot has been told. */
 struct inst *inst_start(struct slot *sl, enum inst_role role);
-struct inst *inst_new(struct slot *sl, enum inst_role role,
-    struct config_program *conf);
+struct inst *inst_new(
+    struct slot *sl, enum inst_role role, struct config_program *conf);
 /* After a restart of the engine: from the keeper's child, then its record. */
 struct inst *inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
     uint32_t generation, unsigned tree_index, pid_t pid, mono_ms started_ms);
@@ -247,7 +256,8 @@ bool program_is_down(const struct program *pg);
 /* A slot of it has come to rest, or an instance is gone: who waits goes on. */
 void program_progress(struct program *pg);
 
-/* --- sockets.c: listeners -------------------------------------------------- */
+/* --- sockets.c: listeners --------------------------------------------------
+ */
 
 /* Binds what is not bound yet (or finds it in the store), for n slots. */
 int sockets_open(struct program *pg, int n, struct err *err);
@@ -264,7 +274,8 @@ void sockets_shrink_begin(struct program *pg, int keep, int n);
 int sockets_waiting(const struct program *pg, int slot);
 void sockets_shrink_end(struct program *pg, int n);
 
-/* --- rolling.c: rolls ------------------------------------------------------ */
+/* --- rolling.c: rolls ------------------------------------------------------
+ */
 
 /* who NULL: SIGUSR2.  One under way already: one more is noted. */
 void rolling_start(struct program *pg, const struct engine_who *who);
@@ -279,28 +290,33 @@ void rolling_abort(struct program *pg, const char *why);
 void rolling_save(struct program *pg);
 void rolling_free(struct program *pg);
 
-/* --- op.c: orders ---------------------------------------------------------- */
+/* --- op.c: orders ----------------------------------------------------------
+ */
 
 void op_slot_changed(struct slot *sl);
 void op_roll_step(struct program *pg, const char *name, const char *text);
-void op_roll_end(struct program *pg, bool ok, const char *text,
-    const char *tail);
+void op_roll_end(
+    struct program *pg, bool ok, const char *text, const char *tail);
 /* A slot, a program that is about to be freed. */
 void op_slot_gone(struct slot *sl);
 void op_program_gone(struct program *pg);
 /* Something may be down that was waited for. */
 void op_progress(struct engine *en);
+/* Of programs that were to be made again, the last try is over. */
+void op_look_again(struct engine *en);
 void op_free_all(struct engine *en);
 /* A message about one slot for whoever waits for it. */
 void op_slot_failed(struct slot *sl, const char *text, const char *tail);
 
-/* --- names.c ---------------------------------------------------------------- */
+/* --- names.c ----------------------------------------------------------------
+ */
 
 /* See engine_each for what fits; *out is the caller's to free. */
 int names_match(struct engine *en, char *const *names, size_t n,
     struct slot ***out, size_t *nout, struct err *err);
 
-/* --- order.c: start order, stop order -------------------------------------- */
+/* --- order.c: start order, stop order --------------------------------------
+ */
 
 void order_start_all(struct engine *en);
 void order_stop_all(struct engine *en, const struct engine_who *who);
@@ -312,7 +328,8 @@ void order_progress(struct engine *en);
 int reload_apply(struct engine *en, const struct engine_who *who,
     struct config_plan *plan, struct config_errors *errs);
 
-/* --- recover.c: after an engine before this one ----------------------------- */
+/* --- recover.c: after an engine before this one -----------------------------
+ */
 
 struct orphan { /* a child that the keeper told of */
 	uint64_t id;
@@ -327,6 +344,8 @@ void recover(struct engine *en);
 
 /* A program that a reload restarts is down: it is made again. */
 void reload_remade(struct engine *en, const char *name);
+/* Will it be tried again? */
+bool reload_is_remaking(const struct engine *en);
 
 /* --- engine.c ------------------------------------------------------------- */
 

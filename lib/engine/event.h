@@ -23,10 +23,10 @@
  * the middle learns what came of its roll (ctl/cmd_resume.c).
  */
 struct event {
-	uint64_t seq;	   /* from 1 */
+	uint64_t seq; /* from 1 */
 	wall_ms at_ms;
-	char name[72];	   /* slot, program, or "" for reeved itself */
-	char kind[16];	   /* "state" "exit" "roll" "reload" "order" "scale" ... */
+	char name[72]; /* slot, program, or "" for reeved itself */
+	char kind[16]; /* "state" "exit" "roll" "reload" "order" "scale" ... */
 	char text[EVENT_TEXT_MAX]; /* "STARTING --UP-> RUNNING" */
 	uint32_t crc;
 };
@@ -47,8 +47,8 @@ struct event_watcher {
 	event_cb *cb;
 	void *arg;
 };
-void event_watch(struct event_log *el, struct event_watcher *w, event_cb *cb,
-    void *arg);
+void event_watch(
+    struct event_log *el, struct event_watcher *w, event_cb *cb, void *arg);
 void event_unwatch(struct event_log *el, struct event_watcher *w);
 
 #endif

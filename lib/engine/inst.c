@@ -22,9 +22,9 @@
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
-#define NOTIFY_TURN 16 /* datagrams */
-#define SWEEP_FIRST_MS 10
-#define SWEEP_MAX_MS   500
+#define NOTIFY_TURN      16 /* datagrams */
+#define SWEEP_FIRST_MS   10
+#define SWEEP_MAX_MS     500
 #define SWEEP_GIVE_UP_MS 5000
 
 static void inst_settle(struct inst *in);
@@ -45,7 +45,7 @@ inst_find(struct engine *en, uint64_t id)
 				return sl->cur;
 			if (sl->next != NULL && sl->next->id == id)
 				return sl->next;
-			TAILQ_FOREACH (in, &sl->draining, entry)
+			TAILQ_FOREACH(in, &sl->draining, entry)
 				if (in->id == id)
 					return in;
 		}
@@ -53,7 +53,8 @@ inst_find(struct engine *en, uint64_t id)
 	return NULL;
 }
 
-/* --- being up --------------------------------------------------------------- */
+/* --- being up ---------------------------------------------------------------
+ */
 
 static void
 inst_is_up(struct inst *in)
@@ -90,8 +91,8 @@ inst_on_up_timer(struct loop_timer *t, void *arg)
 	}
 	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
 	snprintf(in->why, sizeof in->why, "not ready within %s", ms);
-	log_warnx("%s %d %s, it is stopped", in->slot->name, (int)in->pid,
-	    in->why);
+	log_warnx(
+	    "%s %d %s, it is stopped", in->slot->name, (int)in->pid, in->why);
 	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_NOT_READY, NULL);
 }
 
@@ -142,8 +143,8 @@ static void
 inst_watch_ready(struct inst *in, int64_t elapsed_ms)
 {
 	const struct config_program *conf = in->conf;
-	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms :
-						    conf->ready_timeout_ms;
+	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms
+						  : conf->ready_timeout_ms;
 
 	if (in->ready_fd != -1) {
 		loop_io_init(&in->ready_io, in->slot->prog->en->lp,
@@ -158,7 +159,8 @@ inst_watch_ready(struct inst *in, int64_t elapsed_ms)
 		loop_timer_start(&in->up, wait - elapsed_ms);
 }
 
-/* --- stopping --------------------------------------------------------------- */
+/* --- stopping ---------------------------------------------------------------
+ */
 
 void
 inst_kill(struct inst *in)
@@ -168,10 +170,10 @@ inst_kill(struct inst *in)
 	in->killed = true;
 	loop_timer_stop(&in->deadline);
 	if (in->conf->killasgroup)
-		tree_kill(&in->tree,
-		    keeperlink_welcome(in->slot->prog->en->kl)->pid);
-	keeperlink_signal(in->slot->prog->en->kl, in->id, SIGKILL,
-	    in->conf->killasgroup);
+		tree_kill(
+		    &in->tree, keeperlink_welcome(in->slot->prog->en->kl)->pid);
+	keeperlink_signal(
+	    in->slot->prog->en->kl, in->id, SIGKILL, in->conf->killasgroup);
 }
 
 static void
@@ -193,8 +195,7 @@ inst_set_deadline(struct inst *in, mono_ms at)
 	if (in->killed || (in->deadline_ms != 0 && in->deadline_ms <= at))
 		return;
 	in->deadline_ms = at;
-	loop_timer_start(&in->deadline,
-	    at - loop_now(in->slot->prog->en->lp));
+	loop_timer_start(&in->deadline, at - loop_now(in->slot->prog->en->lp));
 }
 
 void
@@ -236,7 +237,8 @@ inst_signal_failed(struct inst *in, int signo, int errnum)
 		slot_event(in->slot, PE_LOST);
 }
 
-/* --- dying ------------------------------------------------------------------ */
+/* --- dying ------------------------------------------------------------------
+ */
 
 /*
  * Was this the instance that a slot on its way down waits for?  After an
@@ -252,7 +254,7 @@ slot_is_vacated(const struct slot *sl, enum inst_role role, bool stopping)
 		return false;
 	if (role == INST_CUR)
 		return stopping;
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		if (in->role == INST_CUR)
 			return false;
 	return true;
@@ -270,7 +272,7 @@ inst_gone(struct inst *in)
 	if (role == INST_NEXT)
 		rolling_inst_failed(in, in->why, in->tail);
 	else if (role == INST_CUR && in->cause != DEATH_STOP &&
-	    in->cause != DEATH_RESTART)
+		 in->cause != DEATH_RESTART)
 		op_slot_failed(sl, in->why, in->tail != NULL ? in->tail : "");
 	inst_free(in);
 	if (role == INST_DRAINING)
@@ -290,12 +292,12 @@ inst_report_survivors(struct inst *in, const pid_t *pids, int n)
 	size_t len = 0;
 
 	for (int i = 0; i < n && i < 8 && len + 12 < sizeof list; i++)
-		len += (size_t)snprintf(list + len, sizeof list - len, " %d",
-		    (int)pids[i]);
+		len += (size_t)snprintf(
+		    list + len, sizeof list - len, " %d", (int)pids[i]);
 	log_warnx("%s left %d processes behind that can't be ended:%s%s",
 	    in->slot->name, n, list, n > 8 ? " ..." : "");
-	slot_note(in->slot, "%d processes left:%s%s", n, list,
-	    n > 8 ? " ..." : "");
+	slot_note(
+	    in->slot, "%d processes left:%s%s", n, list, n > 8 ? " ..." : "");
 }
 
 static void
@@ -316,9 +318,9 @@ inst_sweep(struct loop_timer *t, void *arg)
 		if (since == 0)
 			log_info("%s left %d processes behind, they are killed",
 			    in->slot->name, n);
-		loop_timer_start(&in->sweep,
-		    since < SWEEP_MAX_MS ? since + SWEEP_FIRST_MS :
-					   SWEEP_MAX_MS);
+		loop_timer_start(&in->sweep, since < SWEEP_MAX_MS
+						 ? since + SWEEP_FIRST_MS
+						 : SWEEP_MAX_MS);
 		return;
 	}
 	if (n > 0)
@@ -382,8 +384,8 @@ inst_describe_end(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 	str_duration(ms, sizeof ms, ran);
 	if (ex->signo != 0)
 		snprintf(in->why, sizeof in->why, "killed by SIG%s%s after %s",
-		    sigabbrev_np(ex->signo) != NULL ? sigabbrev_np(ex->signo) :
-						      "?",
+		    sigabbrev_np(ex->signo) != NULL ? sigabbrev_np(ex->signo)
+						    : "?",
 		    ex->core ? " (core dumped)" : "", ms);
 	else
 		snprintf(in->why, sizeof in->why, "exited with %d after %s",
@@ -403,9 +405,9 @@ inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 	d->pid = in->pid;
 	d->code = (int16_t)(ex->signo != 0 ? -1 : ex->code);
 	d->signo = (uint8_t)ex->signo;
-	d->cause = (uint8_t)(in->stopping ? in->cause :
-		ex->signo != 0		  ? DEATH_SIGNAL :
-					    DEATH_EXIT);
+	d->cause = (uint8_t)(in->stopping     ? in->cause
+			     : ex->signo != 0 ? DEATH_SIGNAL
+					      : DEATH_EXIT);
 	d->core = ex->core;
 	d->killed = in->killed;
 	d->by_person = in->by_person;
@@ -483,13 +485,15 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 	struct spawn_err se = { (enum spawn_stage)stage, errnum };
 	struct slot *sl = in->slot;
 	struct table_death d = { .at_ms = clock_wall_ms(),
-		.generation = in->generation, .code = -1,
-		.cause = DEATH_NO_START, .stage = (uint8_t)stage,
-		.errnum = errnum, .max_rss_kb = -1 };
+		.generation = in->generation,
+		.code = -1,
+		.cause = DEATH_NO_START,
+		.stage = (uint8_t)stage,
+		.errnum = errnum,
+		.max_rss_kb = -1 };
 
-	spawn_err_text(in->why, sizeof in->why, &se,
-	    in->conf->command, in->conf->directory != NULL ?
-		in->conf->directory : "/");
+	spawn_err_text(in->why, sizeof in->why, &se, in->conf->command,
+	    in->conf->directory != NULL ? in->conf->directory : "/");
 	log_warnx("%s could not start: %s", sl->name, in->why);
 	slot_death(sl, &d);
 	in->dead = in->swept = true;
@@ -516,7 +520,8 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 		inst_is_up(in);
 }
 
-/* --- birth and end ----------------------------------------------------------- */
+/* --- birth and end -----------------------------------------------------------
+ */
 
 /* Of the slot's cgroups, one that no instance of it uses. */
 static unsigned
@@ -527,9 +532,9 @@ inst_free_tree(const struct slot *sl)
 
 	do {
 		used = (k < 32 && (sl->spoilt >> k & 1) != 0) ||
-		    (sl->cur != NULL && sl->cur->tree_index == k) ||
-		    (sl->next != NULL && sl->next->tree_index == k);
-		TAILQ_FOREACH (in, &sl->draining, entry)
+		       (sl->cur != NULL && sl->cur->tree_index == k) ||
+		       (sl->next != NULL && sl->next->tree_index == k);
+		TAILQ_FOREACH(in, &sl->draining, entry)
 			used = used || in->tree_index == k;
 	} while (used && ++k);
 	return k;
@@ -618,10 +623,12 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;
 	if (in->stopping)
-		inst_set_deadline(in, ti->deadline_ms != 0 ? ti->deadline_ms :
-			now + (in->cause == DEATH_ROLL ?
-				      in->conf->drain_timeout_ms :
-				      in->conf->stopwaitsecs_ms));
+		inst_set_deadline(
+		    in, ti->deadline_ms != 0
+			    ? ti->deadline_ms
+			    : now + (in->cause == DEATH_ROLL
+					    ? in->conf->drain_timeout_ms
+					    : in->conf->stopwaitsecs_ms));
 	if (!in->stopping)
 		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }

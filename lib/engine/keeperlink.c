@@ -113,8 +113,7 @@ keeperlink_spawn(struct keeperlink *kl, uint64_t id, const struct spec *sp,
 }
 
 void
-keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo,
-    bool to_group)
+keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo, bool to_group)
 {
 	struct mw w;
 
@@ -178,7 +177,8 @@ keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level)
 	keeperlink_send(kl, MSG_E_LOG_TO, &w, NULL, 0);
 }
 
-/* --- the copy of the store -------------------------------------------------- */
+/* --- the copy of the store --------------------------------------------------
+ */
 
 /* Takes fd. */
 static void
@@ -201,8 +201,8 @@ keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 }
 
 static void
-keeperlink_send_put(struct keeperlink *kl, unsigned slot, const char *name,
-    int fd)
+keeperlink_send_put(
+    struct keeperlink *kl, unsigned slot, const char *name, int fd)
 {
 	struct mw w;
 
@@ -253,9 +253,9 @@ keeperlink_find(const struct keeperlink *kl, const char *name)
 int
 keeperlink_fd(const struct keeperlink *kl, unsigned slot)
 {
-	return slot < kl->nheld && kl->held[slot].name != NULL ?
-	    kl->held[slot].fd :
-	    -1;
+	return slot < kl->nheld && kl->held[slot].name != NULL
+		   ? kl->held[slot].fd
+		   : -1;
 }
 
 const char *
@@ -298,7 +298,8 @@ keeperlink_drop(struct keeperlink *kl, unsigned *slot)
 	*slot = 0;
 }
 
-/* --- receiving -------------------------------------------------------------- */
+/* --- receiving --------------------------------------------------------------
+ */
 
 static int
 keeperlink_got_welcome(struct keeperlink *kl, struct mr *r)
@@ -418,8 +419,8 @@ keeperlink_got_signal_failed(struct keeperlink *kl, struct mr *r)
 }
 
 static int
-keeperlink_got(void *arg, enum msg_type type, struct mr *r, int *fds,
-    size_t nfds)
+keeperlink_got(
+    void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 {
 	struct keeperlink *kl = arg;
 	struct mw w;
@@ -480,8 +481,8 @@ static const struct chan_ops keeperlink_chan_ops = {
 };
 
 struct keeperlink *
-keeperlink_new(struct loop *lp, int fd, const struct keeperlink_ops *ops,
-    void *arg)
+keeperlink_new(
+    struct loop *lp, int fd, const struct keeperlink_ops *ops, void *arg)
 {
 	struct keeperlink *kl = xcalloc(1, sizeof *kl);
 	struct mw w;

@@ -49,16 +49,16 @@ struct keeperlink_ops {
 };
 
 /* Takes fd.  Says hello; everything else comes by the loop. */
-struct keeperlink *keeperlink_new(struct loop *lp, int fd,
-    const struct keeperlink_ops *ops, void *arg);
+struct keeperlink *keeperlink_new(
+    struct loop *lp, int fd, const struct keeperlink_ops *ops, void *arg);
 void keeperlink_free(struct keeperlink *kl);
 const struct keeper_welcome *keeperlink_welcome(const struct keeperlink *kl);
 
 /* Borrows sp and the message's descriptors. */
-void keeperlink_spawn(struct keeperlink *kl, uint64_t id,
-    const struct spec *sp, const int *fds, size_t nfds);
-void keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo,
-    bool to_group);
+void keeperlink_spawn(struct keeperlink *kl, uint64_t id, const struct spec *sp,
+    const int *fds, size_t nfds);
+void keeperlink_signal(
+    struct keeperlink *kl, uint64_t id, int signo, bool to_group);
 void keeperlink_forget(struct keeperlink *kl, uint64_t id);
 void keeperlink_ready(struct keeperlink *kl, bool daemonise);
 void keeperlink_notify(struct keeperlink *kl, const char *text);

@@ -346,6 +346,15 @@ op_progress(struct engine *en)
 			op_check(it);
 }
 
+void
+op_look_again(struct engine *en)
+{
+	struct op *op;
+
+	TAILQ_FOREACH(op, &en->ops, entry)
+		loop_task_queue(en->lp, &op->task);
+}
+
 /* A start failed; its state may have told so already, or will this turn. */
 void
 op_slot_failed(struct slot *sl, const char *text, const char *tail)

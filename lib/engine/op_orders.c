@@ -337,6 +337,8 @@ op_remade(struct item *it)
 {
 	struct program *pg = program_find(it->op->en, it->name);
 
+	if (pg == NULL && reload_is_remaking(it->op->en))
+		return;
 	if (pg == NULL || pg->removed) {
 		op_verdict(
 		    it, false, "", "could not be made again, see reeved's log");

@@ -5,7 +5,7 @@ bool
 policy_restart(const struct config_program *p, int code, int signo)
 {
 	bool expected = signo == 0 && code >= 0 && code <= 255 &&
-	    (p->exitcodes[code / 8] >> (code % 8) & 1) != 0;
+			(p->exitcodes[code / 8] >> (code % 8) & 1) != 0;
 
 	switch (p->autorestart) {
 	case AUTORESTART_FALSE:
@@ -25,8 +25,8 @@ policy_give_up(const struct config_program *p, unsigned failures)
 }
 
 int64_t
-policy_delay_ms(const struct config_program *p, unsigned failures,
-    uint32_t random)
+policy_delay_ms(
+    const struct config_program *p, unsigned failures, uint32_t random)
 {
 	int64_t ms = p->backoff_min_ms;
 

@@ -18,8 +18,8 @@ bool policy_give_up(const struct config_program *p, unsigned failures);
  * and then up to a quarter less by chance (random: any 32 bits), so that what
  * failed together does not come back together.  failures >= 1.
  */
-int64_t policy_delay_ms(const struct config_program *p, unsigned failures,
-    uint32_t random);
+int64_t policy_delay_ms(
+    const struct config_program *p, unsigned failures, uint32_t random);
 /* Died as a failed start: sooner than startsecs, or before it was ready. */
 bool policy_young(const struct config_program *p, int64_t ran_ms, bool ready);
 

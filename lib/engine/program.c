@@ -76,8 +76,8 @@ const char *
 slot_state_name(enum slot_state s)
 {
 	switch (s) {
-#define STATE(name, code)                                                    \
-	case PS_##name:                                                      \
+#define STATE(name, code)                                                      \
+	case PS_##name:                                                        \
 		return #name;
 #include "engine/program.def"
 	case PS__N:
@@ -90,8 +90,8 @@ const char *
 slot_event_name(enum slot_event e)
 {
 	switch (e) {
-#define EVENT(name)                                                          \
-	case PE_##name:                                                      \
+#define EVENT(name)                                                            \
+	case PE_##name:                                                        \
 		return #name;
 #include "engine/program.def"
 	case PE__N:
@@ -241,7 +241,8 @@ slot_step(struct slot *sl, enum slot_event e)
 	op_slot_changed(sl);
 }
 
-/* Carries out what is queued, also what comes meanwhile, then tells who waits. */
+/* Carries out what is queued, also what comes meanwhile, then tells who waits.
+ */
 void
 slot_run_events(void *arg)
 {

@@ -19,8 +19,8 @@ program_new(struct engine *en, struct config_program *conf)
 
 	pg->en = en;
 	pg->conf = config_program_ref(conf);
-	en->programs = xreallocarray(en->programs, en->nprograms + 1,
-	    sizeof *en->programs);
+	en->programs = xreallocarray(
+	    en->programs, en->nprograms + 1, sizeof *en->programs);
 	en->programs[en->nprograms++] = pg;
 	return pg;
 }
@@ -126,8 +126,8 @@ program_resize(struct program *pg, int n, const struct engine_who *who)
 	if (sockets_open(pg, n > old ? n : old, &err) == -1)
 		log_errorx("%s: %s", pg->conf->name, err.text);
 	if (n > old)
-		pg->slots = xreallocarray(pg->slots, (size_t)n,
-		    sizeof *pg->slots);
+		pg->slots =
+		    xreallocarray(pg->slots, (size_t)n, sizeof *pg->slots);
 	for (int i = 0; i < n; i++) {
 		if (i >= old) {
 			pg->slots[i] = slot_new(pg, i);
@@ -157,8 +157,8 @@ program_trim(struct program *pg)
 	struct slot *sl;
 
 	while (n > 0 && pg->slots[n - 1]->leaving &&
-	    !loop_timer_active(&pg->slots[n - 1]->vacate) &&
-	    slot_is_down(pg->slots[n - 1]))
+	       !loop_timer_active(&pg->slots[n - 1]->vacate) &&
+	       slot_is_down(pg->slots[n - 1]))
 		n--;
 	if (n == pg->nslots)
 		return;
@@ -189,6 +189,7 @@ program_reap(void *arg)
 			snprintf(name, sizeof name, "%s", pg->conf->name);
 			log_info("%s is removed", name);
 			program_free(pg);
+			en->remake_tries = 0;
 			if (remake)
 				reload_remade(en, name);
 		}

@@ -41,8 +41,10 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		    sl->failures + 1, up);
 		return;
 	case PS_STOPPED:
-		snprintf(out, size, "%s", sl->note[0] != '\0' ? sl->note :
-			sl->generation == 0 ? "not started" : "");
+		snprintf(out, size, "%s",
+		    sl->note[0] != '\0'   ? sl->note
+		    : sl->generation == 0 ? "not started"
+					  : "");
 		return;
 	case PS_STARTING:
 	case PS_STOPPING:
@@ -61,7 +63,7 @@ query_draining(const struct slot *sl)
 	const struct inst *in;
 	int n = 0;
 
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		n += !in->dead;
 	return n;
 }
@@ -83,13 +85,13 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.stop_wanted = !sl->wanted,
 		.pid = in != NULL ? in->pid : 0,
 		.generation = in != NULL ? in->generation : sl->generation,
-		.uptime_ms = in != NULL && in->pid != 0 ?
-		    now - in->started_ms : -1,
+		.uptime_ms =
+		    in != NULL && in->pid != 0 ? now - in->started_ms : -1,
 		.restarts = sl->restarts,
 		.exit_code = -1,
-		.next_retry_ms = sl->retry_at_ms == 0 ? -1 :
-		    sl->retry_at_ms > now	      ? sl->retry_at_ms - now :
-							0,
+		.next_retry_ms = sl->retry_at_ms == 0    ? -1
+				 : sl->retry_at_ms > now ? sl->retry_at_ms - now
+							 : 0,
 		.draining = query_draining(sl),
 		.description = text,
 		.program_note = pg->note,
@@ -104,8 +106,8 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 }
 
 int
-engine_each(struct engine *en, char *const *names, size_t n,
-    engine_slot_cb *cb, void *arg, struct err *err)
+engine_each(struct engine *en, char *const *names, size_t n, engine_slot_cb *cb,
+    void *arg, struct err *err)
 {
 	struct slot **v;
 	size_t count;
@@ -165,8 +167,9 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 
 	if (di.cause == DEATH_NO_START && d->stage != 0)
 		spawn_err_text(text, sizeof text, &se, sl->prog->conf->command,
-		    sl->prog->conf->directory != NULL ?
-			sl->prog->conf->directory : "/");
+		    sl->prog->conf->directory != NULL
+			? sl->prog->conf->directory
+			: "/");
 	else if (di.cause == DEATH_NO_START)
 		snprintf(text, sizeof text, "%.255s", di.tail);
 	cb(arg, si, &di);
@@ -213,8 +216,8 @@ engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
 }
 
 struct pump_stream *
-engine_stream(struct engine *en, const char *slot, bool is_stderr,
-    const char **path)
+engine_stream(
+    struct engine *en, const char *slot, bool is_stderr, const char **path)
 {
 	struct err err;
 	struct slot *sl = query_one(en, slot, &err);

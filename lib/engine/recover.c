@@ -18,14 +18,16 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
+#define STRAY_KILL_MS 10000
+
 void
 recover_child(struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms,
     const char *label)
 {
 	struct orphan *o;
 
-	en->orphans = xreallocarray(en->orphans, en->norphans + 1,
-	    sizeof *en->orphans);
+	en->orphans =
+	    xreallocarray(en->orphans, en->norphans + 1, sizeof *en->orphans);
 	o = &en->orphans[en->norphans++];
 	o->id = id;
 	o->pid = pid;
@@ -62,9 +64,8 @@ recover_slot(struct engine *en, const char *name)
 	program[dot - name] = '\0';
 	index = atoi(dot + 1);
 	pg = program_find(en, program);
-	return pg != NULL && index >= 0 && index < pg->nslots ?
-	    pg->slots[index] :
-	    NULL;
+	return pg != NULL && index >= 0 && index < pg->nslots ? pg->slots[index]
+							      : NULL;
 }
 
 /*
@@ -96,16 +97,42 @@ recover_record(struct slot *sl, struct table_slot *ts)
 		sl->wanted = sl->prog->conf->autostart;
 		return;
 	}
-	sl->state = ts->state < PS__N ? (enum slot_state)ts->state :
-					PS_STOPPED;
-	sl->wanted = sl->prog->en->started ? ts->wanted :
-					     sl->prog->conf->autostart;
+	sl->state = ts->state < PS__N ? (enum slot_state)ts->state : PS_STOPPED;
+	sl->wanted =
+	    sl->prog->en->started ? ts->wanted : sl->prog->conf->autostart;
 	sl->leaving = ts->leaving;
 	sl->start_again = ts->start_again;
 	sl->generation = ts->generation;
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
+}
+
+static void
+recover_kill_strays(struct loop_timer *t, void *arg)
+{
+	struct engine *en = arg;
+
+	(void)t;
+	/* Those that are dead by now the keeper does not know any more. */
+	for (size_t i = 0; i < en->nstrays; i++)
+		keeperlink_signal(en->kl, en->strays[i], SIGKILL, true);
+	freep(&en->strays);
+	en->nstrays = 0;
+}
+
+/* Its program was removed, and the engine that waited for its end is gone. */
+static void
+recover_stray_child(struct engine *en, uint64_t id)
+{
+	en->strays = xreallocarray(en->strays, en->nstrays + 1,
+	    sizeof *en->strays);
+	en->strays[en->nstrays++] = id;
+	keeperlink_signal(en->kl, id, SIGTERM, false);
+	if (en->nstrays != 1)
+		return;
+	loop_timer_init(&en->stray_kill, en->lp, recover_kill_strays, en);
+	loop_timer_start(&en->stray_kill, STRAY_KILL_MS);
 }
 
 /* One child of the keeper's into the place that it had. */
@@ -120,21 +147,21 @@ recover_instance(struct engine *en, const struct orphan *o)
 	struct slot *sl;
 	bool known;
 
-	if (!recover_label(o->label, name, sizeof name, &generation,
-		&tree_index))
+	if (!recover_label(
+		o->label, name, sizeof name, &generation, &tree_index))
 		return;
 	sl = recover_slot(en, name);
 	if (sl == NULL) {
 		log_warnx("%s %d belongs to no program any more, it is stopped",
 		    name, (int)o->pid);
-		keeperlink_signal(en->kl, o->id, SIGTERM, false);
+		recover_stray_child(en, o->id);
 		return;
 	}
 	known = table_get_slot(en->table, sl->record, &ts);
 	if (!known)
 		memset(&ts, 0, sizeof ts);
-	in = inst_adopt(sl, INST_CUR, o->id, generation, tree_index, o->pid,
-	    o->started_ms);
+	in = inst_adopt(
+	    sl, INST_CUR, o->id, generation, tree_index, o->pid, o->started_ms);
 	if (generation > sl->generation)
 		sl->generation = generation;
 	if (known && ts.next.id == o->id) {
@@ -181,9 +208,10 @@ recover_is_rolled(const struct slot *sl)
 	if (sl->next != NULL)
 		return true;
 	return pg->conf->roll_surge == 0 && sl->index < TABLE_SLOTS_MAX &&
-	    table_get_roll(pg->en->table, pg->conf->name, &tr) &&
-	    (uint32_t)sl->index < tr.nslots &&
-	    tr.phase[sl->index] != ROLL_OLD && tr.phase[sl->index] != ROLL_NEW;
+	       table_get_roll(pg->en->table, pg->conf->name, &tr) &&
+	       (uint32_t)sl->index < tr.nslots &&
+	       tr.phase[sl->index] != ROLL_OLD &&
+	       tr.phase[sl->index] != ROLL_NEW;
 }
 
 /* A slot whose process is gone, and perhaps its death was not acted on. */
@@ -191,7 +219,7 @@ static void
 recover_empty(struct slot *sl, const struct table_slot *ts)
 {
 	bool died = sl->deaths[0].at_ms != 0 &&
-	    sl->deaths[0].generation == sl->generation;
+		    sl->deaths[0].generation == sl->generation;
 
 	switch (sl->state) {
 	case PS_STARTING:
@@ -199,8 +227,8 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 		if (recover_is_rolled(sl))
 			return;
 		if (died) {
-			slot_event(sl, sl->state == PS_RUNNING ? PE_DIE :
-								 PE_DIE_YOUNG);
+			slot_event(sl,
+			    sl->state == PS_RUNNING ? PE_DIE : PE_DIE_YOUNG);
 			return;
 		}
 		/* The order was noted down but never reached the keeper. */
@@ -219,8 +247,8 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 	case PS_BACKOFF:
 		sl->retry_at_ms = ts->retry_at_ms;
 		if (sl->wanted)
-			loop_timer_start(&sl->retry, sl->retry_at_ms -
-			    loop_now(sl->prog->en->lp));
+			loop_timer_start(&sl->retry,
+			    sl->retry_at_ms - loop_now(sl->prog->en->lp));
 		else
 			slot_event(sl, PE_STOP);
 		return;
@@ -237,11 +265,11 @@ recover_resume_slot(struct slot *sl, const struct table_slot *ts)
 	struct inst *in;
 
 	slot_streams(sl);
-	TAILQ_FOREACH (in, &sl->draining, entry) {
+	TAILQ_FOREACH(in, &sl->draining, entry) {
 		inst_resume(in, &in->restore);
 		if (!in->stopping)
-			inst_stop(in, in->conf->drain_timeout_ms, DEATH_ROLL,
-			    NULL);
+			inst_stop(
+			    in, in->conf->drain_timeout_ms, DEATH_ROLL, NULL);
 	}
 	if (sl->next != NULL)
 		inst_resume(sl->next, &sl->next->restore);
@@ -277,7 +305,8 @@ recover_stray(struct slot *sl)
 	slot_save(sl);
 }
 
-/* --- what is left in the keeper's store ---------------------------------------- */
+/* --- what is left in the keeper's store
+ * ---------------------------------------- */
 
 static bool
 recover_claims_ready(const struct slot *sl, unsigned slot)
@@ -287,7 +316,7 @@ recover_claims_ready(const struct slot *sl, unsigned slot)
 	if ((sl->cur != NULL && sl->cur->ready_slot == slot) ||
 	    (sl->next != NULL && sl->next->ready_slot == slot))
 		return true;
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		if (in->ready_slot == slot)
 			return true;
 	return false;
@@ -403,8 +432,8 @@ recover(struct engine *en)
 	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "events")), &err);
 	if (en->events == NULL)
 		fatalx("%s", err.text);
-	tree_base(en->cgroup, sizeof en->cgroup,
-	    keeperlink_welcome(en->kl)->pid);
+	tree_base(
+	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
 	en->started = table_get_self(en->table, &self) && self.started;
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		recover_program(en, program_new(en, en->cf->programs[i]));
@@ -419,8 +448,8 @@ recover(struct engine *en)
 		for (int k = 0; k < pg->nslots; k++) {
 			struct table_slot ts;
 
-			if (!table_get_slot(en->table, pg->slots[k]->record,
-				&ts))
+			if (!table_get_slot(
+				en->table, pg->slots[k]->record, &ts))
 				memset(&ts, 0, sizeof ts);
 			recover_resume_slot(pg->slots[k], &ts);
 		}

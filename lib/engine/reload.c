@@ -4,6 +4,7 @@
  * All or nothing: sockets of added programs are bound first, and when one of
  * them can't be, nothing has changed.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,12 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
+#define REMAKE_MS    10
+#define REMAKE_TRIES 100
+
 int
-engine_plan(struct engine *en, struct config_plan *plan,
-    struct config_errors *errs)
+engine_plan(
+    struct engine *en, struct config_plan *plan, struct config_errors *errs)
 {
 	struct config *cf = config_load(en->config_file, errs);
 
@@ -53,8 +57,8 @@ reload_live(struct program *pg, struct config_program *conf)
 		config_program_unref(in->conf);
 		in->conf = conf;
 	}
-	program_resize(pg, config_program_workers(conf, pg->en->usable_cpus),
-	    NULL);
+	program_resize(
+	    pg, config_program_workers(conf, pg->en->usable_cpus), NULL);
 }
 
 static void
@@ -64,8 +68,8 @@ reload_roll(struct program *pg, struct config_program *conf,
 	if (pg->before == NULL)
 		pg->before = config_program_ref(pg->conf);
 	reload_set_conf(pg, conf);
-	program_resize(pg, config_program_workers(conf, pg->en->usable_cpus),
-	    NULL);
+	program_resize(
+	    pg, config_program_workers(conf, pg->en->usable_cpus), NULL);
 	rolling_start(pg, who);
 }
 
@@ -117,6 +121,45 @@ reload_begin(struct engine *en, struct config_program *conf)
 	program_resize(pg, config_program_workers(conf, en->usable_cpus), NULL);
 }
 
+bool
+reload_is_remaking(const struct engine *en)
+{
+	return loop_timer_active(&en->remake);
+}
+
+/* Programs that could not be made again: another try. */
+static void
+reload_missing(struct engine *en)
+{
+	for (size_t i = 0; i < en->cf->nprograms; i++)
+		if (program_find(en, en->cf->programs[i]->name) == NULL)
+			reload_remade(en, en->cf->programs[i]->name);
+}
+
+static void
+reload_on_remake(struct loop_timer *t, void *arg)
+{
+	struct engine *en = arg;
+
+	(void)t;
+	reload_missing(en);
+	if (!reload_is_remaking(en))
+		op_look_again(en);
+}
+
+/* What was closed here may not be closed in the keeper yet. */
+static bool
+reload_remake_later(struct engine *en)
+{
+	if (en->remake.cb == NULL)
+		loop_timer_init(&en->remake, en->lp, reload_on_remake, en);
+	if (en->remake_tries >= REMAKE_TRIES)
+		return false;
+	en->remake_tries++;
+	loop_timer_start(&en->remake, REMAKE_MS);
+	return true;
+}
+
 /* A program whose restart was waited for: the new one takes its name. */
 void
 reload_remade(struct engine *en, const char *name)
@@ -127,6 +170,8 @@ reload_remade(struct engine *en, const char *name)
 	if (conf == NULL || en->stopping)
 		return;
 	if (reload_add(en, conf, &err) == -1) {
+		if (err.errnum == EADDRINUSE && reload_remake_later(en))
+			return;
 		log_errorx("%s", err.text);
 		engine_event(en, name, "reload", "%s", err.text);
 		return;
@@ -143,8 +188,8 @@ reload_program(struct engine *en, const struct config_change *ch,
 	struct config_program *conf = config_program_find(en->cf, ch->program);
 
 	log_info("reload: %s %s", ch->program, config_change_name(ch->kind));
-	engine_event(en, ch->program, "reload", "%s",
-	    config_change_name(ch->kind));
+	engine_event(
+	    en, ch->program, "reload", "%s", config_change_name(ch->kind));
 	if (pg == NULL)
 		return; /* it could not be made again: see reload_missing */
 	if (pg->removed && ch->kind != CHANGE_REMOVED) {
@@ -191,15 +236,6 @@ reload_adopt_rest(struct engine *en)
 		    pg->before == NULL && !pg->reverted)
 			reload_set_conf(pg, conf);
 	}
-}
-
-/* Programs that an earlier reload could not make again: another try. */
-static void
-reload_missing(struct engine *en)
-{
-	for (size_t i = 0; i < en->cf->nprograms; i++)
-		if (program_find(en, en->cf->programs[i]->name) == NULL)
-			reload_remade(en, en->cf->programs[i]->name);
 }
 
 /* An added program that must not be after all. */
@@ -297,6 +333,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	for (size_t i = 0; i < plan->n; i++)
 		if (plan->v[i].program != NULL)
 			reload_program(en, &plan->v[i], who);
+	en->remake_tries = 0;
 	reload_missing(en);
 	reload_adopt_rest(en);
 	program_sort(en);

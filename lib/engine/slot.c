@@ -69,8 +69,8 @@ slot_free(struct slot *sl)
 	struct engine *en = sl->prog->en;
 	struct tree t;
 
-	BUG_ON(sl->cur != NULL || sl->next != NULL ||
-	    !TAILQ_EMPTY(&sl->draining));
+	BUG_ON(
+	    sl->cur != NULL || sl->next != NULL || !TAILQ_EMPTY(&sl->draining));
 	op_slot_gone(sl);
 	loop_timer_stop(&sl->retry);
 	loop_task_cancel(en->lp, &sl->step_task);
@@ -179,7 +179,7 @@ slot_want(struct slot *sl, bool up, const struct engine_who *who)
 	if (sl->prog->roll != NULL)
 		rolling_slot_left(sl);
 	/* To drain is one thing, to be told to stop another. */
-	TAILQ_FOREACH (in, &sl->draining, entry)
+	TAILQ_FOREACH(in, &sl->draining, entry)
 		inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_STOP, who);
 	slot_note(sl, "%s", "");
 	slot_event(sl, PE_STOP);
@@ -189,11 +189,12 @@ bool
 slot_is_down(const struct slot *sl)
 {
 	return sl->cur == NULL && sl->next == NULL &&
-	    TAILQ_EMPTY(&sl->draining) && sl->queued == 0 &&
-	    sl->state != PS_STOPPING;
+	       TAILQ_EMPTY(&sl->draining) && sl->queued == 0 &&
+	       sl->state != PS_STOPPING;
 }
 
-/* --- output ------------------------------------------------------------------ */
+/* --- output ------------------------------------------------------------------
+ */
 
 /* The pipe of a stream: from the store, or new; *write_slot its write end. */
 static int
@@ -259,8 +260,8 @@ slot_streams(struct slot *sl)
 	if (cs.err_path != NULL && !conf->redirect_stderr)
 		sl->err_path = xstrdup(cs.err_path);
 	config_slot_fini(&cs);
-	slot_stream(sl, "out", &sl->out, &sl->out_slot, sl->out_path,
-	    &conf->out);
+	slot_stream(
+	    sl, "out", &sl->out, &sl->out_slot, sl->out_path, &conf->out);
 	if (!conf->redirect_stderr)
 		slot_stream(sl, "err", &sl->err, &sl->err_slot, sl->err_path,
 		    &conf->err);

@@ -64,8 +64,8 @@ start_listeners(struct start *st, const struct slot *sl)
 		const struct listener *l = &pg->listeners[i];
 		int k = sl->index < l->n ? sl->index : 0;
 
-		start_fd(st, LISTEN_FIRST + (int)i, SPEC_FD_STORE,
-		    (int)l->slots[k]);
+		start_fd(
+		    st, LISTEN_FIRST + (int)i, SPEC_FD_STORE, (int)l->slots[k]);
 		if (i != 0)
 			buf_addc(&names, ':');
 		buf_adds(&names, pg->conf->sockets.v[i].name);
@@ -130,7 +130,7 @@ start_limits(struct start *st, const struct slot *sl)
 			r->limit.rlim_max = conf->rlimit[i].hard;
 			st->spec.nrlimits++;
 		} else if (i == RLIMIT_NOFILE &&
-		    getrlimit(RLIMIT_NOFILE, &now) == 0) {
+			   getrlimit(RLIMIT_NOFILE, &now) == 0) {
 			/* We raised our own; a child gets what we got. */
 			r->limit.rlim_cur = nofile;
 			r->limit.rlim_max = now.rlim_max;
@@ -152,13 +152,13 @@ start_limits(struct start *st, const struct slot *sl)
 }
 
 static void
-start_identity(struct start *st, const struct config_program *conf,
-    int oom_score_adj)
+start_identity(
+    struct start *st, const struct config_program *conf, int oom_score_adj)
 {
 	struct spec *sp = &st->spec;
 
-	sp->umask = conf->umask >= 0 ? (int32_t)conf->umask :
-				       (int32_t)conf->reeve_umask;
+	sp->umask = conf->umask >= 0 ? (int32_t)conf->umask
+				     : (int32_t)conf->reeve_umask;
 	if (conf->nice != INT64_MIN)
 		sp->nice = (int32_t)conf->nice;
 	if (conf->oom_score_adj != oom_score_adj)
@@ -225,8 +225,10 @@ start_refused(struct inst *in, const struct err *err)
 {
 	struct slot *sl = in->slot;
 	struct table_death d = { .at_ms = clock_wall_ms(),
-		.generation = in->generation, .code = -1,
-		.cause = DEATH_NO_START, .max_rss_kb = -1 };
+		.generation = in->generation,
+		.code = -1,
+		.cause = DEATH_NO_START,
+		.max_rss_kb = -1 };
 
 	slot_note(sl, "%s", err->text);
 	log_warnx("%s could not start: %s", sl->name, err->text);

@@ -18,9 +18,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define TABLE_NAME_MAX 72
-#define TABLE_DEATHS   5
-#define TABLE_NONE     UINT32_MAX
+#define TABLE_NAME_MAX  72
+#define TABLE_DEATHS    5
+#define TABLE_NONE      UINT32_MAX
 #define TABLE_SLOTS_MAX 512 /* of a program, whose roll can be resumed */
 
 /* One death, without its texts. */
@@ -30,7 +30,7 @@ struct table_death {
 	int64_t max_rss_kb;
 	uint32_t generation;
 	int32_t pid;
-	int16_t code;  /* -1: by signal, or never ran */
+	int16_t code; /* -1: by signal, or never ran */
 	uint8_t signo;
 	uint8_t cause; /* enum death_cause */
 	uint8_t core, killed, by_person;
@@ -94,19 +94,20 @@ int table_fd(const struct table *tb); /* borrowed */
 uint32_t table_find_slot(struct table *tb, const char *name, bool create);
 /* false: never written, or both copies are corrupt. */
 bool table_get_slot(struct table *tb, uint32_t rec, struct table_slot *out);
-void table_put_slot(struct table *tb, uint32_t rec,
-    const struct table_slot *in);
+void table_put_slot(
+    struct table *tb, uint32_t rec, const struct table_slot *in);
 void table_drop_slot(struct table *tb, uint32_t rec);
 
 /* Rolls are few: by program name. */
-bool table_get_roll(struct table *tb, const char *program,
-    struct table_roll *out);
+bool table_get_roll(
+    struct table *tb, const char *program, struct table_roll *out);
 void table_put_roll(struct table *tb, const struct table_roll *in);
 void table_drop_roll(struct table *tb, const char *program);
 bool table_get_self(struct table *tb, struct table_self *out);
 void table_put_self(struct table *tb, const struct table_self *in);
 
-/* --- the event ring (event.h), another memfd -------------------------------- */
+/* --- the event ring (event.h), another memfd --------------------------------
+ */
 
 struct event_log;
 
@@ -114,7 +115,7 @@ struct event_log *event_open(int fd, struct err *err); /* as table_open */
 void event_close(struct event_log *el);
 int event_fd(const struct event_log *el);
 /* Cut to fit; calls the watchers. */
-void event_add(struct event_log *el, const char *name, const char *kind,
-    const char *text);
+void event_add(
+    struct event_log *el, const char *name, const char *kind, const char *text);
 
 #endif

@@ -118,7 +118,8 @@ tree_fini(struct tree *t)
 	freep(&t->cgroup);
 }
 
-/* Nobody else has it: keeper, its start time, the id that it never gives twice. */
+/* Nobody else has it: keeper, its start time, the id that it never gives twice.
+ */
 static void
 tree_mark(struct tree *t)
 {
@@ -181,15 +182,14 @@ tree_kill(struct tree *t, pid_t keeper)
 {
 	t->killed = true;
 	return t->cgroup != NULL ? tree_cgroup_kill(t, keeper)
-				    : tree_scan_kill(t, keeper);
+				 : tree_scan_kill(t, keeper);
 }
 
 int
 tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 {
-	return t->cgroup != NULL
-		   ? tree_cgroup_survivors(t, keeper, pids, max)
-		   : tree_scan_survivors(t, keeper, pids, max);
+	return t->cgroup != NULL ? tree_cgroup_survivors(t, keeper, pids, max)
+				 : tree_scan_survivors(t, keeper, pids, max);
 }
 
 void

@@ -23,9 +23,9 @@
 struct tree {
 	char *cgroup;  /* folder; NULL: none */
 	char mark[40]; /* value of REEVE_TREE; "" with a cgroup */
-	uint64_t id;	/* of the keeper's child */
-	pid_t leader;	  /* 0: not known */
-	bool killed;	  /* tree_kill was, or may have been, called */
+	uint64_t id;   /* of the keeper's child */
+	pid_t leader;  /* 0: not known */
+	bool killed;   /* tree_kill was, or may have been, called */
 };
 
 /*
@@ -38,8 +38,8 @@ void tree_base_remove(const char *base);
 
 /*
  * Prepares t; base "": without a cgroup.  name: "web.0"; parity: two
- * instances of a slot have different ones (generation & 1), and the folder is kept
- * for the slot's next one.  Returns the folder's descriptor for clone3, -1
+ * instances of a slot have different ones (generation & 1), and the folder is
+ * kept for the slot's next one.  Returns the folder's descriptor for clone3, -1
  * when there is none.
  */
 int tree_prepare(struct tree *t, const char *base, const char *name,

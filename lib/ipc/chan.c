@@ -18,7 +18,7 @@
 
 #define CHAN_MAGIC 0x6e616863u
 #define HEAD_SIZE  4
-#define F_MEMFD	   1 /* the last descriptor holds the payload */
+#define F_MEMFD    1 /* the last descriptor holds the payload */
 
 struct chan {
 	unsigned magic;
@@ -43,8 +43,8 @@ const char *
 msg_name(enum msg_type type)
 {
 	switch (type) {
-#define MSG(name, number, payload)                                           \
-	case MSG_##name:                                                     \
+#define MSG(name, number, payload)                                             \
+	case MSG_##name:                                                       \
 		return #name;
 #include "ipc/msg.def"
 #undef MSG
@@ -156,8 +156,7 @@ enum chan_result
 chan_send(struct chan *ch, enum msg_type type, const struct mw *w,
     const int *fds, size_t nfds)
 {
-	uint8_t head[HEAD_SIZE] = { (uint8_t)type, (uint8_t)(type >> 8), 0,
-		0 };
+	uint8_t head[HEAD_SIZE] = { (uint8_t)type, (uint8_t)(type >> 8), 0, 0 };
 	int all[CHAN_FDS_MAX], memfd;
 	enum chan_result rc;
 
@@ -231,8 +230,7 @@ chan_deliver(struct chan *ch, size_t n, int *fds, size_t nfds)
 	log_debug("got %s, %zu bytes, %zu descriptors", msg_name(type),
 	    n - HEAD_SIZE, nfds);
 	if (ch->in[2] == F_MEMFD)
-		return nfds == 0 ? -1 :
-				   chan_deliver_memfd(ch, type, fds, nfds);
+		return nfds == 0 ? -1 : chan_deliver_memfd(ch, type, fds, nfds);
 	mr_init(&r, ch->in + HEAD_SIZE, n - HEAD_SIZE);
 	return ch->ops->msg(ch->arg, type, &r, fds, nfds);
 }
@@ -243,8 +241,10 @@ chan_read(struct chan *ch, const char **why)
 {
 	union chan_control ctl;
 	struct iovec iov = { ch->in, sizeof ch->in };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = ctl.bytes, .msg_controllen = sizeof ctl.bytes };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.bytes,
+		.msg_controllen = sizeof ctl.bytes };
 	int fds[CHAN_FDS_MAX];
 	size_t nfds;
 	ssize_t n;
@@ -265,15 +265,15 @@ chan_read(struct chan *ch, const char **why)
 	}
 	nfds = chan_take_fds(&mh, fds);
 	/* Cut descriptors (EMFILE): the message can't be what it says. */
-	rc = (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ?
-	    -1 :
-	    chan_deliver(ch, (size_t)n, fds, nfds);
+	rc = (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
+		 ? -1
+		 : chan_deliver(ch, (size_t)n, fds, nfds);
 	for (size_t i = 0; i < nfds; i++)
 		fd_closep(&fds[i]);
 	if (rc == -1) {
-		*why = (mh.msg_flags & MSG_CTRUNC) != 0 ?
-		    "descriptors were lost: too many open files" :
-		    "malformed message";
+		*why = (mh.msg_flags & MSG_CTRUNC) != 0
+			   ? "descriptors were lost: too many open files"
+			   : "malformed message";
 		log_errorx("%s: type %u, %zd bytes", *why,
 		    ch->in[0] | (unsigned)ch->in[1] << 8, n);
 		return false;

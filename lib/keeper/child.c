@@ -30,7 +30,7 @@ child_by_id(struct child_table *ct, uint64_t id)
 {
 	struct child *c;
 
-	LIST_FOREACH (c, &ct->by_id[id % CHILD_BUCKETS], by_id)
+	LIST_FOREACH(c, &ct->by_id[id % CHILD_BUCKETS], by_id)
 		if (c->id == id)
 			return c;
 	return NULL;
@@ -41,7 +41,7 @@ child_by_pid(struct child_table *ct, pid_t pid)
 {
 	struct child *c;
 
-	LIST_FOREACH (c, &ct->by_pid[(unsigned)pid % CHILD_BUCKETS], by_pid)
+	LIST_FOREACH(c, &ct->by_pid[(unsigned)pid % CHILD_BUCKETS], by_pid)
 		if (c->pid == pid)
 			return c;
 	return NULL;
@@ -64,14 +64,13 @@ child_new(struct child_table *ct, uint64_t id, const char *label)
 }
 
 void
-child_started(struct child_table *ct, struct child *c, pid_t pid, int pidfd,
-    mono_ms now)
+child_started(
+    struct child_table *ct, struct child *c, pid_t pid, int pidfd, mono_ms now)
 {
 	c->pid = pid;
 	c->pidfd = pidfd;
 	c->started_ms = now;
-	LIST_INSERT_HEAD(&ct->by_pid[(unsigned)pid % CHILD_BUCKETS], c,
-	    by_pid);
+	LIST_INSERT_HEAD(&ct->by_pid[(unsigned)pid % CHILD_BUCKETS], c, by_pid);
 	ct->alive++;
 }
 
@@ -151,7 +150,8 @@ child_reap(struct child_table *ct, mono_ms now)
 	for (;;) {
 		si.si_pid = 0;
 		if (sys_waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT,
-			NULL) == -1 || si.si_pid == 0)
+			NULL) == -1 ||
+		    si.si_pid == 0)
 			break;
 		c = child_by_pid(ct, si.si_pid);
 		if (c != NULL) {
@@ -159,8 +159,8 @@ child_reap(struct child_table *ct, mono_ms now)
 			continue;
 		}
 		/* An orphan that came to us: reaped, never acted upon. */
-		sys_waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG,
-		    NULL);
+		sys_waitid(
+		    P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG, NULL);
 		ct->strangers++;
 	}
 }

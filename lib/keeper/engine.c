@@ -18,11 +18,11 @@
 #include "base/log.h"
 #include "keeper/keeper_priv.h"
 
-#define ENGINE_ID	 UINT64_MAX
+#define ENGINE_ID        UINT64_MAX
 #define ENGINE_STABLE_MS 2000
-#define ENGINE_DELAY_MS	 5 /* the first pause; doubles up to the last */
+#define ENGINE_DELAY_MS  5 /* the first pause; doubles up to the last */
 #define ENGINE_DELAY_MAX 5000
-#define ENGINE_FD	 3 /* its end of the channel */
+#define ENGINE_FD        3 /* its end of the channel */
 
 extern char **environ;
 
@@ -86,8 +86,8 @@ keeper_engine_spawn(struct keeper *kp, int fd, struct err *err)
 		return err_sys(err, "start the engine");
 	}
 	c->kp = kp;
-	pid = spawn_start(kp->lp, sp, &fds, &pidfd, &c->spawn,
-	    keeper_engine_spawned, c, &se);
+	pid = spawn_start(
+	    kp->lp, sp, &fds, &pidfd, &c->spawn, keeper_engine_spawned, c, &se);
 	if (pid == -1) {
 		child_free(&kp->children, c);
 		errno = se.errnum;
@@ -177,8 +177,9 @@ keeper_engine_log_exit(const struct child *c)
 {
 	if (c->signo != 0)
 		log_errorx("engine %d was killed by signal %d (%s)%s, it is "
-		    "started again", (int)c->pid, c->signo,
-		    strsignal(c->signo), c->core ? ", core dumped" : "");
+			   "started again",
+		    (int)c->pid, c->signo, strsignal(c->signo),
+		    c->core ? ", core dumped" : "");
 	else
 		log_errorx("engine %d exited with %d, it is started again",
 		    (int)c->pid, c->code);

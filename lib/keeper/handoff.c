@@ -13,8 +13,7 @@
 
 /* false: the channel is full, or gone; the walk has to stop. */
 static bool
-handoff_send(struct keeper *kp, enum msg_type type, const struct mw *w,
-    int fd)
+handoff_send(struct keeper *kp, enum msg_type type, const struct mw *w, int fd)
 {
 	switch (chan_send(kp->ch, type, w, &fd, fd != -1 ? 1 : 0)) {
 	case CHAN_SENT:
@@ -200,7 +199,7 @@ handoff_start(struct keeper *kp)
 	kp->handoff.phase = HANDOFF_WELCOME;
 	kp->handoff.slot = 0;
 	kp->handoff.child = TAILQ_FIRST(&kp->children.all);
-	TAILQ_FOREACH (c, &kp->children.all, all) {
+	TAILQ_FOREACH(c, &kp->children.all, all) {
 		if (c == kp->engine)
 			continue;
 		c->told_spawned = c->state != CHILD_SPAWNING;

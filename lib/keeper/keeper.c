@@ -89,7 +89,7 @@ keeper_force_exit(struct keeper *kp, int code)
 {
 	struct child *c;
 
-	TAILQ_FOREACH (c, &kp->children.all, all)
+	TAILQ_FOREACH(c, &kp->children.all, all)
 		if (c->pidfd != -1)
 			child_signal(c, SIGKILL, true);
 	kp->exit_code = code;

@@ -17,13 +17,13 @@ struct keeper;
 
 struct keeper_config {
 	char *const *engine_argv; /* argv[0]: absolute path of reeve-engine */
-	int ready_fd;  /* gets one byte, the exit code, when up or failed; -1 */
+	int ready_fd; /* gets one byte, the exit code, when up or failed; -1 */
 	unsigned long soft_nofile; /* before it was raised */
 };
 
 /* Borrows cfg for ever.  Starts the engine. */
-struct keeper *keeper_new(struct loop *lp, const struct keeper_config *cfg,
-    struct err *err);
+struct keeper *keeper_new(
+    struct loop *lp, const struct keeper_config *cfg, struct err *err);
 /* After loop_run has returned. */
 int keeper_exit_code(const struct keeper *kp);
 void keeper_free(struct keeper *kp);

@@ -27,7 +27,7 @@ enum child_state {
 struct child {
 	LIST_ENTRY(child) by_pid; /* while there is a process */
 	LIST_ENTRY(child) by_id;
-	TAILQ_ENTRY(child) all;	  /* in order of creation */
+	TAILQ_ENTRY(child) all;   /* in order of creation */
 	TAILQ_ENTRY(child) dirty; /* the engine is to be told */
 	bool is_dirty;
 	bool told_spawned;
@@ -69,8 +69,8 @@ struct child *child_by_id(struct child_table *ct, uint64_t id);
 struct child *child_by_pid(struct child_table *ct, pid_t pid);
 /* NULL: no memory. */
 struct child *child_new(struct child_table *ct, uint64_t id, const char *label);
-void child_started(struct child_table *ct, struct child *c, pid_t pid,
-    int pidfd, mono_ms now);
+void child_started(
+    struct child_table *ct, struct child *c, pid_t pid, int pidfd, mono_ms now);
 void child_mark(struct child_table *ct, struct child *c);
 void child_free(struct child_table *ct, struct child *c);
 /* Signals it, or its process group; -1 and errno.  ESRCH when it is dead. */
@@ -83,7 +83,7 @@ void child_reap(struct child_table *ct, mono_ms now);
 
 /* --- fdstore.c ------------------------------------------------------------ */
 
-#define FDSTORE_MAX	65536
+#define FDSTORE_MAX      65536
 #define FDSTORE_NAME_MAX 119
 
 struct fdstore_slot {
@@ -103,7 +103,8 @@ void fdstore_drop(struct fdstore *st, uint32_t slot);
 int fdstore_get(const struct fdstore *st, uint32_t slot);
 void fdstore_fini(struct fdstore *st);
 
-/* --- keeper.c, handoff.c --------------------------------------------------- */
+/* --- keeper.c, handoff.c ---------------------------------------------------
+ */
 
 enum handoff_phase {
 	HANDOFF_NONE, /* the engine has not said hello */
@@ -124,7 +125,7 @@ struct handoff {
 struct pending_signal {
 	int signo;
 	uint32_t serial; /* 0: none is pending */
-	bool told;	 /* this engine knows */
+	bool told;       /* this engine knows */
 };
 
 #define KEEPER_SIGNALS 5
@@ -136,13 +137,13 @@ struct keeper {
 	struct fdstore store;
 	int null_fd;
 	uint32_t log_slot; /* of the store: where log lines go; 0: stderr */
-	struct chan *ch; /* to the engine; NULL while there is none */
+	struct chan *ch;   /* to the engine; NULL while there is none */
 	struct child *engine;
 	unsigned starting, starting_most; /* starts under way */
 	unsigned incarnation;
 	struct handoff handoff;
-	bool synced;   /* this engine has had all of it */
-	bool was_ready; /* an engine has been ready under this keeper */
+	bool synced;        /* this engine has had all of it */
+	bool was_ready;     /* an engine has been ready under this keeper */
 	bool shutting_down; /* the engine said so: exit when it is gone */
 	int exit_code;
 	mono_ms started_ms;
@@ -152,7 +153,7 @@ struct keeper {
 	struct loop_signal signals[KEEPER_SIGNALS];
 	struct pending_signal pending[KEEPER_SIGNALS];
 	uint32_t serial;
-	unsigned terms;		 /* TERM and INT that came */
+	unsigned terms;          /* TERM and INT that came */
 	struct loop_timer force; /* after the second one */
 	/* sd_notify(3) */
 	int notify_fd;

@@ -41,8 +41,8 @@ message_spawned(void *arg, const struct spawn_err *se)
 
 /* Where each descriptor of a spec comes from; false: there is none. */
 static bool
-message_resolve(struct keeper *kp, const struct spec *sp, const int *fds,
-    int *from)
+message_resolve(
+    struct keeper *kp, const struct spec *sp, const int *fds, int *from)
 {
 	for (size_t i = 0; i < sp->nfds; i++) {
 		switch (sp->fds[i].from) {
@@ -50,8 +50,8 @@ message_resolve(struct keeper *kp, const struct spec *sp, const int *fds,
 			from[i] = kp->null_fd;
 			break;
 		case SPEC_FD_STORE:
-			from[i] = fdstore_get(&kp->store,
-			    (uint32_t)sp->fds[i].value);
+			from[i] =
+			    fdstore_get(&kp->store, (uint32_t)sp->fds[i].value);
 			break;
 		case SPEC_FD_MESSAGE:
 			from[i] = fds[sp->fds[i].value];
@@ -67,8 +67,8 @@ message_resolve(struct keeper *kp, const struct spec *sp, const int *fds,
 }
 
 static void
-message_spawn_failed(struct keeper *kp, struct child *c, enum spawn_stage stage,
-    int errnum)
+message_spawn_failed(
+    struct keeper *kp, struct child *c, enum spawn_stage stage, int errnum)
 {
 	c->state = CHILD_FAILED;
 	c->err.stage = stage;
@@ -109,8 +109,8 @@ message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 	}
 	if ((sp->flags & SPEC_CGROUP) != 0)
 		sf.cgroup = fds[nfds - 1];
-	pid = spawn_start(kp->lp, sp, &sf, &pidfd, &c->spawn, message_spawned,
-	    c, &se);
+	pid = spawn_start(
+	    kp->lp, sp, &sf, &pidfd, &c->spawn, message_spawned, c, &se);
 	if (pid == -1) {
 		message_spawn_failed(kp, c, se.stage, se.errnum);
 		return 0;

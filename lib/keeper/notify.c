@@ -28,7 +28,7 @@ keeper_watchdog(struct loop_timer *t, void *arg)
 		if (!kp->ponged)
 			keeper_engine_kill(kp, "it does not answer");
 		else if (chan_send(kp->ch, MSG_K_PING, NULL, NULL, 0) ==
-		    CHAN_SENT)
+			 CHAN_SENT)
 			kp->ponged = false;
 	}
 	keeper_notify(kp, "WATCHDOG=1");
@@ -73,7 +73,8 @@ keeper_notify_open(struct keeper *kp)
 		sun.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sun,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == -1) {
+			    (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					len)) == -1) {
 		log_warn("connect to NOTIFY_SOCKET %s", path);
 		fd_closep(&fd);
 		return;

@@ -3,9 +3,9 @@
  *
  * A watcher is a struct inside its owner's; init fills it, start and stop may
  * be repeated, and after stop it never calls back.  Stop before freeing the
- * owner or closing the descriptor.  Callbacks run from loop_run only.  loop_ev.c (the one
- * file that knows libev) is the real thing, tests/fake/loop_fake.c the other:
- * fake time, and events on order.
+ * owner or closing the descriptor.  Callbacks run from loop_run only. loop_ev.c
+ * (the one file that knows libev) is the real thing, tests/fake/loop_fake.c the
+ * other: fake time, and events on order.
  *
  * Time is CLOCK_MONOTONIC in milliseconds; no step of the wall clock changes
  * a delay.  A loop with nothing due does not wake.
@@ -20,7 +20,10 @@
 
 struct loop;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+enum {
+	LOOP_READ = 1,
+	LOOP_WRITE = 2
+};
 
 struct loop_timer;
 struct loop_io;
@@ -72,8 +75,8 @@ void loop_stop(struct loop *lp);
 mono_ms loop_now(const struct loop *lp);
 void loop_refresh(struct loop *lp);
 
-void loop_timer_init(struct loop_timer *t, struct loop *lp, loop_timer_cb *cb,
-    void *arg);
+void loop_timer_init(
+    struct loop_timer *t, struct loop *lp, loop_timer_cb *cb, void *arg);
 /* Fires once, after_ms from now (< 0 counts as 0); starting again moves it. */
 void loop_timer_start(struct loop_timer *t, int64_t after_ms);
 void loop_timer_stop(struct loop_timer *t);

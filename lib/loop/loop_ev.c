@@ -126,8 +126,8 @@ loop_on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 }
 
 void
-loop_timer_init(struct loop_timer *t, struct loop *lp, loop_timer_cb *cb,
-    void *arg)
+loop_timer_init(
+    struct loop_timer *t, struct loop *lp, loop_timer_cb *cb, void *arg)
 {
 	ev_timer *w = (ev_timer *)t->priv;
 
@@ -172,15 +172,17 @@ loop_on_io(struct ev_loop *ev, ev_io *w, int revents)
 	struct loop_io *io = w->data;
 
 	(void)ev;
-	io->cb(io, ((revents & EV_READ) != 0 ? LOOP_READ : 0) |
-	    ((revents & EV_WRITE) != 0 ? LOOP_WRITE : 0), io->arg);
+	io->cb(io,
+	    ((revents & EV_READ) != 0 ? LOOP_READ : 0) |
+		((revents & EV_WRITE) != 0 ? LOOP_WRITE : 0),
+	    io->arg);
 }
 
 static int
 loop_ev_events(int events)
 {
 	return ((events & LOOP_READ) != 0 ? EV_READ : 0) |
-	    ((events & LOOP_WRITE) != 0 ? EV_WRITE : 0);
+	       ((events & LOOP_WRITE) != 0 ? EV_WRITE : 0);
 }
 
 void

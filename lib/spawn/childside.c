@@ -34,8 +34,8 @@
 #include "spawn/rawsys.h"
 #include "spawn/spawn_priv.h"
 
-#define CHILD_CODE                                                           \
-	__attribute__((no_sanitize("address", "thread", "undefined"),         \
+#define CHILD_CODE                                                             \
+	__attribute__((no_sanitize("address", "thread", "undefined"),          \
 	    no_stack_protector))
 
 /* What rt_sigaction(2) takes, which is not libc's struct sigaction. */
@@ -95,8 +95,8 @@ childside_priority(const struct childside *cs)
 	const struct spec *sp = cs->spec;
 	long rc;
 
-	rc = childside_write(AT_FDCWD, "/proc/self/oom_score_adj",
-	    cs->oom_text);
+	rc =
+	    childside_write(AT_FDCWD, "/proc/self/oom_score_adj", cs->oom_text);
 	/* No /proc: nothing was raised that would have to be lowered. */
 	if (rc < 0 && rc != -ENOENT)
 		childside_fail(cs, STAGE_OOM, rc);
@@ -225,8 +225,8 @@ childside_main(void *arg)
 		rawsys(SYS_umask, sp->umask, 0, 0, 0);
 	childside_listen_pid(cs);
 	rawsys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
-	rc = rawsys(SYS_execve, (long)sp->path, (long)sp->argv,
-	    (long)sp->envp, 0);
+	rc = rawsys(
+	    SYS_execve, (long)sp->path, (long)sp->argv, (long)sp->envp, 0);
 	childside_fail(cs, STAGE_EXEC, rc);
 	return 127;
 }

@@ -37,7 +37,7 @@ struct spawn {
 	int *fd_copy; /* from and scratch of cs */
 	char **envp;  /* spec->envp is replaced by this one when not NULL */
 	char listen_pid[sizeof "LISTEN_PID=" + LISTEN_PID_DIGITS];
-	int report; /* read end of the error pipe */
+	int report;              /* read end of the error pipe */
 	struct spawn_err failed; /* errnum 0: no failure was reported yet */
 	struct loop_io io;
 	spawn_cb *cb;
@@ -52,16 +52,18 @@ spawn_err_text(char *out, size_t size, const struct spawn_err *se,
 	const char *what = "start";
 
 	switch (se->stage) {
-#define STAGE(name, number, text)                                            \
-	case STAGE_##name:                                                   \
-		what = text;                                                 \
+#define STAGE(name, number, text)                                              \
+	case STAGE_##name:                                                     \
+		what = text;                                                   \
 		break;
 #include "spawn/stage.def"
 #undef STAGE
 	}
 	if (se->stage == STAGE_EXEC && se->errnum == ENOEXEC)
-		snprintf(out, size, "%s %s: not a program of this machine and "
-		    "no script with a #! line", what, program);
+		snprintf(out, size,
+		    "%s %s: not a program of this machine and "
+		    "no script with a #! line",
+		    what, program);
 	else if (se->stage == STAGE_EXEC)
 		snprintf(out, size, "%s %s: %s", what, program,
 		    strerror(se->errnum));
@@ -126,8 +128,8 @@ spawn_settle(struct spawn *sp)
 	struct spawn_err se;
 	int32_t report[2];
 
-	if (sp->failed.errnum == 0 && read(sp->report, report,
-	    sizeof report) == (ssize_t)sizeof report) {
+	if (sp->failed.errnum == 0 &&
+	    read(sp->report, report, sizeof report) == (ssize_t)sizeof report) {
 		sp->failed.stage = (enum spawn_stage)report[0];
 		sp->failed.errnum = report[1];
 	}
@@ -278,8 +280,8 @@ spawn_clone(struct spawn *sp, int *pidfd)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	pid = getenv("REEVE_NO_CLONE3") == NULL ? spawn_clone3(sp, pidfd) :
-						  -ENOSYS;
+	pid = getenv("REEVE_NO_CLONE3") == NULL ? spawn_clone3(sp, pidfd)
+						: -ENOSYS;
 	if (pid == -ENOSYS || pid == -EPERM) {
 		sp->cs.cgroup_fd = cgroup_fd;
 		pid = clone(childside_main, sp->stack + sizeof sp->stack,

@@ -44,7 +44,7 @@ typedef void spawn_cb(void *arg, const struct spawn_err *err);
 /* What the child gets, resolved to descriptors of this process. */
 struct spawn_fds {
 	const int *from; /* one for each of spec->fds */
-	int cgroup;	 /* folder; -1: none */
+	int cgroup;      /* folder; -1: none */
 };
 
 /*

@@ -12,14 +12,14 @@
 /* All that the child reads; nobody writes it until exec or exit. */
 struct childside {
 	const struct spec *spec;
-	const int *from;     /* one descriptor a spec->fds */
-	int *scratch;	     /* as many again: where they are moved first */
-	int cgroup_fd;	     /* -1: none, or clone3 has done it */
-	int report_fd;	     /* error pipe, close-on-exec */
-	uint64_t ignored;    /* signals to set back to default: bit signo - 1 */
-	char *listen_pid;    /* digits to fill behind LISTEN_PID=, or NULL */
-	char oom_text[12];   /* "" : leave it */
-	long rescue_fd;	     /* lowest number above every target */
+	const int *from;   /* one descriptor a spec->fds */
+	int *scratch;      /* as many again: where they are moved first */
+	int cgroup_fd;     /* -1: none, or clone3 has done it */
+	int report_fd;     /* error pipe, close-on-exec */
+	uint64_t ignored;  /* signals to set back to default: bit signo - 1 */
+	char *listen_pid;  /* digits to fill behind LISTEN_PID=, or NULL */
+	char oom_text[12]; /* "" : leave it */
+	long rescue_fd;    /* lowest number above every target */
 };
 
 #define LISTEN_PID_DIGITS 10

@@ -82,8 +82,8 @@ spec_read_ids(struct mr *r, struct spec *sp)
 	sp->set_ids = mr_u8(r) != 0;
 	sp->uid = mr_u32(r);
 	sp->gid = mr_u32(r);
-	sp->groups = spec_array(r, SPEC_GROUPS_MAX, sizeof *sp->groups,
-	    &sp->ngroups);
+	sp->groups =
+	    spec_array(r, SPEC_GROUPS_MAX, sizeof *sp->groups, &sp->ngroups);
 	for (size_t i = 0; !r->failed && i < sp->ngroups; i++)
 		sp->groups[i] = mr_u32(r);
 }
@@ -94,8 +94,8 @@ spec_read_limits(struct mr *r, struct spec *sp)
 	sp->umask = (int32_t)mr_u32(r);
 	sp->nice = (int32_t)mr_u32(r);
 	sp->oom_score_adj = (int32_t)mr_u32(r);
-	sp->rlimits = spec_array(r, RLIM_NLIMITS, sizeof *sp->rlimits,
-	    &sp->nrlimits);
+	sp->rlimits =
+	    spec_array(r, RLIM_NLIMITS, sizeof *sp->rlimits, &sp->nrlimits);
 	for (size_t i = 0; !r->failed && i < sp->nrlimits; i++) {
 		sp->rlimits[i].resource = (int)mr_u32(r);
 		sp->rlimits[i].limit.rlim_cur = mr_u64(r);

@@ -19,15 +19,15 @@
 #include "base/err.h"
 #include "ipc/codec.h"
 
-#define SPEC_LABEL_MAX	 95
-#define SPEC_FDS_MAX	 256 /* descriptors that a child is given */
-#define SPEC_TARGET_MAX	 1023
-#define SPEC_GROUPS_MAX	 1024
+#define SPEC_LABEL_MAX   95
+#define SPEC_FDS_MAX     256 /* descriptors that a child is given */
+#define SPEC_TARGET_MAX  1023
+#define SPEC_GROUPS_MAX  1024
 #define SPEC_STRINGS_MAX 1000000 /* words of argv, of envp */
 
 enum spec_fd_from {
-	SPEC_FD_NULL,	 /* /dev/null, read and write */
-	SPEC_FD_STORE,	 /* value: slot of the keeper's fd store */
+	SPEC_FD_NULL,    /* /dev/null, read and write */
+	SPEC_FD_STORE,   /* value: slot of the keeper's fd store */
 	SPEC_FD_MESSAGE, /* value: index among the message's descriptors */
 	SPEC_FD_INHERIT, /* value: number in the keeper itself */
 };
@@ -60,7 +60,7 @@ struct spec {
 	char **argv;
 	char **envp;
 	const char *directory; /* "": stay */
-	bool set_ids;	       /* groups, gid, uid are valid */
+	bool set_ids;          /* groups, gid, uid are valid */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups;
