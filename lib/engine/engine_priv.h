@@ -341,6 +341,8 @@ struct orphan { /* a child that the keeper told of */
 void recover_child(struct engine *en, uint64_t id, pid_t pid,
     mono_ms started_ms, const char *label);
 void recover(struct engine *en);
+/* Kills what is left of programs that were removed. */
+void recover_end_strays(struct engine *en);
 
 /* A program that a reload restarts is down: it is made again. */
 void reload_remade(struct engine *en, const char *name);

@@ -152,6 +152,7 @@ order_stop_all(struct engine *en, const struct engine_who *who)
 		engine_event(en, "", "order", "shutdown %s", by);
 		engine_notify(en, "STOPPING=1\nSTATUS=stopping");
 		en->stopping = true;
+		recover_end_strays(en);
 		en->stop_by_person = who != NULL;
 		if (who != NULL)
 			en->stop_who = *who;

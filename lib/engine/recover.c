@@ -108,17 +108,22 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 }
 
-static void
-recover_kill_strays(struct loop_timer *t, void *arg)
+void
+recover_end_strays(struct engine *en)
 {
-	struct engine *en = arg;
-
-	(void)t;
+	loop_timer_stop(&en->stray_kill);
 	/* Those that are dead by now the keeper does not know any more. */
 	for (size_t i = 0; i < en->nstrays; i++)
 		keeperlink_signal(en->kl, en->strays[i], SIGKILL, true);
 	freep(&en->strays);
 	en->nstrays = 0;
+}
+
+static void
+recover_on_stray_kill(struct loop_timer *t, void *arg)
+{
+	(void)t;
+	recover_end_strays(arg);
 }
 
 /* Its program was removed, and the engine that waited for its end is gone. */
@@ -131,7 +136,7 @@ recover_stray_child(struct engine *en, uint64_t id)
 	keeperlink_signal(en->kl, id, SIGTERM, false);
 	if (en->nstrays != 1)
 		return;
-	loop_timer_init(&en->stray_kill, en->lp, recover_kill_strays, en);
+	loop_timer_init(&en->stray_kill, en->lp, recover_on_stray_kill, en);
 	loop_timer_start(&en->stray_kill, STRAY_KILL_MS);
 }
 
