@@ -136,9 +136,9 @@ engine_path(void)
 		path[n] = '\0';
 		slash = strrchr(path, '/');
 		if (slash != NULL) {
-			strcpy(slash + 1,
-			    "reeve-engine"); /* lint: banned: fits, see the size
-						of path */
+			snprintf(slash + 1,
+			    (size_t)(path + sizeof path - slash - 1),
+			    "reeve-engine");
 			if (access(path, X_OK) == 0)
 				return path;
 		}

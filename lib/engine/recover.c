@@ -130,8 +130,8 @@ recover_on_stray_kill(struct loop_timer *t, void *arg)
 static void
 recover_stray_child(struct engine *en, uint64_t id)
 {
-	en->strays = xreallocarray(en->strays, en->nstrays + 1,
-	    sizeof *en->strays);
+	en->strays =
+	    xreallocarray(en->strays, en->nstrays + 1, sizeof *en->strays);
 	en->strays[en->nstrays++] = id;
 	keeperlink_signal(en->kl, id, SIGTERM, false);
 	if (en->nstrays != 1)

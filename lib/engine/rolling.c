@@ -178,28 +178,18 @@ rolling_promote(struct slot *sl)
 	slot_save(sl);
 }
 
-static const char *
-rolling_words(const struct rolling *r, enum roll_phase phase)
-{
-	switch (phase) {
-	case ROLL_OLD:
-		return "goes on as before";
-	case ROLL_STARTING:
-		return "new instance starting";
-	case ROLL_SOAKING:
-		return "new instance ready, on trial";
-	case ROLL_RETIRING:
-		return r->surge > 0 ? "new instance ready, the old one drains"
-				    : "the old one stops";
-	case ROLL_NEW:
-		return "replaced";
-	}
-	return "?";
-}
+static const char *const rolling_words[] = {
+	[ROLL_OLD] = "goes on as before",
+	[ROLL_STARTING] = "new instance starting",
+	[ROLL_SOAKING] = "new instance ready, on trial",
+	[ROLL_RETIRING] = "new instance ready, the old one drains",
+	[ROLL_NEW] = "replaced",
+};
 
 static void
 rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 {
+	const char *words = rolling_words[phase];
 	struct rolling *r = arg;
 	struct slot *sl = r->pg->slots[slot];
 	char text[160], pid[32] = "";
@@ -215,8 +205,10 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 			snprintf(
 			    pid, sizeof pid, ", pid %d", (int)sl->cur->pid);
 	}
-	snprintf(text, sizeof text, "%s%s (%d of %d)", rolling_words(r, phase),
-	    pid, rolling_through(r), r->parts);
+	if (phase == ROLL_RETIRING && r->surge == 0)
+		words = "the old one stops";
+	snprintf(text, sizeof text, "%s%s (%d of %d)", words, pid,
+	    rolling_through(r), r->parts);
 	rolling_update_note(r);
 	rolling_save(r->pg);
 	log_info("roll %s %s: %s", r->pg->conf->name, sl->name, text);

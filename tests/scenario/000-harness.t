@@ -54,10 +54,10 @@ is "flood" "$("$CHILD" flood 100k | wc -c)" 102400
 is "print-lines" "$("$CHILD" print-lines 3 | tail -n 1)" "line 3"
 "$CHILD" fork-grandchild "$T/out/gc" setsid-grandchild "$T/out/gc" daemon-grandchild "$T/out/gc" exit 0
 is "grandchildren" "$(wc -l <"$T/out/gc")" 3
-for p in $(cat "$T/out/gc"); do
+while read -r p; do
 	ok "grandchild $p lives" alive "$p"
 	kill -KILL "$p"
-done
+done <"$T/out/gc"
 "$CHILD" dump "$T/out/dump" </dev/null
 is "dump: cwd" "$(sed -n 's/^cwd=//p' "$T/out/dump")" "$T"
 is "dump: complete" "$(tail -n 1 "$T/out/dump")" "end=1"
