@@ -7,6 +7,7 @@
  * dies, by a bit of its flags.
  */
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -82,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct keeper *kp = calloc(1, sizeof *kp);
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	bool alive = true;
+	int sv[2] = { -1, -1 };
 	struct child *c;
 
 	log_set_level(LOG__N);
@@ -93,6 +95,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kp->handoff.phase = HANDOFF_DONE;
 	kp->synced = true;
 	child_table_init(&kp->children);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		0, sv) == -1)
+		abort();
+	kp->ch = chan_new(lp, sv[0], &keeper_chan_ops, kp);
 	while (alive && size >= 4) {
 		enum msg_type type = (enum msg_type)data[0];
 		size_t nfds = data[1] % 4;
@@ -117,6 +123,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			spawn_settle(c->spawn);
 		child_free(&kp->children, c);
 	}
+	chan_free(kp->ch);
+	fd_closep(&sv[1]);
 	fdstore_fini(&kp->store);
 	fd_closep(&null_fd);
 	loop_free(lp);
