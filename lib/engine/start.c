@@ -209,6 +209,9 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	st->spec.argv = st->cs.argv.v;
 	st->spec.directory = st->cs.directory != NULL ? st->cs.directory : "/";
 	st->spec.fds = st->fds;
+	if (sl->out_slot == 0 ||
+	    (!in->conf->redirect_stderr && sl->err_slot == 0))
+		return err_set(err, "no pipe for its output, see reeved's log");
 	start_stdio(st, sl, in->conf->redirect_stderr);
 	start_listeners(st, sl);
 	if (start_ready(st, in, err) == -1)
