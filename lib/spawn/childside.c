@@ -38,14 +38,6 @@
 	__attribute__((no_sanitize("address", "thread", "undefined"),          \
 	    no_stack_protector))
 
-/* What rt_sigaction(2) takes, which is not libc's struct sigaction. */
-struct kernel_sigaction {
-	void (*handler)(int);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 static CHILD_CODE void
 childside_fail(const struct childside *cs, enum spawn_stage stage, long error)
 {

@@ -9,6 +9,14 @@
 
 #include "spawn/spawn.h"
 
+/* What rt_sigaction(2) takes, which is not libc's struct sigaction. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
 /* All that the child reads; nobody writes it until exec or exit. */
 struct childside {
 	const struct spec *spec;

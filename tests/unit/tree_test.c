@@ -302,6 +302,7 @@ START_TEST(cgroup_ends_all)
 	ck_assert_int_gt(pids[0], 0);
 	ck_assert_int_eq(pids[1], 0);
 	tree_remove(&same); /* not while somebody is in it */
+	tree_fini(&same);
 	ck_assert_int_eq(stat(t.cgroup, &st), 0);
 	snprintf(sub, sizeof sub, "%s/inner", t.cgroup);
 	ck_assert_int_eq(mkdir(sub, 0755), 0);
