@@ -47,8 +47,10 @@ code 3 "roll of an unknown name" ctl roll nosuch
 
 # Never fewer than three are there, never more than four (roll_surge = 1).
 ( while [ ! -e "$T/out/rolled" ]; do
-	pgrep -P "$REEVED" -fc "ready serve"
-	sleep 0.01
+	# A walk through /proc sees no single moment: two alike do.
+	a=$(pgrep -P "$REEVED" -f "ready serve")
+	b=$(pgrep -P "$REEVED" -f "ready serve")
+	[ "$a" = "$b" ] && echo "$a" | wc -l
 done | sort -u >"$T/out/counts" ) &
 started $!
 watcher=$!
