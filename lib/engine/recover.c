@@ -82,7 +82,7 @@ recover_nslots(struct engine *en, const struct config_program *conf)
 		return config_program_workers(conf, en->usable_cpus);
 
 	for (;; n++) {
-		snprintf(name, sizeof name, "%.60s.%d", conf->name, n);
+		snprintf(name, sizeof name, "%.63s.%d", conf->name, n);
 		if (table_find_slot(en->table, name, false) == TABLE_NONE)
 			break;
 	}

@@ -33,7 +33,7 @@ slot_new(struct program *pg, int index)
 
 	sl->prog = pg;
 	sl->index = index;
-	snprintf(sl->name, sizeof sl->name, "%.60s.%d", pg->conf->name, index);
+	snprintf(sl->name, sizeof sl->name, "%.63s.%d", pg->conf->name, index);
 	sl->state = PS_STOPPED;
 	TAILQ_INIT(&sl->draining);
 	loop_timer_init(&sl->retry, en->lp, slot_on_retry, sl);
