@@ -20,7 +20,7 @@
 #include "logs/pump.h"
 #include "loop/loop.h"
 
-#define SLOT_NAME_MAX 72
+#define SLOT_NAME_MAX 80
 #define FDNAME_MAX    120
 
 struct slot;

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define TABLE_NAME_MAX  72
+#define TABLE_NAME_MAX  80
 #define TABLE_DEATHS    5
 #define TABLE_NONE      UINT32_MAX
 #define TABLE_SLOTS_MAX 512 /* of a program, whose roll can be resumed */
