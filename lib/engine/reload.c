@@ -40,10 +40,22 @@ reload_set_conf(struct program *pg, struct config_program *conf)
 		slot_streams(pg->slots[i]);
 }
 
+/* A number that the file did not change stays what a scale has made of it. */
+static void
+reload_resize(struct program *pg, const struct config_program *old)
+{
+	int was = config_program_workers(old, pg->en->usable_cpus);
+	int now = config_program_workers(pg->conf, pg->en->usable_cpus);
+
+	if (was != now)
+		program_resize(pg, now, NULL);
+}
+
 /* Live keys hold for running instances as well. */
 static void
 reload_live(struct program *pg, struct config_program *conf)
 {
+	struct config_program *old = config_program_ref(pg->conf);
 	struct inst *in;
 
 	reload_set_conf(pg, conf);
@@ -57,19 +69,21 @@ reload_live(struct program *pg, struct config_program *conf)
 		config_program_unref(in->conf);
 		in->conf = conf;
 	}
-	program_resize(
-	    pg, config_program_workers(conf, pg->en->usable_cpus), NULL);
+	reload_resize(pg, old);
+	config_program_unref(old);
 }
 
 static void
 reload_roll(struct program *pg, struct config_program *conf,
     const struct engine_who *who)
 {
+	struct config_program *old = config_program_ref(pg->conf);
+
 	if (pg->before == NULL)
-		pg->before = config_program_ref(pg->conf);
+		pg->before = config_program_ref(old);
 	reload_set_conf(pg, conf);
-	program_resize(
-	    pg, config_program_workers(conf, pg->en->usable_cpus), NULL);
+	reload_resize(pg, old);
+	config_program_unref(old);
 	rolling_start(pg, who);
 }
 

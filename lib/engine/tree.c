@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "engine/tree_priv.h"
 
@@ -82,6 +85,29 @@ tree_pidfd(pid_t pid)
 
 /* --- the face ------------------------------------------------------------- */
 
+/* What a reeved left that was killed: its folders, when nobody is in them. */
+static void
+tree_base_clean(const char *own)
+{
+	DIR *d = opendir(own);
+	struct dirent *e;
+	int64_t pid;
+	char *path;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (!str_starts(e->d_name, "reeve-") ||
+		    !str_to_i64(
+			e->d_name + strlen("reeve-"), 1, INT32_MAX, &pid) ||
+		    kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+			continue;
+		path = xasprintf("%s/%s", own, e->d_name);
+		tree_cgroup_remove(path);
+		free(path);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
 void
 tree_base(char *out, size_t size, pid_t keeper)
 {
@@ -92,6 +118,7 @@ tree_base(char *out, size_t size, pid_t keeper)
 	out[0] = '\0';
 	if (!tree_cgroup_own(own))
 		return;
+	tree_base_clean(own);
 	n = snprintf(out, size, "%s/reeve-%d", own, (int)keeper);
 	if (n < 0 || (size_t)n >= size ||
 	    (mkdir(out, 0755) == -1 && errno != EEXIST)) {

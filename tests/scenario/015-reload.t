@@ -95,6 +95,15 @@ cp "$T/good" "$CONF"
 code 0 "back to 2" ctl reload
 is "the old two are the same" "$(pids same)" "$two"
 
+# scale by hand: a reload of something else leaves the number alone.
+code 0 "scale to 3" ctl scale same 3
+sed "/program:same/a stopwaitsecs = 4" "$T/good" >"$CONF"
+code 0 "a live key of it: reload" ctl reload
+is "three of them still" "$(pids same | wc -l)" 3
+cp "$T/good" "$CONF"
+code 0 "and back" ctl reload
+code 0 "scale to 2" ctl scale same 2
+
 # The new config does not come up: its roll is rolled back.
 old=$(pids rolls)
 sed "s|print two sleep|print-err bad exit 1|" "$T/good" >"$CONF"
