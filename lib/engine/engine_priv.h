@@ -226,8 +226,9 @@ struct inst *inst_start(struct slot *sl, enum inst_role role);
 struct inst *inst_new(
     struct slot *sl, enum inst_role role, struct config_program *conf);
 /* After a restart of the engine: from the keeper's child, then its record. */
-struct inst *inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
-    uint32_t generation, unsigned tree_index, pid_t pid, mono_ms started_ms);
+struct inst *inst_adopt(struct slot *sl, struct config_program *conf,
+    uint64_t id, uint32_t generation, unsigned tree_index, pid_t pid,
+    mono_ms started_ms);
 void inst_resume(struct inst *in, const struct table_inst *ti);
 /* The start was asked for: wait for it to be up. */
 void inst_began(struct inst *in);
@@ -327,6 +328,10 @@ void order_progress(struct engine *en);
 /* Collects programs that a reload changed and rolls; -1: errs tells why. */
 int reload_apply(struct engine *en, const struct engine_who *who,
     struct config_plan *plan, struct config_errors *errs);
+/* A program that a reload restarts is down: it is made again. */
+void reload_remade(struct engine *en, const char *name);
+/* Will it be tried again? */
+bool reload_is_remaking(const struct engine *en);
 
 /* --- recover.c: after an engine before this one -----------------------------
  */
@@ -344,10 +349,17 @@ void recover(struct engine *en);
 /* Kills what is left of programs that were removed. */
 void recover_end_strays(struct engine *en);
 
-/* A program that a reload restarts is down: it is made again. */
-void reload_remade(struct engine *en, const char *name);
-/* Will it be tried again? */
-bool reload_is_remaking(const struct engine *en);
+/* --- before.c: the config before a reload's roll ----------------------------
+ */
+
+/* A roll to another config is about to begin; snapshot: of the one it runs. */
+void before_keep(struct program *pg, const struct buf *snapshot);
+/* The roll was aborted: the program runs the config before. */
+void before_reverted(struct program *pg);
+/* It runs the config in force. */
+void before_drop(struct program *pg);
+/* After an engine before this one: sets before, or conf and reverted. */
+void before_recover(struct program *pg);
 
 /* --- engine.c ------------------------------------------------------------- */
 

@@ -589,11 +589,11 @@ inst_free(struct inst *in)
 }
 
 struct inst *
-inst_adopt(struct slot *sl, enum inst_role role, uint64_t id,
+inst_adopt(struct slot *sl, struct config_program *conf, uint64_t id,
     uint32_t generation, unsigned tree_index, pid_t pid, mono_ms started_ms)
 {
 	struct engine *en = sl->prog->en;
-	struct inst *in = inst_new(sl, role, sl->prog->conf);
+	struct inst *in = inst_new(sl, INST_CUR, conf);
 	char name[FDNAME_MAX];
 
 	in->id = id;

@@ -75,6 +75,7 @@ program_free(struct program *pg)
 	sockets_close(pg);
 	if (pg->before != NULL)
 		config_program_unref(pg->before);
+	before_drop(pg);
 	config_program_unref(pg->conf);
 	free(pg);
 }

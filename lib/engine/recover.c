@@ -140,6 +140,28 @@ recover_stray_child(struct engine *en, uint64_t id)
 	loop_timer_start(&en->stray_kill, STRAY_KILL_MS);
 }
 
+/*
+ * What an instance was started from.  In the middle of a roll to another
+ * config those that it has not come to, and the replaced, are of the one
+ * before.
+ */
+static struct config_program *
+recover_conf(const struct slot *sl, const struct table_slot *ts, uint64_t id)
+{
+	struct program *pg = sl->prog;
+	struct table_roll tr;
+
+	if (pg->before == NULL || ts->next.id == id)
+		return pg->conf;
+	if (ts->cur.id == id && sl->index < TABLE_SLOTS_MAX &&
+	    table_get_roll(pg->en->table, pg->conf->name, &tr) &&
+	    (uint32_t)sl->index < tr.nslots &&
+	    (tr.phase[sl->index] == ROLL_NEW ||
+		(tr.phase[sl->index] == ROLL_RETIRING && ts->next.id == 0)))
+		return pg->conf;
+	return pg->before;
+}
+
 /* One child of the keeper's into the place that it had. */
 static void
 recover_instance(struct engine *en, const struct orphan *o)
@@ -165,8 +187,8 @@ recover_instance(struct engine *en, const struct orphan *o)
 	known = table_get_slot(en->table, sl->record, &ts);
 	if (!known)
 		memset(&ts, 0, sizeof ts);
-	in = inst_adopt(
-	    sl, INST_CUR, o->id, generation, tree_index, o->pid, o->started_ms);
+	in = inst_adopt(sl, recover_conf(sl, &ts, o->id), o->id, generation,
+	    tree_index, o->pid, o->started_ms);
 	if (generation > sl->generation)
 		sl->generation = generation;
 	if (known && ts.next.id == o->id) {
@@ -398,6 +420,7 @@ recover_program(struct engine *en, struct program *pg)
 	struct err err = { .text = "" };
 	int n = recover_nslots(en, pg->conf);
 
+	before_recover(pg);
 	if (sockets_open(pg, n, &err) == -1)
 		log_errorx("%s: %s", pg->conf->name, err.text);
 	pg->slots = xcalloc((size_t)n, sizeof *pg->slots);
@@ -421,6 +444,8 @@ recover_roll(struct program *pg)
 
 	if (table_get_roll(pg->en->table, pg->conf->name, &tr))
 		rolling_resume(pg, &tr);
+	else if (pg->before != NULL)
+		rolling_start(pg, NULL); /* a reload that had just begun */
 }
 
 void

@@ -235,6 +235,22 @@ reload_program(struct engine *en, const struct config_change *ch,
 	}
 }
 
+/* Before the new config is the one in force: what rolls may have to go back. */
+static void
+reload_keep_before(struct engine *en, const struct config_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct config_change *ch = &plan->v[i];
+		struct program *pg =
+		    ch->program != NULL ? program_find(en, ch->program) : NULL;
+
+		if (pg != NULL && !pg->removed &&
+		    (ch->kind == CHANGE_ROLL ||
+			(ch->kind == CHANGE_LIVE && pg->reverted)))
+			before_keep(pg, &en->cf->snapshot);
+	}
+}
+
 /* Programs without a change take their part of the new config as it is. */
 static void
 reload_adopt_rest(struct engine *en)
@@ -342,6 +358,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	}
 	for (size_t i = 0; i < errs->warnings.n; i++)
 		log_warnx("%s", errs->warnings.v[i]);
+	reload_keep_before(en, plan);
 	en->cf = cf;
 	engine_save_config(en);
 	for (size_t i = 0; i < plan->n; i++)

@@ -3,8 +3,7 @@
  *
  * The transaction (cluster/roll.h) says which slot to replace, retire or
  * discard; here that becomes starts and stops, a record in the state table,
- * lines for people, and the way back to the config before when a roll that
- * came with a new one is aborted.
+ * lines for people, and the way back when one to a new config is aborted.
  *
  * An old instance is retired at the end of the turn, when the machine of its
  * slot has settled: it may have died in the same turn, and the machine would
@@ -379,9 +378,11 @@ rolling_free(struct program *pg)
 static void
 rolling_drop_before(struct program *pg)
 {
-	if (pg->before != NULL)
-		config_program_unref(pg->before);
+	if (pg->before == NULL)
+		return;
+	config_program_unref(pg->before);
 	pg->before = NULL;
+	before_drop(pg);
 }
 
 /* New instances come from the config before again. */
@@ -392,6 +393,7 @@ rolling_take_back(struct program *pg)
 	pg->conf = pg->before;
 	pg->before = NULL;
 	pg->reverted = true;
+	before_reverted(pg);
 	for (int i = 0; i < pg->nslots; i++)
 		slot_streams(pg->slots[i]);
 }
