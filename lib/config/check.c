@@ -204,6 +204,49 @@ check_env_file(struct check *ck, const struct config_program *p,
 	free(path);
 }
 
+static void
+check_hook(struct check *ck, const struct config_program *p, const char *text,
+    enum schema_id id)
+{
+	struct strv env = expand_environ();
+	struct slot_in in = { .program = p,
+		.nslots = 1,
+		.command = text,
+		.base_env = &env,
+		.lenient = true };
+	const char *name = schema_keys[id].name;
+	struct config_slot s;
+	enum schema_id key;
+	struct err err;
+
+	if (text == NULL)
+		return;
+	if (config_slot_build(&s, &in, &key, &err) == -1) {
+		/* What is wrong with other keys has been said. */
+		if (key == SCHEMA_PROGRAM_command)
+			config_error(ck->errs, check_file(p, id),
+			    check_line(p, id), "[program:%s] %s: %s", p->name,
+			    name, err.text);
+		return;
+	}
+	if (config_slot_find_command(&s, p, &err) == -1)
+		config_warning(ck->errs, check_file(p, id), check_line(p, id),
+		    "[program:%s] %s: %s", p->name, name, err.text);
+	config_slot_fini(&s);
+}
+
+static void
+check_hooks(struct check *ck, const struct config_program *p)
+{
+	check_hook(
+	    ck, p, p->hook[HOOK_BEFORE_START], SCHEMA_PROGRAM_before_start);
+	check_hook(
+	    ck, p, p->hook[HOOK_AFTER_READY], SCHEMA_PROGRAM_after_ready);
+	check_hook(
+	    ck, p, p->hook[HOOK_BEFORE_STOP], SCHEMA_PROGRAM_before_stop);
+	check_hook(ck, p, p->hook[HOOK_AFTER_EXIT], SCHEMA_PROGRAM_after_exit);
+}
+
 /* Whether the slot can be built; out is the caller's then. */
 static bool
 check_slot(struct check *ck, const struct config_program *p, int index,
@@ -400,6 +443,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 		check_counts(&ck, p);
 		check_keys(&ck, p);
 		check_slots(&ck, p);
+		check_hooks(&ck, p);
 	}
 	check_sockets(&ck);
 	check_logs(&ck);

@@ -126,6 +126,16 @@ struct config_origins {
 	struct strv files;
 };
 
+/* Commands that are run at certain points of an instance's life. */
+enum config_hook {
+	HOOK_BEFORE_START, /* before each instance; failed: it is not started */
+	HOOK_AFTER_READY,
+	HOOK_BEFORE_STOP, /* before the stop signal, of those that were ready */
+	HOOK_AFTER_EXIT,  /* when nothing of its tree is left */
+	HOOK_BEFORE_ROLL, /* of the program; failed: the roll is aborted */
+	HOOK__N
+};
+
 struct config_program {
 	unsigned refs;
 	char *name;  /* x of [program:x] */
@@ -157,6 +167,8 @@ struct config_program {
 	int64_t priority;
 
 	bool autostart;
+	char *hook[HOOK__N];     /* NULL: none */
+	int64_t hook_timeout_ms; /* 0: none */
 	enum config_autorestart autorestart;
 	int64_t startsecs_ms;
 	int64_t startretries; /* -1: unlimited */
@@ -291,6 +303,13 @@ struct config_slot {
  */
 int config_slot(struct config_slot *out, const struct config_program *p,
     int index, int nslots, const int *fds, const struct strv *base_env,
+    struct err *err);
+/*
+ * The same slot with another command: a hook's, a probe's.  Without the
+ * program's sockets.  Fails without a prefix.
+ */
+int config_slot_hook(struct config_slot *out, const struct config_program *p,
+    const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err);
 void config_slot_fini(struct config_slot *s);
 

@@ -213,16 +213,20 @@ slot_env_own(struct strv *env, const struct config_program *p,
 }
 
 static int
-slot_command(struct strv *argv, const struct config_program *p,
+slot_command(struct strv *argv, const struct slot_in *in,
     struct expand_scope *sc, struct err *err)
 {
+	const struct config_program *p = in->program;
+	const char *command = in->command != NULL ? in->command : p->command;
 	char *text;
 	int rc;
 
-	if (p->command == NULL)
+	if (command == NULL)
 		return err_set(err, "command is empty");
-	sc->sockets = &p->sockets;
-	rc = expand(&text, p->command, sc, err);
+	/* Its listeners are the program's alone. */
+	if (in->command == NULL)
+		sc->sockets = &p->sockets;
+	rc = expand(&text, command, sc, err);
 	sc->sockets = NULL;
 	if (rc == -1)
 		return -1;
@@ -286,7 +290,7 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 	if (slot_env_own(&out->env, p, &sc, err) == -1)
 		return -1;
 	*key = SCHEMA_PROGRAM_command;
-	if (slot_command(&out->argv, p, &sc, err) == -1)
+	if (slot_command(&out->argv, in, &sc, err) == -1)
 		return -1;
 	*key = SCHEMA_PROGRAM_directory;
 	if (slot_path(&out->directory, p->directory, p->here, &sc, err) == -1)
@@ -401,6 +405,27 @@ config_slot_find_command(
 	}
 	path = strv_env_get(&s->env, "PATH");
 	return slot_search(s, path != NULL ? path : PATH_DEFAULT, err);
+}
+
+int
+config_slot_hook(struct config_slot *out, const struct config_program *p,
+    const char *command, int index, int nslots, const struct strv *base_env,
+    struct err *err)
+{
+	struct slot_in in = { .program = p,
+		.index = index,
+		.nslots = nslots,
+		.command = command,
+		.base_env = base_env };
+	enum schema_id key;
+
+	if (config_slot_build(out, &in, &key, err) == -1)
+		return -1;
+	if (config_slot_find_command(out, p, err) == -1) {
+		config_slot_fini(out);
+		return -1;
+	}
+	return 0;
 }
 
 int

@@ -11,6 +11,7 @@ struct slot_in {
 	const struct config_program *program;
 	int index;
 	int nslots;
+	const char *command;         /* in place of the program's; NULL: its */
 	const int *fds;              /* NULL: not known yet */
 	const struct strv *base_env; /* NULL: none */
 	bool keep_slot;              /* see struct expand_scope */

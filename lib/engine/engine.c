@@ -436,8 +436,10 @@ engine_on_signal(void *arg, int signo)
 	switch (signo) {
 	case SIGTERM:
 	case SIGINT:
-		if (en->stopping)
+		if (en->stopping) {
 			en->kill_now = true;
+			task_kill_all(en);
+		}
 		order_stop_all(en, NULL);
 		break;
 	case SIGHUP:
@@ -485,6 +487,8 @@ engine_on_spawned(void *arg, uint64_t id, pid_t pid, mono_ms started_ms)
 
 	if (in != NULL)
 		inst_spawned(in, pid, started_ms);
+	else
+		task_on_spawned(arg, id, pid, started_ms);
 }
 
 static void
@@ -495,7 +499,7 @@ engine_on_spawn_failed(void *arg, uint64_t id, int stage, int errnum)
 
 	if (in != NULL)
 		inst_spawn_failed(in, stage, errnum);
-	else
+	else if (!task_on_spawn_failed(en, id, stage, errnum))
 		keeperlink_forget(en->kl, id);
 }
 
@@ -507,7 +511,7 @@ engine_on_exited(void *arg, uint64_t id, const struct keeper_exit *ex)
 
 	if (in != NULL)
 		inst_exited(in, ex);
-	else
+	else if (!task_on_exited(en, id, ex))
 		keeperlink_forget(en->kl, id);
 }
 
@@ -566,6 +570,7 @@ engine_new(struct loop *lp, const struct engine_params *pm)
 	en->usable_cpus = cpus_usable("");
 	en->oom_score_adj = engine_own_oom_score_adj();
 	TAILQ_INIT(&en->ops);
+	TAILQ_INIT(&en->tasks);
 	for (char **e = environ; *e != NULL; e++)
 		strv_add(&en->base_env, *e);
 	en->kl = keeperlink_new(lp, pm->keeper_fd, &engine_link_ops, en);

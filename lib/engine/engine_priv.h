@@ -16,6 +16,7 @@
 #include "engine/keeperlink.h"
 #include "engine/policy.h"
 #include "engine/table.h"
+#include "engine/task.h"
 #include "engine/tree.h"
 #include "logs/pump.h"
 #include "loop/loop.h"
@@ -25,6 +26,7 @@
 
 struct slot;
 struct program;
+struct orphan;
 
 enum inst_role {
 	INST_CUR,      /* fills its slot */
@@ -43,7 +45,12 @@ struct inst {
 	pid_t pid; /* 0: not started yet */
 	mono_ms started_ms;
 	bool ready;
-	bool up_early;          /* was ready before pid was known */
+	bool preparing;    /* before_start runs: the keeper does not know it */
+	bool exit_told;    /* after_exit was run */
+	struct task *hook; /* before_start, before_stop, after_exit */
+	struct task *after_ready; /* NULL, as above: none runs */
+	int64_t stop_ms;          /* before_stop runs: time it has after that */
+	bool up_early;            /* was ready before pid was known */
 	bool dead;              /* exit seen; waiting for its tree to be gone */
 	bool stopping;          /* the stop signal was sent */
 	bool killed;            /* SIGKILL was sent after that */
@@ -147,6 +154,7 @@ struct program {
 };
 
 TAILQ_HEAD(op_list, op);
+TAILQ_HEAD(task_list, task);
 
 struct engine {
 	struct loop *lp;
@@ -163,6 +171,7 @@ struct engine {
 	struct program **programs; /* start order */
 	size_t nprograms;
 	struct op_list ops;
+	struct task_list tasks;
 	int usable_cpus;
 	/* shutdown */
 	bool stopping;
@@ -229,6 +238,14 @@ struct inst *inst_new(
 struct inst *inst_adopt(struct slot *sl, struct config_program *conf,
     uint64_t id, uint32_t generation, unsigned tree_index, pid_t pid,
     mono_ms started_ms);
+/* before_start is over: asks the keeper. */
+int inst_launch(struct inst *in, struct err *err);
+/* It never was: a hook failed, or it was told to stop before. */
+void inst_not_started(struct inst *in, const char *why);
+/* before_stop is over. */
+void inst_send_stop(struct inst *in);
+/* Something that its end waited for is over. */
+void inst_settle(struct inst *in);
 void inst_resume(struct inst *in, const struct table_inst *ti);
 /* The start was asked for: wait for it to be up. */
 void inst_began(struct inst *in);
@@ -244,6 +261,49 @@ void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
 void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);
 void inst_signal_failed(struct inst *in, int signo, int errnum);
+
+/* --- start.c: another command in a slot ------------------------------------
+ */
+
+struct slot_command {
+	struct config_program *conf;
+	const char *command; /* as in a config */
+	const char *label;
+	const char *tree; /* of its cgroup */
+	unsigned index;
+	const struct slot_env {
+		const char *key, *value;
+	} * env;
+	size_t nenv;
+	int64_t timeout_ms; /* 0: none */
+};
+
+/*
+ * As the slot's instances get it: user, environment, limits, output into the
+ * slot's logs; without sockets.  NULL and err: it could not be asked for.
+ */
+struct task *slot_command(struct slot *sl, const struct slot_command *c,
+    task_done *done, void *arg, struct err *err);
+
+/* --- hook.c: commands around an instance's life ----------------------------
+ */
+
+/* Then inst_launch or inst_not_started; -1: could not be asked for. */
+int hook_before_start(struct inst *in, struct err *err);
+/* true: runs, inst_send_stop follows. */
+bool hook_before_stop(struct inst *in);
+/* Failures are told, and change nothing. */
+void hook_after_ready(struct inst *in);
+/* true: runs, inst_settle follows. */
+bool hook_after_exit(struct inst *in);
+/* They are of no use any more. */
+void hook_cancel(struct inst *in);
+const char *hook_running(const struct inst *in); /* NULL: none */
+/*
+ * A hook that an engine before this one started, by its label; false: it is
+ * nobody's.  After the instances, before they are resumed.
+ */
+bool hook_adopt(struct engine *en, const struct orphan *o);
 
 /* --- program_set.c: programs --------------------------------------------- */
 
@@ -345,6 +405,8 @@ struct orphan { /* a child that the keeper told of */
 
 void recover_child(struct engine *en, uint64_t id, pid_t pid,
     mono_ms started_ms, const char *label);
+/* "web.0"; NULL: there is none. */
+struct slot *recover_slot(struct engine *en, const char *name);
 void recover(struct engine *en);
 /* Kills what is left of programs that were removed. */
 void recover_end_strays(struct engine *en);

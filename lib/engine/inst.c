@@ -27,7 +27,6 @@
 #define SWEEP_MAX_MS     500
 #define SWEEP_GIVE_UP_MS 5000
 
-static void inst_settle(struct inst *in);
 static void inst_on_aftermath(void *arg);
 
 struct inst *
@@ -70,6 +69,7 @@ inst_is_up(struct inst *in)
 	}
 	in->ready = true;
 	loop_timer_stop(&in->up);
+	hook_after_ready(in);
 	/* A delay is over only when it is; others still count startsecs. */
 	if (in->role == INST_CUR)
 		slot_event(in->slot, PE_UP);
@@ -167,6 +167,9 @@ inst_kill(struct inst *in)
 {
 	if (in->dead)
 		return;
+	hook_cancel(in);
+	if (in->preparing)
+		return; /* there is nothing else of it */
 	in->killed = true;
 	loop_timer_stop(&in->deadline);
 	if (in->conf->killasgroup)
@@ -199,6 +202,19 @@ inst_set_deadline(struct inst *in, mono_ms at)
 }
 
 void
+inst_send_stop(struct inst *in)
+{
+	struct keeperlink *kl = in->slot->prog->en->kl;
+
+	keeperlink_signal(
+	    kl, in->id, in->conf->stopsignal, in->conf->stopasgroup);
+	/* A stopped (SIGSTOP) process could not act on it. */
+	keeperlink_signal(kl, in->id, SIGCONT, in->conf->stopasgroup);
+	inst_set_deadline(in, loop_now(in->slot->prog->en->lp) + in->stop_ms);
+	slot_save(in->slot);
+}
+
+void
 inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
     const struct engine_who *who)
 {
@@ -211,20 +227,22 @@ inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 			in->who = *who;
 	}
 	loop_timer_stop(&in->up);
-	if (ms == 0 || in->slot->prog->en->kill_now) {
+	if (ms == 0 || in->preparing || in->slot->prog->en->kill_now) {
 		in->stopping = true;
 		inst_kill(in);
-		return;
+	} else if (in->stopping && in->hook == NULL) {
+		inst_set_deadline(in, loop_now(in->slot->prog->en->lp) + ms);
+	} else {
+		if (!in->stopping || ms < in->stop_ms)
+			in->stop_ms = ms;
+		if (in->stopping)
+			return; /* before_stop runs */
+		in->stopping = hook_before_stop(in);
+		if (in->stopping)
+			return;
+		in->stopping = true;
+		inst_send_stop(in);
 	}
-	if (!in->stopping) {
-		keeperlink_signal(in->slot->prog->en->kl, in->id,
-		    in->conf->stopsignal, in->conf->stopasgroup);
-		/* A stopped (SIGSTOP) process could not act on it. */
-		keeperlink_signal(in->slot->prog->en->kl, in->id, SIGCONT,
-		    in->conf->stopasgroup);
-	}
-	in->stopping = true;
-	inst_set_deadline(in, loop_now(in->slot->prog->en->lp) + ms);
 }
 
 void
@@ -329,10 +347,11 @@ inst_sweep(struct loop_timer *t, void *arg)
 	inst_settle(in);
 }
 
-static void
+void
 inst_settle(struct inst *in)
 {
-	if (in->dead && in->swept && in->flushes == 0)
+	if (in->dead && in->swept && in->flushes == 0 && in->hook == NULL &&
+	    in->after_ready == NULL && !hook_after_exit(in))
 		inst_gone(in);
 }
 
@@ -448,6 +467,8 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	in->dead = true;
 	loop_timer_stop(&in->up);
 	loop_timer_stop(&in->deadline);
+	if (in->after_ready != NULL)
+		task_kill(in->after_ready);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
 	if (!in->stopping || in->cause == DEATH_NOT_READY)
@@ -479,6 +500,47 @@ inst_on_aftermath(void *arg)
 	inst_sweep(&in->sweep, in);
 }
 
+/* Its death is in the slot's list. */
+static void
+inst_failed_start(struct inst *in)
+{
+	struct slot *sl = in->slot;
+
+	in->dead = in->swept = true;
+	in->cause = DEATH_NO_START;
+	inst_leave(in);
+	if (in->role == INST_CUR) {
+		slot_note(sl, "%s", in->why);
+		slot_event(sl, PE_SPAWN_FAIL);
+	}
+	inst_settle(in);
+}
+
+void
+inst_not_started(struct inst *in, const char *why)
+{
+	struct table_death d = { .at_ms = clock_wall_ms(),
+		.generation = in->generation,
+		.code = -1,
+		.cause = DEATH_NO_START,
+		.max_rss_kb = -1 };
+
+	in->preparing = false;
+	snprintf(in->why, sizeof in->why, "%s", why);
+	if (in->stopping) {
+		/* As ordered: no failure. */
+		log_info("%s %s", in->slot->name, in->why);
+		in->dead = in->swept = true;
+		inst_leave(in);
+		inst_settle(in);
+		return;
+	}
+	log_warnx("%s could not start: %s", in->slot->name, in->why);
+	slot_death(in->slot, &d);
+	in->slot->death_tail[0] = xstrdup(in->why);
+	inst_failed_start(in);
+}
+
 void
 inst_spawn_failed(struct inst *in, int stage, int errnum)
 {
@@ -496,14 +558,7 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 	    in->conf->directory != NULL ? in->conf->directory : "/");
 	log_warnx("%s could not start: %s", sl->name, in->why);
 	slot_death(sl, &d);
-	in->dead = in->swept = true;
-	in->cause = DEATH_NO_START;
-	inst_leave(in);
-	if (in->role == INST_CUR) {
-		slot_note(sl, "%s", in->why);
-		slot_event(sl, PE_SPAWN_FAIL);
-	}
-	inst_settle(in);
+	inst_failed_start(in);
 }
 
 void
@@ -564,6 +619,7 @@ inst_free(struct inst *in)
 	struct slot *sl = in->slot;
 
 	BUG_ON(in->flushes != 0);
+	BUG_ON(in->hook != NULL || in->after_ready != NULL);
 	if (sl->cur == in)
 		sl->cur = NULL;
 	else if (sl->next == in)
@@ -622,13 +678,15 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->by_person = ti->by_person;
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;
+	if (in->preparing)
+		return; /* its hook's end goes on with it */
+	in->stop_ms = in->cause == DEATH_ROLL ? in->conf->drain_timeout_ms
+					      : in->conf->stopwaitsecs_ms;
+	if (in->stopping && in->hook != NULL)
+		return;
 	if (in->stopping)
-		inst_set_deadline(
-		    in, ti->deadline_ms != 0
-			    ? ti->deadline_ms
-			    : now + (in->cause == DEATH_ROLL
-					    ? in->conf->drain_timeout_ms
-					    : in->conf->stopwaitsecs_ms));
+		inst_set_deadline(in,
+		    ti->deadline_ms != 0 ? ti->deadline_ms : now + in->stop_ms);
 	if (!in->stopping)
 		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }

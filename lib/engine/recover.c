@@ -50,7 +50,7 @@ recover_label(const char *label, char *name, size_t size, uint32_t *generation,
 	return true;
 }
 
-static struct slot *
+struct slot *
 recover_slot(struct engine *en, const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -162,6 +162,22 @@ recover_conf(const struct slot *sl, const struct table_slot *ts, uint64_t id)
 	return pg->before;
 }
 
+/*
+ * A task of the engine before: a hook of an instance goes on, whatever else
+ * will be ordered again.
+ */
+static void
+recover_task(struct engine *en, const struct orphan *o)
+{
+	struct task *t;
+
+	if (o->label[0] != '!' || hook_adopt(en, o))
+		return;
+	log_debug("%s is nobody's any more, it is killed", o->label);
+	t = task_adopt(en, "", 0, o->id, o->pid, o->started_ms, NULL, NULL);
+	task_kill(t);
+}
+
 /* One child of the keeper's into the place that it had. */
 static void
 recover_instance(struct engine *en, const struct orphan *o)
@@ -174,8 +190,8 @@ recover_instance(struct engine *en, const struct orphan *o)
 	struct slot *sl;
 	bool known;
 
-	if (!recover_label(
-		o->label, name, sizeof name, &generation, &tree_index))
+	if (o->label[0] == '!' || !recover_label(o->label, name, sizeof name,
+				      &generation, &tree_index))
 		return;
 	sl = recover_slot(en, name);
 	if (sl == NULL) {
@@ -470,6 +486,8 @@ recover(struct engine *en)
 	program_sort(en);
 	for (size_t i = 0; i < en->norphans; i++)
 		recover_instance(en, &en->orphans[i]);
+	for (size_t i = 0; i < en->norphans; i++)
+		recover_task(en, &en->orphans[i]);
 	freep(&en->orphans);
 	en->norphans = 0;
 	for (size_t i = 0; i < en->nprograms; i++) {

@@ -223,6 +223,9 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	return 0;
 }
 
+/* --- an instance ------------------------------------------------------------
+ */
+
 static void
 start_refused(struct inst *in, const struct err *err)
 {
@@ -241,37 +244,169 @@ start_refused(struct inst *in, const struct err *err)
 		op_slot_failed(sl, err->text, "");
 }
 
+static void
+start_send(struct start *st, struct inst *in)
+{
+	/* Noted down before it is asked for. */
+	slot_save(in->slot);
+	keeperlink_spawn(
+	    in->slot->prog->en->kl, in->id, &st->spec, st->pass, st->npass);
+	inst_began(in);
+}
+
+static void
+start_fini(struct start *st)
+{
+	for (size_t i = 0; i < st->npass; i++)
+		fd_closep(&st->pass[i]);
+	config_slot_fini(&st->cs);
+}
+
+/* From here on it counts. */
+static void
+start_place(struct inst *in)
+{
+	struct slot *sl = in->slot;
+
+	TAILQ_REMOVE(&sl->draining, in, entry);
+	if (in->role == INST_NEXT)
+		sl->next = in;
+	else
+		sl->cur = in;
+}
+
+int
+inst_launch(struct inst *in, struct err *err)
+{
+	struct start st;
+	int rc;
+
+	memset(&st, 0, sizeof st);
+	spec_init(&st.spec);
+	slot_streams(in->slot);
+	rc = start_fill(&st, in, err);
+	if (rc == 0) {
+		in->preparing = false;
+		start_send(&st, in);
+	}
+	start_fini(&st);
+	return rc;
+}
+
+/* With a hook before it: that comes first, and then inst_launch. */
+static int
+start_prepare(struct inst *in, struct err *err)
+{
+	struct slot *sl = in->slot;
+
+	start_place(in);
+	in->preparing = true;
+	slot_save(sl);
+	if (hook_before_start(in, err) == 0)
+		return 0;
+	if (sl->cur == in)
+		sl->cur = NULL;
+	else
+		sl->next = NULL;
+	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
+	return -1;
+}
+
+static int
+start_now(struct inst *in, struct err *err)
+{
+	struct start st;
+	int rc;
+
+	memset(&st, 0, sizeof st);
+	spec_init(&st.spec);
+	rc = start_fill(&st, in, err);
+	if (rc == 0) {
+		start_place(in);
+		start_send(&st, in);
+	}
+	start_fini(&st);
+	return rc;
+}
+
 struct inst *
 inst_start(struct slot *sl, enum inst_role role)
 {
 	struct engine *en = sl->prog->en;
 	struct inst *in = inst_new(sl, role, sl->prog->conf);
 	struct err err = { .text = "" };
-	struct start st;
+	int rc;
 
-	memset(&st, 0, sizeof st);
-	spec_init(&st.spec);
 	in->generation = ++sl->generation;
 	in->id = en->next_id++;
 	slot_streams(sl);
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry); /* until it counts */
-	if (start_fill(&st, in, &err) == -1) {
-		start_refused(in, &err);
-		inst_free(in);
-		in = NULL;
-	} else {
-		TAILQ_REMOVE(&sl->draining, in, entry);
-		if (role == INST_NEXT)
-			sl->next = in;
-		else
-			sl->cur = in;
-		/* Noted down before it is asked for. */
-		slot_save(sl);
-		keeperlink_spawn(en->kl, in->id, &st.spec, st.pass, st.npass);
-		inst_began(in);
+	rc = in->conf->hook[HOOK_BEFORE_START] != NULL ? start_prepare(in, &err)
+						       : start_now(in, &err);
+	if (rc == 0)
+		return in;
+	start_refused(in, &err);
+	inst_free(in);
+	return NULL;
+}
+
+/* --- another command in a slot ----------------------------------------------
+ */
+
+static int
+start_fill_command(struct start *st, struct slot *sl,
+    const struct slot_command *c, struct err *err)
+{
+	struct config_program *conf = c->conf;
+	struct engine *en = sl->prog->en;
+
+	if (config_slot_hook(&st->cs, conf, c->command, sl->index,
+		sl->prog->nslots, &en->base_env, err) == -1)
+		return -1;
+	if (sl->out_slot == 0 || (!conf->redirect_stderr && sl->err_slot == 0))
+		return err_set(err, "no pipe for its output, see reeved's log");
+	for (size_t i = 0; i < c->nenv; i++)
+		strv_env_set(&st->cs.env, c->env[i].key, c->env[i].value);
+	snprintf(st->label, sizeof st->label, "%s", c->label);
+	st->spec.label = st->label;
+	st->spec.path = st->cs.exec_path;
+	st->spec.argv = st->cs.argv.v;
+	st->spec.directory = st->cs.directory != NULL ? st->cs.directory : "/";
+	st->spec.fds = st->fds;
+	st->spec.flags |= SPEC_KILL_GROUP;
+	start_stdio(st, sl, conf->redirect_stderr);
+	start_limits(st, sl);
+	start_identity(st, conf, en->oom_score_adj);
+	return 0;
+}
+
+struct task *
+slot_command(struct slot *sl, const struct slot_command *c, task_done *done,
+    void *arg, struct err *err)
+{
+	struct task *t;
+	struct start st;
+	const char *mark;
+	int dir;
+
+	memset(&st, 0, sizeof st);
+	spec_init(&st.spec);
+	slot_streams(sl);
+	if (start_fill_command(&st, sl, c, err) == -1) {
+		start_fini(&st);
+		return NULL;
 	}
-	for (size_t i = 0; i < st.npass; i++)
-		fd_closep(&st.pass[i]);
-	config_slot_fini(&st.cs);
-	return in;
+	t = task_new(sl->prog->en, c->tree, c->index, done, arg);
+	dir = task_tree(t, &mark);
+	if (dir != -1) {
+		st.pass[st.npass++] = dir;
+		st.spec.flags |= SPEC_CGROUP;
+	} else {
+		strv_env_set(&st.cs.env, "REEVE_TREE", mark);
+	}
+	st.spec.envp = st.cs.env.v;
+	task_spawn(t, &st.spec, st.pass, st.npass);
+	task_set_timeout(t, c->timeout_ms);
+	start_fini(&st);
+	return t;
 }

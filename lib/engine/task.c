@@ -1,0 +1,334 @@
+/*
+ * task - a command that ends.  See task.h.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/engine_priv.h"
+#include "engine/task.h"
+
+#define TASK_KILL_AFTER_MS 2000 /* TERM of a time-out to KILL */
+#define SWEEP_FIRST_MS     10
+#define SWEEP_MAX_MS       500
+#define SWEEP_GIVE_UP_MS   5000
+
+struct task {
+	TAILQ_ENTRY(task) entry;
+	struct engine *en;
+	uint64_t id;
+	pid_t pid; /* 0: not started yet */
+	mono_ms started_ms;
+	int64_t timeout_ms;
+	task_done *done;
+	void *arg;
+	bool spawned; /* asked for, or adopted: the keeper knows it */
+	bool over;    /* it is dead, its tree may not be */
+	bool timed_out, cancelled, killed;
+	struct task_end end;
+	char *path; /* of the spec, for its errors */
+	char *directory;
+	char *tree_name;
+	unsigned tree_index;
+	struct tree tree;
+	struct loop_timer limit;
+	struct loop_timer sweep;
+	mono_ms sweep_since;
+};
+
+static pid_t
+task_keeper(const struct task *t)
+{
+	return keeperlink_welcome(t->en->kl)->pid;
+}
+
+/* --- its end ----------------------------------------------------------------
+ */
+
+static void
+task_finish(struct task *t)
+{
+	struct engine *en = t->en;
+	uint64_t id = t->id;
+
+	if (t->done != NULL)
+		t->done(t->arg, &t->end);
+	task_free(t);
+	/* Last: an engine after this one would hear of it again. */
+	keeperlink_forget(en->kl, id);
+	if (en->stopping)
+		order_progress(en);
+}
+
+static void
+task_on_sweep(struct loop_timer *timer, void *arg)
+{
+	struct task *t = arg;
+	mono_ms since = loop_now(t->en->lp) - t->sweep_since;
+	pid_t pids[16];
+
+	if (!tree_is_empty(&t->tree, task_keeper(t))) {
+		tree_kill(&t->tree, task_keeper(t));
+		if (tree_survivors(&t->tree, task_keeper(t), pids, 16) > 0 &&
+		    since < SWEEP_GIVE_UP_MS) {
+			loop_timer_start(timer, since < SWEEP_MAX_MS
+						    ? since + SWEEP_FIRST_MS
+						    : SWEEP_MAX_MS);
+			return;
+		}
+	}
+	task_finish(t);
+}
+
+/* It is dead: what it left is ended, and then whoever asked is told. */
+static void
+task_over(struct task *t)
+{
+	loop_timer_stop(&t->limit);
+	t->over = true;
+	t->sweep_since = loop_now(t->en->lp);
+	/* Not from here: done may do what the caller does not expect yet. */
+	loop_timer_start(&t->sweep, 0);
+}
+
+static void
+task_describe(struct task *t, const struct keeper_exit *ex)
+{
+	struct task_end *e = &t->end;
+	char ms[32], limit[32];
+
+	str_duration(ms, sizeof ms, e->ran_ms);
+	if (t->cancelled) {
+		e->how = TASK_CANCELLED;
+		snprintf(e->text, sizeof e->text, "cancelled after %s", ms);
+	} else if (t->timed_out) {
+		e->how = TASK_TIMED_OUT;
+		str_duration(limit, sizeof limit, t->timeout_ms);
+		snprintf(e->text, sizeof e->text, "not done within %s", limit);
+	} else if (ex->signo != 0) {
+		const char *name = sigabbrev_np(ex->signo);
+
+		e->how = TASK_SIGNALLED;
+		snprintf(e->text, sizeof e->text, "killed by SIG%s%s after %s",
+		    name != NULL ? name : "?", ex->core ? " (core dumped)" : "",
+		    ms);
+	} else {
+		e->how = TASK_EXITED;
+		snprintf(e->text, sizeof e->text, "exited with %d after %s",
+		    ex->code, ms);
+	}
+}
+
+/* --- limits -----------------------------------------------------------------
+ */
+
+static void
+task_signal_all(struct task *t, int signo)
+{
+	if (t->over || !t->spawned)
+		return;
+	if (signo == SIGKILL) {
+		t->killed = true;
+		tree_kill(&t->tree, task_keeper(t));
+	}
+	keeperlink_signal(t->en->kl, t->id, signo, true);
+}
+
+static void
+task_on_limit(struct loop_timer *timer, void *arg)
+{
+	struct task *t = arg;
+
+	if (t->timed_out) {
+		task_signal_all(t, SIGKILL);
+		return;
+	}
+	t->timed_out = true;
+	task_signal_all(t, SIGTERM);
+	task_signal_all(t, SIGCONT);
+	loop_timer_start(timer, TASK_KILL_AFTER_MS);
+}
+
+void
+task_set_timeout(struct task *t, int64_t ms)
+{
+	int64_t ran = t->pid != 0 ? loop_now(t->en->lp) - t->started_ms : 0;
+
+	t->timeout_ms = ms;
+	loop_timer_stop(&t->limit);
+	if (ms != 0 && !t->over)
+		loop_timer_start(&t->limit, ms > ran ? ms - ran : 0);
+}
+
+void
+task_kill(struct task *t)
+{
+	if (t->over)
+		return;
+	t->cancelled = true;
+	loop_timer_stop(&t->limit);
+	task_signal_all(t, SIGKILL);
+}
+
+void
+task_disown(struct task *t)
+{
+	t->done = NULL;
+}
+
+pid_t
+task_pid(const struct task *t)
+{
+	return t->over ? 0 : t->pid;
+}
+
+/* --- birth ------------------------------------------------------------------
+ */
+
+struct task *
+task_new(struct engine *en, const char *tree, unsigned index, task_done *done,
+    void *arg)
+{
+	struct task *t = xcalloc(1, sizeof *t);
+
+	t->en = en;
+	t->id = en->next_id++;
+	t->done = done;
+	t->arg = arg;
+	t->end.code = -1;
+	t->end.max_rss_kb = -1;
+	loop_timer_init(&t->limit, en->lp, task_on_limit, t);
+	loop_timer_init(&t->sweep, en->lp, task_on_sweep, t);
+	t->tree_name = xstrdup(tree);
+	t->tree_index = index;
+	TAILQ_INSERT_TAIL(&en->tasks, t, entry);
+	return t;
+}
+
+void
+task_free(struct task *t)
+{
+	BUG_ON(t->spawned && !t->over);
+	TAILQ_REMOVE(&t->en->tasks, t, entry);
+	loop_timer_stop(&t->limit);
+	loop_timer_stop(&t->sweep);
+	if (t->spawned)
+		tree_remove(&t->tree);
+	tree_fini(&t->tree);
+	free(t->tree_name);
+	free(t->path);
+	free(t->directory);
+	free(t);
+}
+
+void
+task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
+{
+	t->path = xstrdup(sp->path);
+	t->directory = xstrdup(sp->directory);
+	t->spawned = true;
+	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
+}
+
+int
+task_tree(struct task *t, const char **mark)
+{
+	int dir = tree_prepare(
+	    &t->tree, t->en->cgroup, t->tree_name, t->tree_index, t->id);
+
+	*mark = t->tree.mark;
+	return dir;
+}
+
+struct task *
+task_adopt(struct engine *en, const char *tree, unsigned index, uint64_t id,
+    pid_t pid, mono_ms started_ms, task_done *done, void *arg)
+{
+	struct task *t = task_new(en, tree, index, done, arg);
+
+	t->id = id;
+	t->pid = pid;
+	t->started_ms = started_ms;
+	t->spawned = true;
+	tree_adopt(&t->tree, en->cgroup, tree, index, id, pid);
+	return t;
+}
+
+/* --- the keeper's news -------------------------------------------------------
+ */
+
+static struct task *
+task_find(struct engine *en, uint64_t id)
+{
+	struct task *t;
+
+	TAILQ_FOREACH(t, &en->tasks, entry)
+		if (t->id == id && !t->over)
+			return t;
+	return NULL;
+}
+
+bool
+task_on_spawned(struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms)
+{
+	struct task *t = task_find(en, id);
+
+	if (t == NULL)
+		return false;
+	t->pid = t->tree.leader = pid;
+	t->started_ms = started_ms;
+	return true;
+}
+
+bool
+task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
+{
+	struct spawn_err se = { (enum spawn_stage)stage, errnum };
+	struct task *t = task_find(en, id);
+
+	if (t == NULL)
+		return false;
+	t->end.how = TASK_NO_START;
+	t->end.stage = stage;
+	t->end.errnum = errnum;
+	spawn_err_text(t->end.text, sizeof t->end.text, &se,
+	    t->path != NULL ? t->path : "its command",
+	    t->directory != NULL ? t->directory : "/");
+	task_over(t);
+	return true;
+}
+
+bool
+task_on_exited(struct engine *en, uint64_t id, const struct keeper_exit *ex)
+{
+	struct task *t = task_find(en, id);
+
+	if (t == NULL)
+		return false;
+	t->end.code = ex->signo != 0 ? -1 : ex->code;
+	t->end.signo = ex->signo;
+	t->end.core = ex->core;
+	t->end.ran_ms = ex->died_ms - t->started_ms;
+	t->end.max_rss_kb = ex->max_rss_kb;
+	task_describe(t, ex);
+	task_over(t);
+	return true;
+}
+
+bool
+task_any(const struct engine *en)
+{
+	return !TAILQ_EMPTY(&en->tasks);
+}
+
+void
+task_kill_all(struct engine *en)
+{
+	struct task *t;
+
+	TAILQ_FOREACH(t, &en->tasks, entry)
+		task_kill(t);
+}

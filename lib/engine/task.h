@@ -1,0 +1,87 @@
+/*
+ * task - a command that ends: a hook, a probe by command, one that a client
+ * runs.
+ *
+ * From the order to start it until the last process of its tree is gone.  The
+ * caller fills the spec (start.c has one as a slot's instances get it) and is
+ * told once, by done, what became of it.  The keeper keeps the task's end until
+ * done has returned: an engine that is killed before that finds the task by its
+ * label, and whoever it belongs to adopts it (recover.c); a task that nobody
+ * adopts is killed.
+ *
+ * Labels of tasks begin with '!', those of instances never do.
+ */
+#ifndef ENGINE_TASK_H
+#define ENGINE_TASK_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "engine/keeperlink.h"
+#include "spawn/spec.h"
+
+struct engine;
+struct task;
+
+enum task_how {
+	TASK_EXITED,    /* code */
+	TASK_SIGNALLED, /* signo */
+	TASK_NO_START,  /* stage, errnum */
+	TASK_TIMED_OUT, /* killed for it; signo or code as well */
+	TASK_CANCELLED, /* by task_kill; the same */
+};
+
+struct task_end {
+	enum task_how how;
+	int code;  /* -1: none */
+	int signo; /* 0: none */
+	int stage, errnum;
+	bool core;
+	int64_t ran_ms;
+	int64_t max_rss_kb; /* -1: not known */
+	char text[160];     /* "exited with 3 after 20 ms" */
+};
+
+/* The task is freed when it returns. */
+typedef void task_done(void *arg, const struct task_end *end);
+
+/*
+ * tree: name of its cgroup, with index one that no other has at this time.
+ * done NULL: nobody wants to know.  A task that is not spawned yet is given
+ * back with task_free.
+ */
+struct task *task_new(struct engine *en, const char *tree, unsigned index,
+    task_done *done, void *arg);
+void task_free(struct task *t);
+/* Descriptor of its cgroup's folder, for the message's last; -1: none, then
+ * mark is to be the value of REEVE_TREE.  The caller closes it. */
+int task_tree(struct task *t, const char **mark);
+/* Asks the keeper; borrows everything.  label: sp's. */
+void task_spawn(
+    struct task *t, const struct spec *sp, const int *fds, size_t nfds);
+/* One that an engine before this one started. */
+struct task *task_adopt(struct engine *en, const char *tree, unsigned index,
+    uint64_t id, pid_t pid, mono_ms started_ms, task_done *done, void *arg);
+/* ms from its start on, then TERM and, a little later, KILL; 0: none. */
+void task_set_timeout(struct task *t, int64_t ms);
+/* At once, with all of its tree; done comes when it is gone. */
+void task_kill(struct task *t);
+/* Nobody wants to know any more. */
+void task_disown(struct task *t);
+pid_t task_pid(const struct task *t); /* 0: not started yet */
+
+/* News of the keeper's; false: no task's id. */
+bool task_on_spawned(
+    struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms);
+bool task_on_spawn_failed(
+    struct engine *en, uint64_t id, int stage, int errnum);
+bool task_on_exited(
+    struct engine *en, uint64_t id, const struct keeper_exit *ex);
+/* Is any left?  A shutdown waits for them. */
+bool task_any(const struct engine *en);
+void task_kill_all(struct engine *en);
+
+#endif
