@@ -9,6 +9,9 @@
  * slot has settled: it may have died in the same turn, and the machine would
  * fill the place that the new one takes.  The same task tells of starts that
  * failed inside an op, and does what follows the end.
+ *
+ * How a roll begins, and goes on after an engine before this one:
+ * rolling_begin.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,48 +19,9 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "engine/engine_priv.h"
+#include "engine/rolling_priv.h"
 
-enum todo {
-	TODO_NONE,
-	TODO_RETIRE,  /* the new one takes the place */
-	TODO_REFUSED, /* the new one could not even be asked for */
-};
-
-/* What a roll knows of a slot, beside its phase. */
-struct place {
-	enum todo todo;
-	uint32_t since;    /* generations above it are of this roll */
-	uint32_t next_gen; /* of the new instance */
-	char *why;         /* of TODO_REFUSED */
-};
-
-struct rolling {
-	struct program *pg;
-	struct roll *roll;
-	struct config_program *conf; /* it began with; counted */
-	int nslots;
-	int parts; /* slots that take part */
-	int surge;
-	int replaced;
-	bool back;  /* this roll itself undoes an aborted one */
-	bool final; /* the program stops: nothing follows */
-	bool ended;
-	bool by_person;
-	struct engine_who who;
-	struct loop_timer soak;
-	struct loop_task work;
-	struct place *places;
-	enum roll_end how;
-	char reason[200]; /* of the abort; back: of the one that it undoes */
-	char *tail;
-};
-
-static struct rolling *rolling_new(struct program *pg,
-    const struct engine_who *who, const enum roll_phase *phases, bool back);
-static void rolling_begin(struct rolling *r);
-
-static const struct engine_who *
+const struct engine_who *
 rolling_who(const struct rolling *r)
 {
 	return r->by_person ? &r->who : NULL;
@@ -76,7 +40,7 @@ rolling_through(const struct rolling *r)
 	return roll_progress(r->roll) - (r->nslots - r->parts);
 }
 
-static void
+void
 rolling_update_note(struct rolling *r)
 {
 	snprintf(r->pg->note, sizeof r->pg->note, "%s %d/%d",
@@ -145,7 +109,7 @@ rolling_op_discard(void *arg, int slot)
 	slot_save(sl);
 }
 
-static void
+void
 rolling_on_soak(struct loop_timer *t, void *arg)
 {
 	struct rolling *r = arg;
@@ -231,7 +195,7 @@ rolling_op_end(void *arg, enum roll_end end, const char *reason)
 	rolling_queue(r);
 }
 
-static const struct roll_ops rolling_ops = {
+const struct roll_ops rolling_ops = {
 	.replace = rolling_op_replace,
 	.retire = rolling_op_retire,
 	.discard = rolling_op_discard,
@@ -375,7 +339,7 @@ rolling_free(struct program *pg)
 	op_program_gone(pg);
 }
 
-static void
+void
 rolling_drop_before(struct program *pg)
 {
 	if (pg->before == NULL)
@@ -521,7 +485,7 @@ rolling_finish(struct rolling *r)
 	program_progress(pg);
 }
 
-static void
+void
 rolling_on_work(void *arg)
 {
 	struct rolling *r = arg;
@@ -532,172 +496,6 @@ rolling_on_work(void *arg)
 	}
 	if (r->ended && !r->work.queued)
 		rolling_finish(r);
-}
-
-/* --- start ---------------------------------------------------------- */
-
-static bool
-rolling_takes_part(const struct slot *sl)
-{
-	return sl->wanted && !sl->leaving && sl->cur != NULL &&
-	       (sl->state == PS_RUNNING || sl->state == PS_STARTING);
-}
-
-static struct rolling *
-rolling_new(struct program *pg, const struct engine_who *who,
-    const enum roll_phase *phases, bool back)
-{
-	struct rolling *r = xcalloc(1, sizeof *r);
-	struct roll_params params = {
-		.nslots = pg->nslots,
-		.batch = (int)pg->conf->roll_batch,
-		.surge = (int)pg->conf->roll_surge,
-		.soak_ms = back ? 0 : pg->conf->roll_soak_ms,
-	};
-
-	r->pg = pg;
-	r->conf = config_program_ref(pg->conf);
-	r->nslots = pg->nslots;
-	r->surge = params.surge;
-	r->back = back;
-	r->by_person = who != NULL;
-	if (who != NULL)
-		r->who = *who;
-	r->places = xcalloc((size_t)pg->nslots + 1, sizeof *r->places);
-	for (int i = 0; i < r->nslots; i++) {
-		r->places[i].since = pg->slots[i]->generation;
-		r->parts += phases[i] != ROLL_NEW;
-	}
-	loop_timer_init(&r->soak, pg->en->lp, rolling_on_soak, r);
-	loop_task_init(&r->work, rolling_on_work, r);
-	r->roll = roll_new(&params, phases, &rolling_ops, r);
-	pg->roll = r;
-	return r;
-}
-
-static void
-rolling_begin(struct rolling *r)
-{
-	struct program *pg = r->pg;
-	char by[64];
-
-	engine_who_text(by, sizeof by, rolling_who(r));
-	log_info("roll %s: begins, ordered %s", pg->conf->name,
-	    r->back ? "by the abort" : by);
-	engine_event(pg->en, pg->conf->name, "roll", "begins, ordered %s",
-	    r->back ? "by the abort" : by);
-	rolling_update_note(r);
-	rolling_save(pg);
-	roll_start(r->roll);
-}
-
-/* One more, however often it is asked for. */
-static void
-rolling_again(struct program *pg, const struct engine_who *who)
-{
-	pg->roll_again = true;
-	pg->roll_again_by_person = who != NULL;
-	if (who != NULL)
-		pg->roll_again_who = *who;
-	rolling_save(pg);
-}
-
-void
-rolling_start(struct program *pg, const struct engine_who *who)
-{
-	enum roll_phase *phases;
-	bool any = false;
-
-	if (pg->removed || pg->en->stopping) {
-		op_roll_end(pg, false, "aborted: it is being stopped", "");
-		return;
-	}
-	if (pg->roll != NULL) {
-		rolling_again(pg, who);
-		return;
-	}
-	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
-	for (int i = 0; i < pg->nslots; i++) {
-		struct slot *sl = pg->slots[i];
-		bool part = rolling_takes_part(sl);
-
-		phases[i] = part ? ROLL_OLD : ROLL_NEW;
-		any = any || part;
-		/* What is new may be what it waits for. */
-		if (sl->wanted && !sl->leaving &&
-		    (sl->state == PS_BACKOFF || sl->state == PS_FATAL))
-			slot_event(sl, PE_START);
-	}
-	if (any) {
-		rolling_begin(rolling_new(pg, who, phases, false));
-	} else {
-		rolling_drop_before(pg);
-		op_roll_end(pg, true, "done: nothing to replace", "");
-	}
-	free(phases);
-}
-
-/* Where a slot of a roll stands, by what is there of it. */
-static enum roll_phase
-rolling_resume_phase(const struct slot *sl, enum roll_phase was)
-{
-	switch (was) {
-	case ROLL_OLD:
-	case ROLL_NEW:
-		return was;
-	case ROLL_STARTING:
-	case ROLL_SOAKING:
-		/* Without a new one it was never asked for. */
-		return sl->next != NULL ? ROLL_STARTING : ROLL_OLD;
-	case ROLL_RETIRING:
-		break;
-	}
-	/* The record is written before the change: it may not have come. */
-	if (sl->next != NULL)
-		return ROLL_STARTING;
-	if (sl->prog->conf->roll_surge == 0 &&
-	    (sl->cur != NULL || TAILQ_EMPTY(&sl->draining)))
-		return ROLL_OLD;
-	return TAILQ_EMPTY(&sl->draining) ? ROLL_NEW : ROLL_RETIRING;
-}
-
-void
-rolling_resume(struct program *pg, const struct table_roll *tr)
-{
-	struct engine_who who = { .uid = tr->by_uid, .pid = tr->by_pid };
-	enum roll_phase *phases;
-	struct rolling *r;
-
-	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
-	for (int i = 0; i < pg->nslots; i++) {
-		const struct slot *sl = pg->slots[i];
-
-		phases[i] = ROLL_NEW;
-		if ((uint32_t)i < tr->nslots && i < TABLE_SLOTS_MAX &&
-		    sl->wanted && tr->phase[i] <= ROLL_NEW)
-			phases[i] = rolling_resume_phase(
-			    sl, (enum roll_phase)tr->phase[i]);
-		/* There is no record of it: rather twice than never. */
-		else if (i >= TABLE_SLOTS_MAX && sl->next != NULL)
-			phases[i] = ROLL_STARTING;
-		else if (i >= TABLE_SLOTS_MAX && rolling_takes_part(sl))
-			phases[i] = ROLL_OLD;
-	}
-	pg->roll_again = tr->again;
-	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
-	free(phases);
-	r->parts = r->nslots;
-	for (int i = 0; i < r->nslots; i++) {
-		r->replaced += roll_phase_of(r->roll, i) == ROLL_NEW;
-		if (pg->slots[i]->next != NULL)
-			r->places[i].next_gen = pg->slots[i]->next->generation;
-	}
-	log_info("roll %s: goes on, the engine was restarted", pg->conf->name);
-	rolling_update_note(r);
-	roll_start(r->roll);
-	for (int i = 0; i < r->nslots && !r->ended; i++)
-		if (pg->slots[i]->next != NULL && pg->slots[i]->next->ready)
-			roll_ready(r->roll, i);
 }
 
 /* --- what happened -------------------------------------------------- */
@@ -776,25 +574,4 @@ rolling_abort(struct program *pg, const char *why)
 	pg->roll->final = true;
 	if (!pg->roll->ended)
 		roll_abort(pg->roll->roll, why);
-}
-
-void
-rolling_save(struct program *pg)
-{
-	const struct rolling *r = pg->roll;
-	struct table_roll tr;
-
-	if (r == NULL || r->ended)
-		return;
-	memset(&tr, 0, sizeof tr);
-	snprintf(tr.program, sizeof tr.program, "%s", pg->conf->name);
-	tr.again = pg->roll_again;
-	tr.by_person = r->by_person;
-	tr.by_uid = r->who.uid;
-	tr.by_pid = r->who.pid;
-	tr.nslots =
-	    r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots : TABLE_SLOTS_MAX;
-	for (int i = 0; i < r->nslots && i < TABLE_SLOTS_MAX; i++)
-		tr.phase[i] = (uint8_t)roll_phase_of(r->roll, i);
-	table_put_roll(pg->en->table, &tr);
 }
