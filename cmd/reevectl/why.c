@@ -57,6 +57,7 @@ why_ordered(const char *cause)
 		{ "stop", "stopped" },
 		{ "restart", "stopped for a restart" },
 		{ "roll", "replaced by a roll" },
+		{ "recycle", "replaced" },
 		{ "not-ready", "killed: it was not ready in time" },
 		{ "discard", "removed: its roll was aborted" },
 	};
@@ -85,13 +86,17 @@ why_words(struct buf *b, const json_t *death)
 	if (ordered != NULL) {
 		buf_adds(b, ordered);
 		why_user(b, death);
+		if (*text != '\0') {
+			buf_adds(b, ": ");
+			render_safe(b, text);
+		}
 		buf_adds(b, "; ");
 	}
 	why_end(b, death);
 	buf_addf(b, " after %s", ran);
 	if (json_is_true(json_object_get(death, "killed")))
 		buf_adds(b, ", it did not heed its stop signal");
-	if (*text != '\0') {
+	if (*text != '\0' && ordered == NULL) {
 		buf_adds(b, "; ");
 		render_safe(b, text);
 	}

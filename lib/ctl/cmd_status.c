@@ -211,6 +211,8 @@ why_cause(enum death_cause cause)
 		return "discard";
 	case DEATH_NO_START:
 		return "no-start";
+	case DEATH_RECYCLE:
+		return "recycle";
 	}
 	return "unknown";
 }

@@ -81,6 +81,7 @@ enum death_cause {
 	DEATH_NOT_READY, /* killed: ready_timeout */
 	DEATH_DISCARD,   /* the new one of an aborted roll */
 	DEATH_NO_START,  /* never came to be: stage and errno in text */
+	DEATH_RECYCLE,   /* its slot alone was rolled: why is in text */
 };
 
 struct death_info {
@@ -97,7 +98,7 @@ struct death_info {
 	uid_t by_uid;
 	pid_t by_pid;
 	int64_t max_rss_kb; /* -1: unknown */
-	const char *text;   /* spawn error, or what else is known; "" */
+	const char *text;   /* spawn error, or why it had to go; "" */
 	const char *tail;   /* last lines of stderr (or stdout); "" */
 };
 

@@ -69,13 +69,14 @@ struct inst {
 	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
 	struct loop_timer sweep;    /* looks for survivors again */
 	mono_ms sweep_since;
-	unsigned flushes;          /* of the pump, that will call back */
-	bool discarded;            /* by an aborted roll */
-	bool swept;                /* dead, and nothing of its tree is left */
-	char *tail;                /* its last lines; NULL: none */
-	char why[160];             /* how it ended, in words */
-	struct table_inst restore; /* recover.c: its part of the record */
-	struct table_death death;  /* filled when it dies */
+	unsigned flushes; /* of the pump, that will call back */
+	bool discarded;   /* by an aborted roll */
+	bool swept;       /* dead, and nothing of its tree is left */
+	char *tail;       /* its last lines; NULL: none */
+	char reason[TABLE_REASON_MAX]; /* why it had to go; "": see cause */
+	char why[160];                 /* how it ended, in words */
+	struct table_inst restore;     /* recover.c: its part of the record */
+	struct table_death death;      /* filled when it dies */
 };
 
 TAILQ_HEAD(inst_list, inst);
@@ -102,6 +103,14 @@ struct slot {
 	struct table_death deaths[TABLE_DEATHS]; /* newest first */
 	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the
 					   table */
+	char *death_text[TABLE_DEATHS]; /* why it had to go; NULL: see cause */
+	/*
+	 * The instance that a roll of this slot alone is to replace, when the
+	 * roll under way is over; 0: none.  reason: of that, and of the death
+	 * that came of it.
+	 */
+	uint32_t alone_generation;
+	char reason[TABLE_REASON_MAX];
 	struct pump_stream *out, *err;
 	char *out_path, *err_path;   /* NULL: none */
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
@@ -340,6 +349,17 @@ void sockets_shrink_end(struct program *pg, int n);
 
 /* who NULL: SIGUSR2.  One under way already: one more is noted. */
 void rolling_start(struct program *pg, const struct engine_who *who);
+/*
+ * Replaces the instance of one slot: the new one becomes ready first
+ * (roll_surge).  Never two at once in a program, and after a roll that is
+ * under way, unless that has replaced it.  Nothing when the slot is not up.
+ * why: what people read about its end, "memory 70 MiB is over ..."; borrowed.
+ */
+void rolling_start_slot(struct slot *sl, const char *why);
+/* Those that wait for their turn. */
+void rolling_next_slot(struct program *pg);
+/* The slot is to be down: it waits no longer. */
+void rolling_forget_slot(struct slot *sl);
 void rolling_resume(struct program *pg, const struct table_roll *tr);
 void rolling_inst_ready(struct inst *in);
 void rolling_inst_failed(struct inst *in, const char *why, const char *tail);
@@ -358,6 +378,8 @@ void op_slot_changed(struct slot *sl);
 void op_roll_step(struct program *pg, const char *name, const char *text);
 void op_roll_end(
     struct program *pg, bool ok, const char *text, const char *tail);
+/* The roll of a slot alone has ended, or does not begin. */
+void op_alone_end(struct slot *sl, bool ok, const char *text, const char *tail);
 /* A slot, a program that is about to be freed. */
 void op_slot_gone(struct slot *sl);
 void op_program_gone(struct program *pg);

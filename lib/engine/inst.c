@@ -434,6 +434,8 @@ inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 	d->by_pid = in->who.pid;
 	in->cause = (enum death_cause)d->cause;
 	slot_death(in->slot, d);
+	if (in->reason[0] != '\0' && in->slot->death_text[0] == NULL)
+		in->slot->death_text[0] = xstrdup(in->reason);
 }
 
 /* The instance leaves its place in the slot; it is only waited for. */
@@ -675,6 +677,8 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->stopping = ti->stopping;
 	in->killed = ti->killed;
 	in->cause = (enum death_cause)ti->cause;
+	if (in->cause == DEATH_RECYCLE)
+		memcpy(in->reason, in->slot->reason, sizeof in->reason);
 	in->by_person = ti->by_person;
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;

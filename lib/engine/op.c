@@ -416,8 +416,10 @@ op_roll_step(struct program *pg, const char *name, const char *text)
 
 	TAILQ_FOREACH(op, &pg->en->ops, entry)
 		TAILQ_FOREACH(it, &op->items, entry)
-			if (it->program == pg && it->goal == GOAL_ROLL &&
-			    it->skip == 0)
+			if ((it->program == pg && it->goal == GOAL_ROLL &&
+				it->skip == 0) ||
+			    (it->goal == GOAL_ALONE &&
+				strcmp(it->name, name) == 0))
 				op_tell(op, name, "%s", text);
 }
 
@@ -436,6 +438,18 @@ op_roll_end(struct program *pg, bool ok, const char *text, const char *tail)
 			else
 				op_verdict(it, ok, tail, "%s", text);
 		}
+}
+
+void
+op_alone_end(struct slot *sl, bool ok, const char *text, const char *tail)
+{
+	struct item *it;
+	struct op *op;
+
+	TAILQ_FOREACH(op, &sl->prog->en->ops, entry)
+		TAILQ_FOREACH(it, &op->items, entry)
+			if (it->slot == sl && it->goal == GOAL_ALONE)
+				op_verdict(it, ok, tail, "%s", text);
 }
 
 void

@@ -152,19 +152,33 @@ op_roll_program(struct op *op, struct program *pg)
 	rolling_start(pg, &op->who);
 }
 
-static int
-op_roll(struct op *op, struct slot *const *v, size_t n, struct err *err)
+static void
+op_roll_slot(struct op *op, struct slot *sl)
 {
-	for (size_t i = 0; i < n; i++)
+	struct item *it = op_add(op, GOAL_ALONE, sl);
+	char who[64], why[96];
+
+	if (op_refuse_leaving(it))
+		return;
+	if (sl->cur == NULL || !sl->wanted) {
+		op_verdict(it, false, "", "aborted: not running; start it");
+		return;
+	}
+	engine_who_text(who, sizeof who, &op->who);
+	snprintf(why, sizeof why, "ordered %s", who);
+	rolling_start_slot(sl, why);
+}
+
+/* Programs that were named as a whole; of others the slots, one by one. */
+static void
+op_roll(struct op *op, struct slot *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
 		if (!op_is_whole(v, n, i))
-			return err_set(err,
-			    "a roll is of a whole program: "
-			    "roll %s, or restart %s",
-			    v[i]->prog->conf->name, v[i]->name);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || v[i]->prog != v[i - 1]->prog)
+			op_roll_slot(op, v[i]);
+		else if (i == 0 || v[i]->prog != v[i - 1]->prog)
 			op_roll_program(op, v[i]->prog);
-	return 0;
+	}
 }
 
 /* Programs of several workers that were named as a whole are rolled. */
@@ -393,9 +407,8 @@ op_shutdown(struct op *op)
 	order_stop_all(op->en, &op->who);
 }
 
-static int
-op_each_slot(
-    struct op *op, struct slot *const *v, size_t n, struct err *err, int *code)
+static void
+op_each_slot(struct op *op, struct slot *const *v, size_t n)
 {
 	switch (op->kind) {
 	case OP_START:
@@ -413,8 +426,8 @@ op_each_slot(
 			op_restart_slot(op, v[i]);
 		break;
 	case OP_ROLL:
-		*code = 2;
-		return op_roll(op, v, n, err);
+		op_roll(op, v, n);
+		break;
 	case OP_SIGNAL:
 		for (size_t i = 0; i < n; i++)
 			op_signal_slot(op, v[i], op->number);
@@ -424,7 +437,6 @@ op_each_slot(
 	case OP_SHUTDOWN:
 		break;
 	}
-	return 0;
 }
 
 int
@@ -433,7 +445,7 @@ op_begin(
 {
 	struct slot **v = NULL;
 	size_t n = 0;
-	int rc;
+	int rc = 0;
 
 	*code = 1;
 	if (op->kind == OP_SHUTDOWN) {
@@ -453,7 +465,7 @@ op_begin(
 	if (op->kind == OP_SCALE)
 		rc = op_scale(op, req, err, code);
 	else
-		rc = op_each_slot(op, v, n, err, code);
+		op_each_slot(op, v, n);
 	free(v);
 	return rc;
 }

@@ -11,6 +11,7 @@ enum goal {
 	GOAL_UP,     /* RUNNING */
 	GOAL_DOWN,   /* no process left, or the slot is gone */
 	GOAL_ROLL,   /* the program's roll has ended */
+	GOAL_ALONE,  /* the slot's own roll has ended */
 	GOAL_GONE,   /* the program is removed */
 	GOAL_REMADE, /* the program is removed, and there again */
 	GOAL_NONE,   /* has its verdict */

@@ -172,6 +172,8 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 			: "/");
 	else if (di.cause == DEATH_NO_START)
 		snprintf(text, sizeof text, "%.255s", di.tail);
+	else if (sl->death_text[i] != NULL)
+		snprintf(text, sizeof text, "%s", sl->death_text[i]);
 	cb(arg, si, &di);
 }
 

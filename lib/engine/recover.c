@@ -106,6 +106,10 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
+	sl->alone_generation = ts->alone_generation;
+	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
+	if (sl->deaths[0].cause == DEATH_RECYCLE && sl->reason[0] != '\0')
+		sl->death_text[0] = xstrdup(sl->reason);
 }
 
 void
@@ -155,7 +159,7 @@ recover_conf(const struct slot *sl, const struct table_slot *ts, uint64_t id)
 		return pg->conf;
 	if (ts->cur.id == id && sl->index < TABLE_SLOTS_MAX &&
 	    table_get_roll(pg->en->table, pg->conf->name, &tr) &&
-	    (uint32_t)sl->index < tr.nslots &&
+	    tr.alone == 0 && (uint32_t)sl->index < tr.nslots &&
 	    (tr.phase[sl->index] == ROLL_NEW ||
 		(tr.phase[sl->index] == ROLL_RETIRING && ts->next.id == 0)))
 		return pg->conf;
@@ -462,6 +466,7 @@ recover_roll(struct program *pg)
 		rolling_resume(pg, &tr);
 	else if (pg->before != NULL)
 		rolling_start(pg, NULL); /* a reload that had just begun */
+	rolling_next_slot(pg);
 }
 
 void

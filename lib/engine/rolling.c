@@ -13,6 +13,7 @@
  * How a roll begins, and goes on after an engine before this one:
  * rolling_begin.c.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,25 @@ const struct engine_who *
 rolling_who(const struct rolling *r)
 {
 	return r->by_person ? &r->who : NULL;
+}
+
+/*
+ * What comes by itself is no "roll" event: a client whose engine died looks
+ * for those to learn what became of its order.
+ */
+void
+rolling_event(const struct rolling *r, const char *name, const char *fmt, ...)
+{
+	const char *kind = r->alone == -1 || str_starts(r->why, "ordered ")
+			       ? "roll"
+			       : "recycle";
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	engine_event(r->pg->en, name, kind, "%s", text);
 }
 
 static void
@@ -43,6 +63,11 @@ rolling_through(const struct rolling *r)
 void
 rolling_update_note(struct rolling *r)
 {
+	if (r->alone != -1) {
+		snprintf(r->pg->note, sizeof r->pg->note, "rolling %.80s",
+		    r->pg->slots[r->alone]->name);
+		return;
+	}
 	snprintf(r->pg->note, sizeof r->pg->note, "%s %d/%d",
 	    r->back ? "rolling back" : "rolling", rolling_through(r), r->parts);
 }
@@ -175,7 +200,7 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 	rolling_update_note(r);
 	rolling_save(r->pg);
 	log_info("roll %s %s: %s", r->pg->conf->name, sl->name, text);
-	engine_event(r->pg->en, sl->name, "roll", "%s", text);
+	rolling_event(r, sl->name, "%s", text);
 	op_roll_step(r->pg, sl->name, text);
 }
 
@@ -250,9 +275,12 @@ rolling_retire(struct rolling *r, struct slot *sl)
 	}
 	if (sl->next != NULL)
 		rolling_promote(sl);
-	if (old != NULL)
-		inst_stop(old, r->pg->conf->drain_timeout_ms, DEATH_ROLL,
+	if (old != NULL) {
+		memcpy(old->reason, r->why, sizeof old->reason);
+		inst_stop(old, r->pg->conf->drain_timeout_ms,
+		    r->alone != -1 ? DEATH_RECYCLE : DEATH_ROLL,
 		    rolling_who(r));
+	}
 	slot_save(sl);
 	rolling_inst_gone(sl); /* it may have died meanwhile */
 }
@@ -377,8 +405,10 @@ rolling_go_back(struct rolling *r)
 	for (int i = 0; i < pg->nslots; i++) {
 		const struct inst *in = pg->slots[i]->cur;
 		uint32_t since = i < r->nslots ? r->places[i].since : 0;
+		/* Of its config: also who was started before it began. */
 		bool newer = in != NULL && pg->slots[i]->wanted &&
-			     in->generation > since && in->conf != pg->conf;
+			     (in->conf == r->conf || in->generation > since) &&
+			     in->conf != pg->conf;
 
 		phases[i] = newer ? ROLL_OLD : ROLL_NEW;
 		any = any || newer;
@@ -397,7 +427,11 @@ rolling_go_back(struct rolling *r)
 static void
 rolling_tell_end(struct rolling *r, bool ok, const char *text)
 {
-	op_roll_end(r->pg, ok, text, r->tail != NULL ? r->tail : "");
+	const char *tail = r->tail != NULL ? r->tail : "";
+
+	op_roll_end(r->pg, ok, text, tail);
+	if (r->alone != -1 && r->alone < r->pg->nslots)
+		op_alone_end(r->pg->slots[r->alone], ok, text, tail);
 	if (!r->final || !r->pg->roll_again)
 		return;
 	/* The one that was to follow does not. */
@@ -417,7 +451,7 @@ rolling_done(struct rolling *r)
 	else
 		snprintf(text, sizeof text, "aborted: its slots were stopped");
 	log_info("roll %s: %s", pg->conf->name, text);
-	engine_event(pg->en, pg->conf->name, "roll", "%s", text);
+	rolling_event(r, pg->conf->name, "%s", text);
 	if (!pg->roll_again)
 		rolling_drop_before(pg);
 	rolling_tell_end(r, ok, text);
@@ -433,7 +467,7 @@ rolling_aborted(struct rolling *r)
 
 	snprintf(text, sizeof text, "aborted: %s", r->reason);
 	log_errorx("roll %s: %s", pg->conf->name, text);
-	engine_event(pg->en, pg->conf->name, "roll", "%s", text);
+	rolling_event(r, pg->conf->name, "%s", text);
 	if (pg->before != NULL && !r->final && !next) {
 		if (rolling_go_back(r))
 			return; /* told when it is back */
@@ -451,7 +485,7 @@ rolling_was_back(struct rolling *r)
 	    r->how == ROLL_DONE ? "rolled back" : "not all of it rolled back";
 	char text[256];
 
-	engine_event(pg->en, pg->conf->name, "roll", "%s", how);
+	rolling_event(r, pg->conf->name, "%s", how);
 	log_info("roll %s: %s", pg->conf->name, how);
 	snprintf(pg->note, sizeof pg->note, "on the config before: %.70s",
 	    r->reason);
@@ -482,6 +516,8 @@ rolling_finish(struct rolling *r)
 		pg->roll_again = false;
 		rolling_start(pg, pg->roll_again_by_person ? &who : NULL);
 	}
+	if (!final)
+		rolling_next_slot(pg);
 	program_progress(pg);
 }
 

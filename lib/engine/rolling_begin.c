@@ -34,6 +34,7 @@ rolling_new(struct program *pg, const struct engine_who *who,
 	r->nslots = pg->nslots;
 	r->surge = params.surge;
 	r->back = back;
+	r->alone = -1;
 	r->by_person = who != NULL;
 	if (who != NULL)
 		r->who = *who;
@@ -64,6 +65,100 @@ rolling_begin(struct rolling *r)
 	rolling_save(pg);
 	roll_start(r->roll);
 }
+
+/* --- of one slot ---------------------------------------------------- */
+
+static void
+rolling_begin_slot(struct slot *sl)
+{
+	struct program *pg = sl->prog;
+	enum roll_phase *phases;
+	struct rolling *r;
+
+	phases = xcalloc((size_t)pg->nslots + 1, sizeof *phases);
+	for (int i = 0; i < pg->nslots; i++)
+		phases[i] = i == sl->index ? ROLL_OLD : ROLL_NEW;
+	r = rolling_new(pg, NULL, phases, false);
+	free(phases);
+	r->alone = sl->index;
+	memcpy(r->why, sl->reason, sizeof r->why);
+	log_info(
+	    "roll %s: begins, %s alone: %s", pg->conf->name, sl->name, r->why);
+	rolling_event(
+	    r, pg->conf->name, "begins, %s alone: %s", sl->name, r->why);
+	rolling_update_note(r);
+	rolling_save(pg);
+	/* The roll has its record: from here on that is what goes on. */
+	sl->alone_generation = 0;
+	slot_save(sl);
+	roll_start(r->roll);
+}
+
+/* The instance that was to be replaced is not there any more. */
+static void
+rolling_need_not(struct slot *sl)
+{
+	const struct inst *in = sl->cur;
+	char text[64] = "aborted: it is not running any more";
+	bool newer = in != NULL && in->generation > sl->alone_generation;
+
+	if (newer)
+		snprintf(text, sizeof text, "replaced meanwhile, pid %d",
+		    (int)in->pid);
+	sl->alone_generation = 0;
+	slot_save(sl);
+	op_alone_end(sl, newer, text, "");
+}
+
+void
+rolling_next_slot(struct program *pg)
+{
+	for (int i = 0; pg->roll == NULL && i < pg->nslots; i++) {
+		struct slot *sl = pg->slots[i];
+
+		if (sl->alone_generation == 0)
+			continue;
+		if (rolling_takes_part(sl) && !pg->removed &&
+		    !pg->en->stopping &&
+		    sl->cur->generation == sl->alone_generation)
+			rolling_begin_slot(sl);
+		else
+			rolling_need_not(sl);
+	}
+}
+
+void
+rolling_forget_slot(struct slot *sl)
+{
+	if (sl->alone_generation != 0)
+		rolling_need_not(sl);
+}
+
+void
+rolling_start_slot(struct slot *sl, const char *why)
+{
+	struct rolling *r = sl->prog->roll;
+
+	if (!rolling_takes_part(sl) || sl->prog->removed ||
+	    sl->prog->en->stopping) {
+		op_alone_end(sl, false, "aborted: it is not running", "");
+		return;
+	}
+	/* One that is at it does what is asked for. */
+	if (r != NULL && !r->ended && r->alone == sl->index)
+		return;
+	if (sl->alone_generation == sl->cur->generation)
+		return;
+	snprintf(sl->reason, sizeof sl->reason, "%s", why);
+	sl->alone_generation = sl->cur->generation;
+	slot_save(sl);
+	if (r != NULL)
+		engine_event(sl->prog->en, sl->name, "recycle",
+		    "waits for the roll under way: %s", sl->reason);
+	rolling_next_slot(sl->prog);
+}
+
+/* --- by order ------------------------------------------------------- */
 
 /* One more, however often it is asked for. */
 static void
@@ -154,15 +249,21 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 		/* There is no record of it: rather twice than never. */
 		else if (i >= TABLE_SLOTS_MAX && sl->next != NULL)
 			phases[i] = ROLL_STARTING;
-		else if (i >= TABLE_SLOTS_MAX && rolling_takes_part(sl))
+		else if (i >= TABLE_SLOTS_MAX && rolling_takes_part(sl) &&
+			 (tr->alone == 0 || tr->alone == (uint32_t)i + 1))
 			phases[i] = ROLL_OLD;
 	}
 	pg->roll_again = tr->again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
 	free(phases);
-	r->parts = r->nslots;
+	if (tr->alone != 0 && tr->alone <= (uint32_t)r->nslots) {
+		r->alone = (int)tr->alone - 1;
+		snprintf(r->why, sizeof r->why, "%s", tr->why);
+	}
+	r->parts = r->alone != -1 ? 1 : r->nslots;
 	for (int i = 0; i < r->nslots; i++) {
-		r->replaced += roll_phase_of(r->roll, i) == ROLL_NEW;
+		r->replaced += roll_phase_of(r->roll, i) == ROLL_NEW &&
+			       (r->alone == -1 || r->alone == i);
 		if (pg->slots[i]->next != NULL)
 			r->places[i].next_gen = pg->slots[i]->next->generation;
 	}
@@ -188,6 +289,8 @@ rolling_save(struct program *pg)
 	tr.by_person = r->by_person;
 	tr.by_uid = r->who.uid;
 	tr.by_pid = r->who.pid;
+	tr.alone = (uint32_t)(r->alone + 1);
+	memcpy(tr.why, r->why, sizeof tr.why);
 	tr.nslots =
 	    r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots : TABLE_SLOTS_MAX;
 	for (int i = 0; i < r->nslots && i < TABLE_SLOTS_MAX; i++)

@@ -28,8 +28,10 @@ struct rolling {
 	int parts; /* slots that take part */
 	int surge;
 	int replaced;
-	bool back;  /* this roll itself undoes an aborted one */
-	bool final; /* the program stops: nothing follows */
+	int alone;                  /* the one slot that it is of; -1: of all */
+	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
+	bool back;                  /* this roll itself undoes an aborted one */
+	bool final;                 /* the program stops: nothing follows */
 	bool ended;
 	bool by_person;
 	struct engine_who who;
@@ -46,6 +48,9 @@ struct rolling {
 extern const struct roll_ops rolling_ops;
 
 const struct engine_who *rolling_who(const struct rolling *r);
+/* name: of the slot that it is about, or of the program. */
+void rolling_event(const struct rolling *r, const char *name, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
 void rolling_update_note(struct rolling *r);
 /* It runs the config in force: there is no way back. */
 void rolling_drop_before(struct program *pg);

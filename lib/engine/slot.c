@@ -80,8 +80,10 @@ slot_free(struct slot *sl)
 		tree_remove(&t);
 		tree_fini(&t);
 	}
-	for (int i = 0; i < TABLE_DEATHS; i++)
+	for (int i = 0; i < TABLE_DEATHS; i++) {
 		free(sl->death_tail[i]);
+		free(sl->death_text[i]);
+	}
 	table_drop_slot(en->table, sl->record);
 	free(sl->queue);
 	free(sl);
@@ -120,6 +122,8 @@ slot_save(struct slot *sl)
 	ts.failures = sl->failures;
 	ts.restarts = sl->restarts;
 	ts.retry_at_ms = sl->retry_at_ms;
+	ts.alone_generation = sl->alone_generation;
+	memcpy(ts.reason, sl->reason, sizeof ts.reason);
 	slot_save_inst(&ts.cur, sl->cur);
 	slot_save_inst(&ts.next, sl->next);
 	memcpy(ts.deaths, sl->deaths, sizeof ts.deaths);
@@ -145,12 +149,16 @@ slot_death(struct slot *sl, const struct table_death *d)
 	    sl->deaths[0].pid == d->pid)
 		return;
 	free(sl->death_tail[TABLE_DEATHS - 1]);
+	free(sl->death_text[TABLE_DEATHS - 1]);
 	memmove(sl->deaths + 1, sl->deaths,
 	    (TABLE_DEATHS - 1) * sizeof sl->deaths[0]);
 	memmove(sl->death_tail + 1, sl->death_tail,
 	    (TABLE_DEATHS - 1) * sizeof sl->death_tail[0]);
+	memmove(sl->death_text + 1, sl->death_text,
+	    (TABLE_DEATHS - 1) * sizeof sl->death_text[0]);
 	sl->deaths[0] = *d;
 	sl->death_tail[0] = NULL;
+	sl->death_text[0] = NULL;
 	slot_save(sl);
 }
 
@@ -176,6 +184,7 @@ slot_want(struct slot *sl, bool up, const struct engine_who *who)
 		return;
 	}
 	sl->start_again = false;
+	rolling_forget_slot(sl);
 	if (sl->prog->roll != NULL)
 		rolling_slot_left(sl);
 	/* To drain is one thing, to be told to stop another. */

@@ -18,10 +18,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define TABLE_NAME_MAX  80
-#define TABLE_DEATHS    5
-#define TABLE_NONE      UINT32_MAX
-#define TABLE_SLOTS_MAX 512 /* of a program, whose roll can be resumed */
+#define TABLE_NAME_MAX   80
+#define TABLE_DEATHS     5
+#define TABLE_REASON_MAX 96
+#define TABLE_NONE       UINT32_MAX
+#define TABLE_SLOTS_MAX  512 /* of a program, whose roll can be resumed */
 
 /* One death, without its texts. */
 struct table_death {
@@ -58,6 +59,8 @@ struct table_slot {
 	uint32_t failures;
 	uint64_t restarts;
 	mono_ms retry_at_ms;
+	uint32_t alone_generation; /* see struct slot */
+	char reason[TABLE_REASON_MAX];
 	struct table_inst cur, next;
 	struct table_death deaths[TABLE_DEATHS];
 };
@@ -69,6 +72,8 @@ struct table_roll {
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;
+	uint32_t alone;             /* slot + 1: of that one only; 0: of all */
+	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
 	uint32_t nslots;
 	uint8_t phase[TABLE_SLOTS_MAX]; /* enum roll_phase */
 };
