@@ -166,6 +166,7 @@ main_is_query(const struct command *cmd)
 	case VERB_SCALE:
 	case VERB_SIGNAL:
 	case VERB_SHUTDOWN:
+	case VERB_RUN:
 	case VERB__N:
 		return false;
 	}
@@ -206,7 +207,8 @@ main_client(struct command *cmd)
 	else
 		socket = cf != NULL ? xstrdup(cf->ctl_socket)
 				    : main_default_socket();
-	if (cmd->on[OPTION_TIMEOUT])
+	/* run's is the command's own. */
+	if (cmd->on[OPTION_TIMEOUT] && cmd->verb != VERB_RUN)
 		timeout = cmd->number[OPTION_TIMEOUT];
 	cmd->color = main_color(cmd, cf);
 	config_free(cf);

@@ -189,7 +189,9 @@ opts_number(struct command *cmd, enum option_id id, const char *text)
 			cmd->number[id] = (int64_t)(seconds * 1000);
 			return -1;
 		}
-	} else if (str_to_i64(text, 0, INT64_MAX - 1, &cmd->number[id])) {
+	} else if (id == OPTION_NICE
+		       ? str_to_i64(text, -20, 19, &cmd->number[id])
+		       : str_to_i64(text, 0, INT64_MAX - 1, &cmd->number[id])) {
 		return -1;
 	}
 	warn_user("--%s needs a number, not \"%s\"", options[id].name, text);
@@ -202,8 +204,17 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 {
 	cmd->on[id] = true;
 	cmd->value[id] = value;
-	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT)
+	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT ||
+	    id == OPTION_NICE || id == OPTION_MAX_OUTPUT)
 		return opts_number(cmd, id, value);
+	if (id == OPTION_ENV) {
+		if (*value != '=' && strchr(value, '=') != NULL) {
+			strv_add(&cmd->env, value);
+			return -1;
+		}
+		warn_user("--env needs KEY=VALUE, not \"%s\"", value);
+		return opts_usage(cmd);
+	}
 	if (id == OPTION_COLOR && strcmp(value, "auto") != 0 &&
 	    strcmp(value, "always") != 0 && strcmp(value, "never") != 0) {
 		warn_user(
@@ -321,6 +332,13 @@ opts_word(struct parser *p, char *word, bool no_options)
 	return -1;
 }
 
+/* What comes after the name of a command is the command's. */
+static bool
+opts_are_over(const struct command *cmd)
+{
+	return cmd->verb == VERB_RUN && cmd->nargs > 0;
+}
+
 static int
 opts_check(const struct command *cmd)
 {
@@ -370,10 +388,12 @@ opts_parse(struct command *cmd, int argc, char **argv)
 	if (argc >= 2 && strcmp(argv[1], "--complete") == 0)
 		return opts_complete(argc > 2 ? argv[2] : NULL);
 	for (; p.at < argc && rc == -1; p.at++) {
-		if (!no_options && strcmp(argv[p.at], "--") == 0)
+		if (!no_options && strcmp(argv[p.at], "--") == 0) {
 			no_options = true;
-		else
-			rc = opts_word(&p, argv[p.at], no_options);
+			continue;
+		}
+		no_options = no_options || opts_are_over(cmd);
+		rc = opts_word(&p, argv[p.at], no_options);
 	}
 	if (rc != -1)
 		return rc;
@@ -389,4 +409,5 @@ void
 opts_fini(struct command *cmd)
 {
 	free(cmd->args);
+	strv_fini(&cmd->env);
 }

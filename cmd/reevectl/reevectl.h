@@ -41,7 +41,7 @@ enum option_id {
 };
 
 struct command;
-typedef int verb_run(struct command *cmd);
+typedef int verb_fn(struct command *cmd);
 
 struct verb {
 	const char *name;
@@ -49,7 +49,7 @@ struct verb {
 	int most; /* -1: any */
 	const char *args;
 	const char *help;
-	verb_run *run;
+	verb_fn *run;
 };
 
 /* The command line, and what the verbs work with. */
@@ -60,6 +60,7 @@ struct command {
 	int64_t number[OPTION__N];    /* of those that take a number */
 	char **args;                  /* NULL-terminated, borrowed from argv */
 	size_t nargs;
+	struct strv env; /* of --env */
 	struct client *client;
 	bool color;
 };
@@ -169,7 +170,7 @@ int64_t jint(const json_t *obj, const char *key, int64_t none);
 /* --- the verbs -------------------------------------------------------------
  */
 
-#define VERB(name, id, least, most, args, help) verb_run verb_##name;
+#define VERB(name, id, least, most, args, help) verb_fn verb_##name;
 #include "verb.def"
 #undef VERB
 

@@ -312,6 +312,16 @@ int config_slot_hook(struct config_slot *out, const struct config_program *p,
     const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err);
 void config_slot_fini(struct config_slot *s);
+/*
+ * The file of a command: name itself with a / in it (relative: below
+ * directory), else searched along path (NULL: a usual one).  *out is the
+ * caller's, also when it fails.  err->errnum: ENOENT, EACCES (not executable),
+ * or of stat(2).
+ */
+int config_find_command(char **out, const char *name, const char *directory,
+    const char *path, struct err *err);
+/* Adds the variables of a file of KEY=value lines. */
+int config_read_env_file(struct strv *env, const char *path, struct err *err);
 
 /* --- change ------------------------------------------------------------- */
 

@@ -95,7 +95,7 @@ envfile_line(
 }
 
 int
-envfile_read(struct strv *env, const char *path, struct err *err)
+config_read_env_file(struct strv *env, const char *path, struct err *err)
 {
 	FILE *fp = fopen(path, "re");
 	char *line = NULL;

@@ -172,7 +172,7 @@ slot_env_file(struct strv *env, const struct slot_in *in,
 		return -1;
 	if (path == NULL)
 		return 0;
-	rc = envfile_read(env, path, &why);
+	rc = config_read_env_file(env, path, &why);
 	if (rc == -1 && why.errnum == ENOENT && optional)
 		rc = 0;
 	if (rc == -1 && why.errnum != 0 && in->lenient) {
@@ -347,6 +347,15 @@ config_slot_fini(struct config_slot *s)
  */
 
 static int
+slot_refuse_file(struct err *err, const char *path, const char *why)
+{
+	err_set(err, "run %s: %s", path, why);
+	if (err != NULL)
+		err->errnum = EACCES;
+	return -1;
+}
+
+static int
 slot_check_file(const char *path, struct err *err)
 {
 	struct stat st;
@@ -354,19 +363,19 @@ slot_check_file(const char *path, struct err *err)
 	if (stat(path, &st) == -1)
 		return err_sys(err, "run %s", path);
 	if (S_ISDIR(st.st_mode))
-		return err_set(err, "run %s: it is a directory", path);
+		return slot_refuse_file(err, path, "it is a directory");
 	if ((st.st_mode & 0111) == 0)
-		return err_set(
-		    err, "run %s: it is not executable (chmod +x)", path);
+		return slot_refuse_file(
+		    err, path, "it is not executable (chmod +x)");
 	return 0;
 }
 
 /* Along PATH; something that is there but cannot run is only remembered. */
 static int
-slot_search(struct config_slot *s, const char *path, struct err *err)
+slot_search(char **out, const char *name, const char *path, struct err *err)
 {
-	const char *name = s->argv.v[0], *dir = path;
 	struct err why, first = { 0 };
+	const char *dir = path;
 
 	while (*dir != '\0') {
 		size_t n = strcspn(dir, ":");
@@ -374,37 +383,46 @@ slot_search(struct config_slot *s, const char *path, struct err *err)
 
 		/* A relative folder in PATH: relative to what? */
 		if (*dir == '/' && slot_check_file(file, &why) == 0) {
-			s->exec_path = file;
+			*out = file;
 			return 0;
 		}
-		if (*dir == '/' && why.errnum == 0 && first.text[0] == '\0')
+		if (*dir == '/' && why.errnum == EACCES &&
+		    first.text[0] == '\0')
 			first = why;
 		free(file);
 		dir += n + (dir[n] == ':');
 	}
-	if (first.text[0] != '\0')
-		return err_set(err, "%s", first.text);
-	return err_set(err, "can't find command '%s' in PATH (%s)", name, path);
+	if (first.text[0] != '\0' && err != NULL) {
+		*err = first;
+		return -1;
+	}
+	err_set(err, "can't find command '%s' in PATH (%s)", name, path);
+	if (err != NULL)
+		err->errnum = ENOENT;
+	return -1;
+}
+
+int
+config_find_command(char **out, const char *name, const char *directory,
+    const char *path, struct err *err)
+{
+	*out = NULL;
+	if (strchr(name, '/') == NULL)
+		return slot_search(
+		    out, name, path != NULL ? path : PATH_DEFAULT, err);
+	/* Not path_absolute: ~ is a shell's business in a command. */
+	*out =
+	    *name == '/' ? xstrdup(name) : xasprintf("%s/%s", directory, name);
+	return slot_check_file(*out, err);
 }
 
 int
 config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err)
 {
-	const char *name = s->argv.v[0], *path;
-
-	if (strchr(name, '/') != NULL) {
-		/* Not path_absolute: ~ is a shell's business in a command. */
-		s->exec_path =
-		    *name == '/'
-			? xstrdup(name)
-			: xasprintf("%s/%s",
-			      s->directory != NULL ? s->directory : p->here,
-			      name);
-		return slot_check_file(s->exec_path, err);
-	}
-	path = strv_env_get(&s->env, "PATH");
-	return slot_search(s, path != NULL ? path : PATH_DEFAULT, err);
+	return config_find_command(&s->exec_path, s->argv.v[0],
+	    s->directory != NULL ? s->directory : p->here,
+	    strv_env_get(&s->env, "PATH"), err);
 }
 
 int

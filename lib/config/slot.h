@@ -28,7 +28,4 @@ int config_slot_env_file(char **out, const struct slot_in *in,
 int config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err);
 
-/* Adds the variables of a file of KEY=value lines. */
-int envfile_read(struct strv *env, const char *path, struct err *err);
-
 #endif

@@ -24,6 +24,7 @@
 #define CLIENT_PAUSE_MS 10
 #define CLIENT_CHUNK    (64 * 1024)
 #define CLIENT_LOSSES   8
+#define CLIENT_FDS_MAX  8
 #define CLIENT_LINE_MAX (256 * 1024 * 1024)
 
 struct client {
@@ -35,6 +36,8 @@ struct client {
 	size_t scanned; /* bytes of in without a newline */
 	client_lost_cb *lost;
 	void *lost_arg;
+	int fds[CLIENT_FDS_MAX]; /* for the next request */
+	size_t nfds;
 };
 
 /* One call, over as many connections as it takes. */
@@ -227,6 +230,37 @@ client_lost(struct client *c, struct client_error *ce)
 	return client_fail(ce, 4, "the connection to reeved was lost");
 }
 
+void
+client_pass(struct client *c, const int *fds, size_t nfds)
+{
+	BUG_ON(nfds > CLIENT_FDS_MAX);
+	memcpy(c->fds, fds, nfds * sizeof *fds);
+	c->nfds = nfds;
+}
+
+static ssize_t
+client_put(struct client *c, const char *p, size_t n)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof c->fds)];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)p, n };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cm;
+
+	if (c->nfds != 0) {
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(c->nfds * sizeof(int));
+		cm = &control.align;
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(c->nfds * sizeof(int));
+		memcpy(CMSG_DATA(cm), c->fds, c->nfds * sizeof(int));
+	}
+	return sendmsg(c->fd, &mh, MSG_NOSIGNAL);
+}
+
 /* The request is small: the kernel takes it, or the server does not read. */
 static int
 client_write(struct client *c, const char *p, size_t n, struct client_error *ce)
@@ -235,7 +269,7 @@ client_write(struct client *c, const char *p, size_t n, struct client_error *ce)
 	ssize_t put;
 
 	while (n > 0) {
-		put = send(c->fd, p, n, MSG_NOSIGNAL);
+		put = client_put(c, p, n);
 		if (put == -1 && errno == EINTR)
 			continue;
 		if (put == -1 && errno == EAGAIN) {
@@ -246,6 +280,7 @@ client_write(struct client *c, const char *p, size_t n, struct client_error *ce)
 		}
 		if (put == -1)
 			return client_lost(c, ce);
+		c->nfds = 0; /* they went with the first bytes */
 		p += put;
 		n -= (size_t)put;
 	}

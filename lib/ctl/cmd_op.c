@@ -208,8 +208,8 @@ cmd_scale(struct ctl_req *r, struct args *a)
 }
 
 /* "HUP", "SIGHUP", "hup" or a number; 0: no such signal. */
-static int
-signal_number(const char *name)
+int
+ctl_signal_number(const char *name)
 {
 	const char *abbrev;
 	int64_t n;
@@ -237,7 +237,7 @@ cmd_signal(struct ctl_req *r, struct args *a)
 	args_strv(a, "names", true, &names);
 	text = args_str(a, "signal", true);
 	if (!a->bad) {
-		signo = signal_number(text);
+		signo = ctl_signal_number(text);
 		if (signo == 0)
 			args_error(a, "no signal \"%.32s\"", text);
 	}

@@ -25,6 +25,7 @@
 
 /* More than that waiting: followers hold back, requests are not read. */
 #define CTL_OUT_HIGH (256 * 1024)
+#define CTL_FDS_MAX  8
 #define CTL_STALL_MS 10000 /* so long may a client hold up its own requests */
 
 /* JSON-RPC's own codes, and ours, which go with an exit code of reevectl. */
@@ -87,6 +88,8 @@ struct ctl_session {
 	struct loop_timer more;  /* lines are left for the next turn */
 	struct loop_timer stall; /* runs while CTL_OUT_HIGH stops requests */
 	struct engine_who who;
+	int fds[CTL_FDS_MAX]; /* came with the request that is read */
+	size_t nfds;
 	struct buf in;
 	size_t scanned; /* bytes of in that hold no newline */
 	struct buf out;
@@ -107,6 +110,8 @@ void ctl_session_free(struct ctl_session *s);
 /* Whether followers may write now; they are told by drain when they may. */
 bool ctl_session_room(const struct ctl_session *s);
 
+/* Of the descriptors that came with the request: takes one; -1: none. */
+int ctl_take_fd(struct ctl_req *r, size_t i);
 /* The writer stands where the value of "result" goes. */
 struct jw *ctl_result_begin(struct ctl_req *r);
 void ctl_result_end(struct ctl_req *r);
@@ -160,6 +165,9 @@ void ctl_order_start(struct ctl_req *r, enum op_kind kind,
     const struct strv *names, int number, bool wait);
 void ctl_order_resume(struct ctl_req *r, enum op_kind kind,
     const struct strv *names, bool wait, uint64_t since);
+
+/* cmd_op.c: "HUP", "SIGHUP", "hup" or a number; 0: no such signal. */
+int ctl_signal_number(const char *name);
 
 /* cmd_status.c */
 void ctl_put_slot(struct jw *w, const char *key, const struct slot_info *si);

@@ -462,6 +462,27 @@ session_stalled(struct loop_timer *t, void *arg)
 	session_drop(s, "it asks and does not read");
 }
 
+int
+ctl_take_fd(struct ctl_req *r, size_t i)
+{
+	struct ctl_session *s = r->s;
+	int fd = -1;
+
+	if (i < s->nfds) {
+		fd = s->fds[i];
+		s->fds[i] = -1;
+	}
+	return fd;
+}
+
+static void
+session_close_fds(struct ctl_session *s)
+{
+	for (size_t i = 0; i < s->nfds; i++)
+		fd_closep(&s->fds[i]);
+	s->nfds = 0;
+}
+
 /* Takes the lines that are there, a few a turn. */
 static void
 session_turn(struct ctl_session *s)
@@ -475,6 +496,7 @@ session_turn(struct ctl_session *s)
 		end = s->scanned;
 		s->in.data[end] = '\0';
 		session_line(s, s->in.data + off, end - off);
+		session_close_fds(s);
 		if (s->closing)
 			return;
 		off = s->scanned = end + 1;
@@ -531,16 +553,59 @@ session_end_of_input(struct ctl_session *s)
 	loop_task_queue(s->srv->lp, &s->flush);
 }
 
+/* Descriptors come with the first bytes of their request. */
+static bool
+session_take_fds(struct ctl_session *s, struct msghdr *mh)
+{
+	bool whole = (mh->msg_flags & MSG_CTRUNC) == 0;
+	struct cmsghdr *cm;
+
+	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
+		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
+			if (s->nfds < CTL_FDS_MAX) {
+				s->fds[s->nfds++] = fd;
+				continue;
+			}
+			close(fd);
+			whole = false;
+		}
+	}
+	return whole;
+}
+
 static void
 session_read(struct ctl_session *s)
 {
-	char *to = buf_reserve(&s->in, SESSION_READ);
-	ssize_t n = recv(s->fd, to, SESSION_READ, MSG_DONTWAIT);
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int) * CTL_FDS_MAX)];
+	} control;
+	struct iovec iov = { buf_reserve(&s->in, SESSION_READ), SESSION_READ };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control };
+	ssize_t n = recvmsg(s->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == -1) {
 		session_kill(s);
+		return;
+	}
+	if (!session_take_fds(s, &mh)) {
+		session_garbage(s,
+		    "descriptors that can't be taken: more than "
+		    "%d with a request, or no room for them",
+		    CTL_FDS_MAX);
+		session_close_fds(s);
 		return;
 	}
 	if (n == 0) {
@@ -662,6 +727,7 @@ ctl_session_free(struct ctl_session *s)
 	TAILQ_REMOVE(&s->srv->sessions, s, link);
 	s->srv->nsessions--;
 	fd_closep(&s->fd);
+	session_close_fds(s);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 	s->magic = 0;

@@ -164,6 +164,7 @@ struct program {
 
 TAILQ_HEAD(op_list, op);
 TAILQ_HEAD(task_list, task);
+LIST_HEAD(run_list, run);
 
 struct engine {
 	struct loop *lp;
@@ -181,6 +182,7 @@ struct engine {
 	size_t nprograms;
 	struct op_list ops;
 	struct task_list tasks;
+	struct run_list runs;
 	int usable_cpus;
 	/* shutdown */
 	bool stopping;
@@ -197,7 +199,8 @@ struct engine {
 	uint64_t next_id;
 	uint64_t roll_serial;
 	struct loop_task freeing;
-	struct orphan *orphans; /* until recover() */
+	struct loop_task progress; /* of a shutdown: a task is gone */
+	struct orphan *orphans;    /* until recover() */
 	size_t norphans;
 	/* children of programs that are not in the config any more */
 	uint64_t *strays;
@@ -313,6 +316,13 @@ const char *hook_running(const struct inst *in); /* NULL: none */
  * nobody's.  After the instances, before they are resumed.
  */
 bool hook_adopt(struct engine *en, const struct orphan *o);
+
+/* --- run.c: commands of clients ---------------------------------------------
+ */
+
+bool run_adopt(struct engine *en, const struct orphan *o);
+/* A shutdown: they are killed, ends that nobody asks for are forgotten. */
+void run_end_all(struct engine *en);
 
 /* --- program_set.c: programs --------------------------------------------- */
 

@@ -136,11 +136,11 @@ order_progress(struct engine *en)
 	}
 	if (last != NULL)
 		return;
-	if (task_any(en)) {
-		/* What they were for is gone; the last one's end comes here. */
-		task_kill_all(en);
+	/* What they were for is gone; the last one's end comes here. */
+	run_end_all(en);
+	task_kill_all(en);
+	if (task_any(en))
 		return;
-	}
 	en->finished = true;
 	loop_timer_stop(&en->remind);
 	engine_finish(en);

@@ -24,7 +24,9 @@ struct task {
 	mono_ms started_ms;
 	int64_t timeout_ms;
 	task_done *done;
+	void (*started)(void *arg);
 	void *arg;
+	bool held;    /* over, and its owner is not done with it */
 	bool spawned; /* asked for, or adopted: the keeper knows it */
 	bool over;    /* it is dead, its tree may not be */
 	bool timed_out, cancelled, killed;
@@ -51,16 +53,23 @@ task_keeper(const struct task *t)
 static void
 task_finish(struct task *t)
 {
+	if (t->done != NULL)
+		t->done(t->arg, &t->end);
+	if (!t->held)
+		task_release(t);
+}
+
+void
+task_release(struct task *t)
+{
 	struct engine *en = t->en;
 	uint64_t id = t->id;
 
-	if (t->done != NULL)
-		t->done(t->arg, &t->end);
 	task_free(t);
 	/* Last: an engine after this one would hear of it again. */
 	keeperlink_forget(en->kl, id);
 	if (en->stopping)
-		order_progress(en);
+		loop_task_queue(en->lp, &en->progress);
 }
 
 static void
@@ -174,15 +183,40 @@ task_kill(struct task *t)
 }
 
 void
+task_signal(struct task *t, int signo)
+{
+	task_signal_all(t, signo);
+}
+
+void
+task_hold(struct task *t)
+{
+	t->held = true;
+}
+
+void
+task_on_start(struct task *t, void (*started)(void *arg))
+{
+	t->started = started;
+}
+
+void
 task_disown(struct task *t)
 {
 	t->done = NULL;
+	t->started = NULL;
 }
 
 pid_t
 task_pid(const struct task *t)
 {
 	return t->over ? 0 : t->pid;
+}
+
+static void
+task_on_progress(void *arg)
+{
+	order_progress(arg);
 }
 
 /* --- birth ------------------------------------------------------------------
@@ -200,6 +234,8 @@ task_new(struct engine *en, const char *tree, unsigned index, task_done *done,
 	t->arg = arg;
 	t->end.code = -1;
 	t->end.max_rss_kb = -1;
+	if (en->progress.cb == NULL)
+		loop_task_init(&en->progress, task_on_progress, en);
 	loop_timer_init(&t->limit, en->lp, task_on_limit, t);
 	loop_timer_init(&t->sweep, en->lp, task_on_sweep, t);
 	t->tree_name = xstrdup(tree);
@@ -280,6 +316,8 @@ task_on_spawned(struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms)
 		return false;
 	t->pid = t->tree.leader = pid;
 	t->started_ms = started_ms;
+	if (t->started != NULL)
+		t->started(t->arg);
 	return true;
 }
 

@@ -69,6 +69,14 @@ struct task *task_adopt(struct engine *en, const char *tree, unsigned index,
 void task_set_timeout(struct task *t, int64_t ms);
 /* At once, with all of its tree; done comes when it is gone. */
 void task_kill(struct task *t);
+/* To its process group. */
+void task_signal(struct task *t, int signo);
+/* From inside done: it stays, and the keeper remembers its end, until
+ * task_release. */
+void task_hold(struct task *t);
+void task_release(struct task *t);
+/* Told when there is a pid. */
+void task_on_start(struct task *t, void (*started)(void *arg));
 /* Nobody wants to know any more. */
 void task_disown(struct task *t);
 pid_t task_pid(const struct task *t); /* 0: not started yet */

@@ -16,6 +16,7 @@
  *  4 oom_score_adj, nice, affinity: while still privileged
  *  5 descriptors: the sources are moved above every target first, for a
  *    target may be another one's source; the error pipe moves as well
+ *    and the terminal, when there is one, is taken: the session has none yet
  *  6 rlimits, still privileged, but after the descriptors: the keeper has
  *    more of them than a child's RLIMIT_NOFILE may allow
  *  7 groups before gid before uid: each step needs the right that a later
@@ -23,6 +24,7 @@
  *  8 directory after uid: with the rights of the user, as supervisord does
  *  9 umask, signal mask, exec
  */
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 
 #include <errno.h>
@@ -208,6 +210,9 @@ childside_main(void *arg)
 		childside_fail(cs, STAGE_CGROUP, rc);
 	childside_priority(cs);
 	childside_fds(cs);
+	if ((sp->flags & SPEC_TTY) != 0 &&
+	    (rc = rawsys(SYS_ioctl, 0, TIOCSCTTY, 0, 0)) < 0)
+		childside_fail(cs, STAGE_TTY, rc);
 	childside_limits(cs);
 	childside_ids(cs);
 	if (sp->directory[0] != '\0' &&

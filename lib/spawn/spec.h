@@ -50,6 +50,8 @@ enum {
 	SPEC_CGROUP = 2,
 	/* LISTEN_PID=: the child writes its pid behind it. */
 	SPEC_LISTEN_PID = 4,
+	/* Descriptor 0 becomes the controlling terminal. */
+	SPEC_TTY = 8,
 };
 
 #define SPEC_KEEP INT32_MIN /* of nice, oom_score_adj, umask: leave it */

@@ -15,6 +15,7 @@
 
 #include "base/xalloc.h"
 #include "engine/engine.h"
+#include "engine/run.h"
 #include "logs/pump.h"
 
 #define FAKE_RING 64
@@ -377,6 +378,80 @@ pump_untap(struct pump_tap **tp)
 		(*tp)->en->tap = NULL;
 	free(*tp);
 	*tp = NULL;
+}
+
+/* --- run.h -----------------------------------------------------------------
+ */
+
+struct run {
+	char key[RUN_KEY_MAX + 1];
+	int argc;
+	char first[64], folder[64];
+	bool has_fd[3];
+	const struct run_ops *ops;
+	void *arg;
+	int signo;
+	bool left;
+};
+
+static struct run fake_run;
+
+struct run *
+run_start(struct engine *en, uid_t owner, const struct run_request *req,
+    const struct run_ops *ops, void *arg)
+{
+	(void)en, (void)owner;
+	memset(&fake_run, 0, sizeof fake_run);
+	snprintf(fake_run.key, sizeof fake_run.key, "%s", req->key);
+	while (req->argv[fake_run.argc] != NULL)
+		fake_run.argc++;
+	snprintf(fake_run.first, sizeof fake_run.first, "%s", req->argv[0]);
+	snprintf(fake_run.folder, sizeof fake_run.folder, "%s", req->directory);
+	for (int i = 0; i < 3; i++)
+		fake_run.has_fd[i] = req->fds[i] != -1;
+	fake_run.ops = ops;
+	fake_run.arg = arg;
+	return &fake_run;
+}
+
+struct run *
+run_find(struct engine *en, uid_t owner, const char *key)
+{
+	(void)en, (void)owner;
+	return strcmp(fake_run.key, key) == 0 && !fake_run.left ? &fake_run
+								: NULL;
+}
+
+bool
+run_is_taken(struct engine *en, uid_t owner, const char *key)
+{
+	return run_find(en, owner, key) != NULL && fake_run.ops != NULL;
+}
+
+struct run *
+run_resume(struct engine *en, uid_t owner, const char *key,
+    const struct run_ops *ops, void *arg)
+{
+	struct run *r = run_find(en, owner, key);
+
+	if (r != NULL) {
+		r->ops = ops;
+		r->arg = arg;
+	}
+	return r;
+}
+
+void
+run_leave(struct run *r)
+{
+	r->left = true;
+	r->ops = NULL;
+}
+
+void
+run_signal(struct run *r, int signo)
+{
+	r->signo = signo;
 }
 
 #endif

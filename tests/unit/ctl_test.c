@@ -1,6 +1,7 @@
 /*
  * ctl_test - the control server against a fake engine, over socketpairs.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -197,6 +199,28 @@ expect_error(int code, int exit_code)
 	expect_int(v, "error.code", code);
 	expect_int(v, "error.data.exit", exit_code);
 	json_decref(v);
+}
+
+/* A request with descriptors, in one piece. */
+static void
+put_with(const char *text, const int *fds, size_t nfds)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(16 * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(nfds * sizeof(int)) };
+
+	control.align.cmsg_level = SOL_SOCKET;
+	control.align.cmsg_type = SCM_RIGHTS;
+	control.align.cmsg_len = CMSG_LEN(nfds * sizeof(int));
+	memcpy(CMSG_DATA(&control.align), fds, nfds * sizeof(int));
+	ck_assert_int_eq(sendmsg(fd, &mh, MSG_NOSIGNAL), strlen(text));
+	turns();
 }
 
 /* --- questions --------------------------------------------------------------
@@ -1080,6 +1104,153 @@ START_TEST(free_sends_what_waits)
 }
 END_TEST
 
+/* --- runs -------------------------------------------------------------------
+ */
+
+static const char run_words[] = "/tmp\0true\0two words\0PATH=/bin:/usr/bin";
+
+static void
+put_run(const char *params, const char *strings, size_t len, size_t nfds)
+{
+	int fds[10], mem = memfd_create("test", MFD_CLOEXEC);
+	char *text = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+			       "\"run\",\"params\":%s}\n",
+	    params);
+
+	ck_assert_int_eq(write(mem, strings, len), len);
+	for (size_t i = 0; i < nfds; i++)
+		fds[i] = i == 0 ? mem : STDERR_FILENO;
+	put_with(text, fds, nfds);
+	close(mem);
+	free(text);
+}
+
+START_TEST(run_has_the_client_s_descriptors)
+{
+	struct task_end end = { .how = TASK_EXITED, .code = 3, .ran_ms = 5 };
+	int before = open("/dev/null", O_RDONLY | O_CLOEXEC), after;
+	json_t *v;
+
+	close(before);
+	put_run("{\"key\":\"k1\",\"argc\":2}", run_words, sizeof run_words, 4);
+	ck_assert_str_eq(fake_run.key, "k1");
+	ck_assert_int_eq(fake_run.argc, 2);
+	ck_assert_str_eq(fake_run.folder, "/tmp");
+	for (int i = 0; i < 3; i++)
+		ck_assert(fake_run.has_fd[i]);
+	after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(after);
+	ck_assert_int_eq(after, before); /* none of them is kept here */
+	fake_run.ops->started(fake_run.arg, 77);
+	v = next();
+	expect_str(v, "params.event", "started");
+	expect_int(v, "params.pid", 77);
+	json_decref(v);
+	fake_run.ops->done(fake_run.arg, &end);
+	v = next();
+	expect_int(v, "result.exit_code", 3);
+	expect_int(v, "result.duration_ms", 5);
+	ck_assert(json_is_true(at(v, "result.started")));
+	json_decref(v);
+	ck_assert(fake_run.left);
+}
+END_TEST
+
+START_TEST(run_that_cannot_be_found_is_an_end)
+{
+	static const char words[] = "/tmp\0no-such\0PATH=/bin";
+	json_t *v;
+
+	put_run("{\"key\":\"k2\",\"argc\":1}", words, sizeof words, 4);
+	v = next();
+	expect_int(v, "result.errno", ENOENT);
+	ck_assert(json_is_false(at(v, "result.started")));
+	json_decref(v);
+}
+END_TEST
+
+static const struct {
+	const char *params, *strings;
+	size_t len, nfds;
+} bad_runs[] = {
+	{ "{\"key\":\"k\",\"argc\":1}", "/\0a", 4, 0 },
+	{ "{\"key\":\"k\",\"argc\":1}", "/\0a", 3, 4 }, /* no last NUL */
+	{ "{\"key\":\"k\",\"argc\":9}", "/\0a", 4, 4 },
+	{ "{\"key\":\"k\",\"argc\":1}", "x\0a", 4, 4 },
+	{ "{\"key\":\"k\",\"argc\":1}", "", 0, 4 },
+	{ "{\"key\":\"../x\",\"argc\":1}", "/\0a", 4, 4 },
+	{ "{\"key\":\"k\"}", "/\0a", 4, 4 },
+	{ "{\"argc\":1}", "/\0a", 4, 4 },
+};
+
+START_TEST(bad_runs_are_told)
+{
+	memset(&fake_run, 0, sizeof fake_run);
+	if (bad_runs[_i].nfds == 0)
+		put(REQ(1, "run", "{\"key\":\"k\",\"argc\":1}"));
+	else
+		put_run(bad_runs[_i].params, bad_runs[_i].strings,
+		    bad_runs[_i].len, bad_runs[_i].nfds);
+	expect_error(-32602, 2);
+	ck_assert_str_eq(fake_run.key, "");
+}
+END_TEST
+
+START_TEST(strings_that_are_no_memfd)
+{
+	int fds[4] = { STDERR_FILENO, 0, 1, 2 };
+
+	put_with(REQ(1, "run", "{\"key\":\"k\",\"argc\":1}"), fds, 4);
+	expect_error(-32602, 2);
+}
+END_TEST
+
+START_TEST(more_descriptors_than_are_taken)
+{
+	put_run("{\"key\":\"k\",\"argc\":2}", run_words, sizeof run_words, 9);
+	expect_error(-32700, 2);
+	ck_assert(take());
+}
+END_TEST
+
+START_TEST(run_of_a_client_that_vanishes)
+{
+	put_run("{\"key\":\"k3\",\"argc\":2}", run_words, sizeof run_words, 4);
+	ck_assert(!fake_run.left);
+	fd_closep(&fd);
+	turns();
+	ck_assert(fake_run.left);
+}
+END_TEST
+
+START_TEST(run_gets_signals)
+{
+	json_t *v;
+
+	put_run("{\"key\":\"k4\",\"argc\":2}", run_words, sizeof run_words, 4);
+	put(REQ(2, "run_signal", "{\"key\":\"k4\",\"signal\":\"INT\"}"));
+	v = next();
+	expect_int(v, "id", 2);
+	json_decref(v);
+	ck_assert_int_eq(fake_run.signo, SIGINT);
+	put(REQ(3, "run_signal", "{\"key\":\"other\",\"signal\":\"INT\"}"));
+	expect_error(-32003, 3);
+}
+END_TEST
+
+START_TEST(run_is_resumed)
+{
+	put(REQ(1, "run", "{\"key\":\"none\",\"resume\":true}"));
+	expect_error(-32001, 1);
+	memset(&fake_run, 0, sizeof fake_run);
+	memcpy(fake_run.key, "k5", 3);
+	put(REQ(2, "run", "{\"key\":\"k5\",\"resume\":true}"));
+	ck_assert_ptr_nonnull(fake_run.ops);
+	put(REQ(3, "run", "{\"key\":\"k5\",\"resume\":true}"));
+	expect_error(-32602, 2); /* it has a client */
+}
+END_TEST
+
 int
 main(void)
 {
@@ -1091,6 +1262,15 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, status_has_every_member);
+	tcase_add_test(tc, run_has_the_client_s_descriptors);
+	tcase_add_test(tc, run_that_cannot_be_found_is_an_end);
+	tcase_add_loop_test(tc, bad_runs_are_told, 0,
+	    (int)(sizeof bad_runs / sizeof *bad_runs));
+	tcase_add_test(tc, strings_that_are_no_memfd);
+	tcase_add_test(tc, more_descriptors_than_are_taken);
+	tcase_add_test(tc, run_of_a_client_that_vanishes);
+	tcase_add_test(tc, run_gets_signals);
+	tcase_add_test(tc, run_is_resumed);
 	tcase_add_test(tc, fields_make_rows);
 	tcase_add_test(tc, names_select_and_miss);
 	tcase_add_test(tc, why_tells_deaths);

@@ -1,0 +1,398 @@
+/*
+ * run - a command through the daemon, as if it had been typed here.
+ *
+ * The command gets our own descriptors: what it reads and writes does not
+ * pass through anybody.  We wait for its end, hand signals on, and have its
+ * exit code.  An engine that dies meanwhile is asked again, with the key that
+ * names the command.
+ *
+ * With --json its output comes through pipes of ours and is kept, head and
+ * tail; with --pty it comes through a terminal of ours.
+ */
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "run.h"
+
+#define RUN_AGAIN_MS  10000 /* as long as the command waits for us */
+#define RUN_TIMED_OUT 124   /* as timeout(1) */
+#define RUN_NO_EXEC   126
+#define RUN_NO_FILE   127
+
+extern char **environ;
+
+/* --- what is asked for ------------------------------------------------------
+ */
+
+static int
+run_env(struct run *r)
+{
+	const struct command *cmd = r->cmd;
+	struct err err;
+
+	strv_init(&r->env);
+	for (char **e = environ; !cmd->on[OPTION_CLEAR_ENV] && *e != NULL; e++)
+		strv_add(&r->env, *e);
+	if (cmd->on[OPTION_ENV_FILE] &&
+	    config_read_env_file(&r->env, cmd->value[OPTION_ENV_FILE], &err) ==
+		-1) {
+		warn_user("%s", err.text);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < cmd->env.n; i++) {
+		char *key = xstrdup(cmd->env.v[i]);
+
+		/* opts.c has seen to the = */
+		key[strcspn(key, "=")] = '\0';
+		strv_env_set(&r->env, key, key + strlen(key) + 1);
+		free(key);
+	}
+	return -1;
+}
+
+static char *
+run_directory(const struct command *cmd)
+{
+	const char *to = cmd->value[OPTION_CWD];
+	char *here, *dir;
+
+	if (to != NULL && *to == '/')
+		return xstrdup(to);
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		return NULL;
+	dir = to != NULL ? xasprintf("%s/%s", here, to) : xstrdup(here);
+	free(here);
+	return dir;
+}
+
+static void
+run_add(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s) + 1);
+}
+
+/* Folder, words, environment: in a memfd, whatever their bytes and length. */
+static int
+run_strings(struct run *r)
+{
+	const struct command *cmd = r->cmd;
+	char *dir = run_directory(cmd);
+	struct buf b;
+	int fd = -1, code = run_env(r);
+
+	if (code != -1 || dir == NULL) {
+		if (dir == NULL)
+			warn_user("the current folder: %s", strerror(errno));
+		free(dir);
+		return code != -1 ? code : EXIT_FAIL;
+	}
+	buf_init(&b);
+	run_add(&b, dir);
+	r->argc = cmd->on[OPTION_SHELL] ? 3 : (int)cmd->nargs;
+	if (cmd->on[OPTION_SHELL]) {
+		run_add(&b, "/bin/sh");
+		run_add(&b, "-c");
+		for (size_t i = 0; i < cmd->nargs; i++) {
+			buf_adds(&b, i > 0 ? " " : "");
+			buf_adds(&b, cmd->args[i]);
+		}
+		buf_add(&b, "", 1);
+	}
+	for (int i = 0; !cmd->on[OPTION_SHELL] && i < r->argc; i++)
+		run_add(&b, cmd->args[i]);
+	for (size_t i = 0; i < r->env.n; i++)
+		run_add(&b, r->env.v[i]);
+	fd = memfd_create("reeve-run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1 || fd_write_all(fd, b.data, b.len) == -1) {
+		warn_user("keep the command: %s", strerror(errno));
+		code = EXIT_FAIL;
+	}
+	buf_fini(&b);
+	free(dir);
+	r->pass[0] = fd;
+	return code;
+}
+
+static json_t *
+run_params(const struct run *r, bool resume)
+{
+	const struct command *cmd = r->cmd;
+	json_t *p = json_pack("{s:s}", "key", r->key);
+
+	if (resume) {
+		json_object_set_new(p, "resume", json_true());
+		return p;
+	}
+	json_object_set_new(p, "argc", json_integer(r->argc));
+	if (cmd->on[OPTION_PTY])
+		json_object_set_new(p, "tty", json_true());
+	if (cmd->on[OPTION_TIMEOUT])
+		json_object_set_new(
+		    p, "timeout_ms", json_integer(cmd->number[OPTION_TIMEOUT]));
+	json_object_set_new(p, "umask", json_integer(r->umask));
+	if (cmd->on[OPTION_NICE])
+		json_object_set_new(
+		    p, "nice", json_integer(cmd->number[OPTION_NICE]));
+	if (cmd->on[OPTION_USER])
+		json_object_set_new(
+		    p, "user", json_string(cmd->value[OPTION_USER]));
+	return p;
+}
+
+static int
+run_ask(struct run *r, bool resume, struct client_error *ce)
+{
+	if (!resume)
+		client_pass(r->cmd->client, r->pass, 4);
+	return client_send(r->cmd->client, "run", run_params(r, resume), ce);
+}
+
+/* --- while it runs ----------------------------------------------------------
+ */
+
+static int
+run_reconnect(struct run *r, struct client_error *ce)
+{
+	mono_ms until = clock_mono_ms() + RUN_AGAIN_MS;
+
+	client_disconnect(r->cmd->client);
+	while (client_connect(r->cmd->client, ce) == -1) {
+		if (clock_mono_ms() >= until)
+			return -1;
+		poll(NULL, 0, 50);
+	}
+	r->resumed = true;
+	r->id = run_ask(r, true, ce);
+	return r->id;
+}
+
+static int
+run_error(struct run *r, json_t *error, struct client_error *ce)
+{
+	json_t *data = json_object_get(error, "data");
+
+	/* It never came to the engine before: that is safe to say again. */
+	if (r->resumed && !r->started) {
+		r->resumed = false;
+		r->id = run_ask(r, false, ce);
+		return r->id == -1 ? -1 : 0;
+	}
+	ce->exit = (int)jint(data, "exit", EXIT_FAIL);
+	snprintf(ce->text, sizeof ce->text, "%s",
+	    jstr(error, "message", "it failed"));
+	return -1;
+}
+
+/* 0: go on; 1: r->result is there; -1: ce tells. */
+static int
+run_message(struct run *r, json_t *msg, struct client_error *ce)
+{
+	json_t *params = json_object_get(msg, "params");
+	json_t *result = json_object_get(msg, "result");
+	json_t *error = json_object_get(msg, "error");
+
+	if (params != NULL) {
+		r->started = true;
+		/* Its end is seen when nobody else has the terminal. */
+		fd_closep(&r->slave);
+		return 0;
+	}
+	/* Answers to signals that were handed on come in between. */
+	if (jint(msg, "id", -1) != r->id)
+		return 0;
+	if (error != NULL)
+		return run_error(r, error, ce);
+	r->result = json_incref(result);
+	return 1;
+}
+
+static int
+run_hear(struct run *r, struct client_error *ce)
+{
+	json_t *msg;
+	int rc = 0;
+
+	while (rc == 0) {
+		if (client_recv(r->cmd->client, 0, &msg, ce) == -1)
+			return run_reconnect(r, ce) == -1 ? -1 : 0;
+		if (msg == NULL)
+			return 0;
+		rc = run_message(r, msg, ce);
+		json_decref(msg);
+	}
+	return rc;
+}
+
+static int
+run_hand_on(struct run *r, int signo, struct client_error *ce)
+{
+	const char *name = sigabbrev_np(signo);
+	json_t *p = json_pack(
+	    "{s:s,s:s}", "key", r->key, "signal", name != NULL ? name : "TERM");
+
+	if (client_send(r->cmd->client, "run_signal", p, ce) != -1)
+		return 0;
+	return run_reconnect(r, ce) == -1 ? -1 : 0;
+}
+
+static int
+run_signals(struct run *r, struct client_error *ce)
+{
+	struct signalfd_siginfo si;
+
+	while (read(r->signals, &si, sizeof si) == (ssize_t)sizeof si) {
+		if (si.ssi_signo == SIGWINCH)
+			pty_resize(r);
+		else if (run_hand_on(r, (int)si.ssi_signo, ce) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Until the result is there; -1: ce tells why there is none. */
+static int
+run_wait(struct run *r, struct client_error *ce)
+{
+	struct pollfd pfd[2 + RUN_IO_MAX];
+	int rc = 0;
+
+	while (rc == 0) {
+		nfds_t n = 2 + run_io_poll(r, pfd + 2);
+
+		pfd[0] =
+		    (struct pollfd){ client_fd(r->cmd->client), POLLIN, 0 };
+		pfd[1] = (struct pollfd){ r->signals, POLLIN, 0 };
+		if (poll(pfd, n, -1) == -1 && errno != EINTR)
+			break;
+		run_io_turn(r, pfd + 2);
+		if (pfd[1].revents != 0)
+			rc = run_signals(r, ce);
+		if (rc == 0 && pfd[0].revents != 0)
+			rc = run_hear(r, ce);
+	}
+	return rc;
+}
+
+/* --- the end ----------------------------------------------------------------
+ */
+
+static int
+run_exit_code(const struct run *r)
+{
+	int64_t code = jint(r->result, "exit_code", -1);
+
+	if (!json_is_true(json_object_get(r->result, "started")))
+		return jint(r->result, "errno", 0) == ENOENT ? RUN_NO_FILE
+							     : RUN_NO_EXEC;
+	if (json_is_true(json_object_get(r->result, "timed_out")))
+		return RUN_TIMED_OUT;
+	if (code != -1)
+		return (int)code;
+	return 128 + (int)jint(r->result, "exit_signal", SIGKILL);
+}
+
+static int
+run_tell(struct run *r)
+{
+	int code = run_exit_code(r);
+
+	if (r->cmd->on[OPTION_JSON])
+		capture_print(r);
+	else if (code == RUN_TIMED_OUT || !r->started ||
+		 !json_is_true(json_object_get(r->result, "started")))
+		if (code >= RUN_TIMED_OUT && code <= RUN_NO_FILE &&
+		    jint(r->result, "exit_code", -1) != code)
+			warn_user("%s", jstr(r->result, "text", "it failed"));
+	return code;
+}
+
+static void
+run_key(struct run *r)
+{
+	unsigned char random[16];
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		memset(random, (int)getpid(), sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(r->key + 2 * i, 3, "%02x", random[i]);
+}
+
+static int
+run_catch(struct run *r)
+{
+	static const int caught[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1,
+		SIGUSR2, SIGWINCH };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
+		sigaddset(&set, caught[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return r->signals == -1 ? -1 : 0;
+}
+
+static int
+run_begin(struct run *r)
+{
+	int code = run_strings(r);
+
+	if (code != -1)
+		return code;
+	r->umask = (int)umask(0);
+	umask((mode_t)r->umask);
+	for (int i = 0; i < 3; i++)
+		r->pass[1 + i] = i;
+	if (run_catch(r) == -1 || run_io_open(r) == -1) {
+		warn_user("prepare the command: %s", strerror(errno));
+		return EXIT_FAIL;
+	}
+	return -1;
+}
+
+int
+verb_run(struct command *cmd)
+{
+	struct run r = { .cmd = cmd,
+		.pass = { -1, -1, -1, -1 },
+		.signals = -1,
+		.master = -1,
+		.slave = -1,
+		.out = { { .fd = -1 }, { .fd = -1 } } };
+	struct client_error ce = { 0 };
+	int code;
+
+	run_key(&r);
+	code = run_begin(&r);
+	if (code == -1) {
+		r.id = run_ask(&r, false, &ce);
+		if (r.id == -1 || run_wait(&r, &ce) != 1)
+			code = command_failed(cmd, &ce);
+		run_io_end(&r);
+		if (code == -1)
+			code = run_tell(&r);
+	}
+	run_io_fini(&r);
+	fd_closep(&r.pass[0]);
+	fd_closep(&r.signals);
+	strv_fini(&r.env);
+	json_decref(r.result);
+	return code;
+}

@@ -1,0 +1,304 @@
+/*
+ * run - a command of a client's.  See run.h.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/engine_priv.h"
+#include "engine/run.h"
+
+#define RUN_ALONE_MS 10000 /* without a client, after an engine's death */
+#define RUN_TERM_MS  2000  /* its client is gone: TERM to KILL */
+
+struct run {
+	LIST_ENTRY(run) entry;
+	struct engine *en;
+	uid_t owner;
+	char key[RUN_KEY_MAX + 1];
+	struct task *task;
+	bool over;    /* end is valid */
+	bool leaving; /* nobody asks for it any more */
+	bool started; /* the client was told */
+	struct task_end end;
+	const struct run_ops *ops; /* NULL: no client */
+	void *arg;
+	struct loop_timer timer;
+	struct loop_task tell;
+};
+
+static void
+run_free(struct run *r)
+{
+	loop_timer_stop(&r->timer);
+	loop_task_cancel(r->en->lp, &r->tell);
+	LIST_REMOVE(r, entry);
+	/* The keeper forgets it with this. */
+	if (r->over)
+		task_release(r->task);
+	else
+		task_disown(r->task);
+	free(r);
+}
+
+static void
+run_on_tell(void *arg)
+{
+	struct run *r = arg;
+	const struct run_ops *ops = r->ops;
+
+	if (ops == NULL)
+		return;
+	if (!r->started && task_pid(r->task) != 0) {
+		r->started = true;
+		ops->started(r->arg, task_pid(r->task));
+	}
+	if (r->over && r->ops != NULL)
+		ops->done(r->arg, &r->end);
+}
+
+static void
+run_on_timer(struct loop_timer *t, void *arg)
+{
+	struct run *r = arg;
+
+	(void)t;
+	if (r->over) {
+		run_free(r);
+	} else if (r->leaving) {
+		task_kill(r->task);
+	} else {
+		log_info("the client of command %s has not come back, it is "
+			 "ended",
+		    r->key);
+		run_leave(r);
+	}
+}
+
+static void
+run_on_news(void *arg, const struct task_end *end)
+{
+	struct run *r = arg;
+
+	if (end == NULL) {
+		loop_task_queue(r->en->lp, &r->tell);
+		return;
+	}
+	r->over = true;
+	r->end = *end;
+	task_hold(r->task);
+	if (r->leaving)
+		loop_timer_start(&r->timer, 0);
+	else if (r->ops != NULL)
+		loop_task_queue(r->en->lp, &r->tell);
+	else
+		loop_timer_start(&r->timer, RUN_ALONE_MS);
+}
+
+static void
+run_on_done(void *arg, const struct task_end *end)
+{
+	run_on_news(arg, end);
+}
+
+static void
+run_on_started(void *arg)
+{
+	run_on_news(arg, NULL);
+}
+
+static struct run *
+run_new(struct engine *en, uid_t owner, const char *key)
+{
+	struct run *r = xcalloc(1, sizeof *r);
+
+	r->en = en;
+	r->owner = owner;
+	snprintf(r->key, sizeof r->key, "%s", key);
+	loop_timer_init(&r->timer, en->lp, run_on_timer, r);
+	loop_task_init(&r->tell, run_on_tell, r);
+	LIST_INSERT_HEAD(&en->runs, r, entry);
+	return r;
+}
+
+static void
+run_tree_name(const struct run *r, char *out, size_t size)
+{
+	snprintf(out, size, "run.%u.%s", (unsigned)r->owner, r->key);
+}
+
+static void
+run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
+    struct spec_rlimit *nofile)
+{
+	struct rlimit now;
+
+	spec_init(sp);
+	sp->path = req->path;
+	sp->argv = req->argv;
+	sp->directory = req->directory;
+	sp->umask = req->umask;
+	sp->nice = req->nice;
+	sp->flags = SPEC_KILL_GROUP | (req->tty ? SPEC_TTY : 0);
+	if (en->oom_score_adj != 0)
+		sp->oom_score_adj = 0;
+	sp->set_ids = req->set_ids;
+	sp->uid = req->uid;
+	sp->gid = req->gid;
+	sp->groups = req->groups;
+	sp->ngroups = req->ngroups;
+	/* We raised our own; a child gets what we got. */
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
+		nofile->resource = RLIMIT_NOFILE;
+		nofile->limit.rlim_cur =
+		    keeperlink_welcome(en->kl)->soft_nofile;
+		nofile->limit.rlim_max = now.rlim_max;
+		sp->rlimits = nofile;
+		sp->nrlimits = 1;
+	}
+}
+
+struct run *
+run_start(struct engine *en, uid_t owner, const struct run_request *req,
+    const struct run_ops *ops, void *arg)
+{
+	struct run *r = run_new(en, owner, req->key);
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+	struct spec_rlimit nofile;
+	struct spec_fd fds[3];
+	int pass[4], dir;
+	size_t npass = 0;
+	struct spec sp;
+	struct strv env;
+	const char *mark;
+
+	r->ops = ops;
+	r->arg = arg;
+	run_tree_name(r, tree, sizeof tree);
+	snprintf(label, sizeof label, "!q:%u.%s", (unsigned)owner, r->key);
+	r->task = task_new(en, tree, 0, run_on_done, r);
+	task_on_start(r->task, run_on_started);
+	run_fill(&sp, en, req, &nofile);
+	sp.label = label;
+	for (int i = 0; i < 3; i++) {
+		fds[i] = (struct spec_fd){ i, SPEC_FD_NULL, 0 };
+		if (req->fds[i] == -1)
+			continue;
+		fds[i].from = SPEC_FD_MESSAGE;
+		fds[i].value = (int)npass;
+		pass[npass++] = req->fds[i];
+	}
+	sp.fds = fds;
+	sp.nfds = 3;
+	strv_init(&env);
+	for (char **e = req->envp; *e != NULL; e++)
+		strv_add(&env, *e);
+	dir = task_tree(r->task, &mark);
+	if (dir != -1) {
+		pass[npass++] = dir;
+		sp.flags |= SPEC_CGROUP;
+	} else {
+		strv_env_set(&env, "REEVE_TREE", mark);
+	}
+	sp.envp = env.v;
+	task_spawn(r->task, &sp, pass, npass);
+	task_set_timeout(r->task, req->timeout_ms);
+	strv_fini(&env);
+	fd_closep(&dir);
+	return r;
+}
+
+struct run *
+run_find(struct engine *en, uid_t owner, const char *key)
+{
+	struct run *r;
+
+	LIST_FOREACH(r, &en->runs, entry)
+		if (r->owner == owner && !r->leaving &&
+		    strcmp(r->key, key) == 0)
+			return r;
+	return NULL;
+}
+
+bool
+run_is_taken(struct engine *en, uid_t owner, const char *key)
+{
+	const struct run *r = run_find(en, owner, key);
+
+	return r != NULL && r->ops != NULL;
+}
+
+struct run *
+run_resume(struct engine *en, uid_t owner, const char *key,
+    const struct run_ops *ops, void *arg)
+{
+	struct run *r = run_find(en, owner, key);
+
+	if (r == NULL || r->ops != NULL)
+		return NULL;
+	r->ops = ops;
+	r->arg = arg;
+	loop_timer_stop(&r->timer);
+	loop_task_queue(en->lp, &r->tell);
+	return r;
+}
+
+void
+run_leave(struct run *r)
+{
+	r->ops = NULL;
+	r->leaving = true;
+	loop_task_cancel(r->en->lp, &r->tell);
+	if (r->over) {
+		loop_timer_start(&r->timer, 0);
+		return;
+	}
+	task_signal(r->task, SIGTERM);
+	task_signal(r->task, SIGCONT);
+	loop_timer_start(&r->timer, RUN_TERM_MS);
+}
+
+void
+run_signal(struct run *r, int signo)
+{
+	task_signal(r->task, signo);
+}
+
+void
+run_end_all(struct engine *en)
+{
+	struct run *r, *next;
+
+	for (r = LIST_FIRST(&en->runs); r != NULL; r = next) {
+		next = LIST_NEXT(r, entry);
+		if (!r->over)
+			task_kill(r->task);
+		else if (r->ops == NULL)
+			run_free(r);
+	}
+}
+
+/* "!q:1000.KEY" */
+bool
+run_adopt(struct engine *en, const struct orphan *o)
+{
+	char key[RUN_KEY_MAX + 1], tree[SLOT_NAME_MAX];
+	unsigned uid;
+	struct run *r;
+
+	_Static_assert(RUN_KEY_MAX == 40, "the width below");
+	if (sscanf(o->label, "!q:%u.%40[0-9A-Za-z]", &uid, key) != 2)
+		return false;
+	r = run_new(en, uid, key);
+	r->started = true;
+	run_tree_name(r, tree, sizeof tree);
+	r->task = task_adopt(
+	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
+	/* Its client may come back. */
+	loop_timer_start(&r->timer, RUN_ALONE_MS);
+	return true;
+}
