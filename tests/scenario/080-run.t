@@ -32,6 +32,7 @@ is "the client's environment" "$(A=1 "$B/reevectl" -c "$CONF" run --shell 'echo 
 is "--env" "$(run --env A=x --env "C=a b" --shell 'echo $A-$C')" "x-a b"
 printf 'FROM=file\n' >"$T/out/env"
 is "--clear-env, --env-file" "$(run --clear-env --env-file "$T/out/env" /usr/bin/env | grep -v REEVE_TREE)" "FROM=file"
+# shellcheck disable=SC2116
 is "options end at the command" "$(run echo --env -t)" "--env -t"
 is "--nice" "$(run --nice 7 nice)" 7
 is "umask of the client" "$(umask 027 && run --shell umask)" 0027

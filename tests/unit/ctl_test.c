@@ -1142,11 +1142,13 @@ START_TEST(run_has_the_client_s_descriptors)
 	close(after);
 	ck_assert_int_eq(after, before); /* none of them is kept here */
 	fake_run.ops->started(fake_run.arg, 77);
+	turns();
 	v = next();
 	expect_str(v, "params.event", "started");
 	expect_int(v, "params.pid", 77);
 	json_decref(v);
 	fake_run.ops->done(fake_run.arg, &end);
+	turns();
 	v = next();
 	expect_int(v, "result.exit_code", 3);
 	expect_int(v, "result.duration_ms", 5);
