@@ -297,6 +297,7 @@ static const char *const fields[FIELD__N] = {
 	[FIELD_DESCRIPTION] = "description",
 	[FIELD_DRAINING] = "draining",
 	[FIELD_NOTE] = "note",
+	[FIELD_WAITS] = "waits_for",
 };
 
 json_t *
@@ -365,7 +366,13 @@ table_info(struct buf *b, const json_t *slot)
 		    text, sizeof text, "%lld draining", (long long)draining);
 		table_add_info(b, text);
 	}
-	table_add_info(b, render_description(row_str(slot, FIELD_DESCRIPTION)));
+	if (*row_str(slot, FIELD_WAITS) == '\0') {
+		table_add_info(
+		    b, render_description(row_str(slot, FIELD_DESCRIPTION)));
+		return;
+	}
+	table_add_info(b, "WAITING for ");
+	buf_adds(b, row_str(slot, FIELD_WAITS));
 }
 
 struct row {

@@ -445,6 +445,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 		check_slots(&ck, p);
 		check_hooks(&ck, p);
 	}
+	check_deps(cf, errs);
 	check_sockets(&ck);
 	check_logs(&ck);
 }

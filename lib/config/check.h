@@ -7,5 +7,7 @@
 #include "config/config_priv.h"
 
 void check_config(const struct config *cf, struct config_errors *errs);
+/* Of it, what programs say about each other; check_deps.c. */
+void check_deps(const struct config *cf, struct config_errors *errs);
 
 #endif

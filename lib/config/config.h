@@ -165,6 +165,8 @@ struct config_program {
 	enum config_affinity cpu_affinity;
 	struct strv cpu_list; /* of AFFINITY_LIST: one number a string */
 	int64_t priority;
+	struct strv depends_on; /* "db:ready", the condition always there */
+	struct strv bind_to;    /* "db"; as if db:ready stood above, too */
 
 	bool autostart;
 	char *hook[HOOK__N];     /* NULL: none */
@@ -277,6 +279,27 @@ const char *config_default_file(void);
 
 struct config_program *config_program_find(
     const struct config *cf, const char *name);
+
+enum config_condition {
+	CONDITION_STARTED,
+	CONDITION_READY,
+	CONDITION_DONE
+};
+
+/* One of depends_on. */
+struct config_dependency {
+	char name[CONFIG_NAME_MAX + 1];
+	enum config_condition condition;
+	bool bind;
+};
+
+/*
+ * The nth of depends_on and bind_to together; false: there are no more.  A
+ * program may stand in it more than once.
+ */
+bool config_program_dependency(
+    const struct config_program *p, size_t n, struct config_dependency *out);
+const char *config_condition_name(enum config_condition c);
 struct config_program *config_program_ref(struct config_program *p);
 void config_program_unref(struct config_program *p);
 /* Number of slots on a machine with that many usable CPUs. */

@@ -596,6 +596,7 @@ engine_free(struct engine *en)
 	table_close(en->table);
 	config_free(en->cf);
 	strv_fini(&en->base_env);
+	deps_fini(&en->deps);
 	free(en->config_file);
 	free(en);
 }

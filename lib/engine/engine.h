@@ -57,6 +57,7 @@ struct slot_info {
 	int64_t next_retry_ms;   /* from now; -1: none is due */
 	int draining;            /* old instances that are still finishing */
 	const char *description; /* one line for people */
+	const char *waits_for;   /* "db:ready (STARTING)"; NULL: it does not */
 	const char
 	    *program_note; /* "rolling 2/4", "on the config before: ..."; "" */
 };

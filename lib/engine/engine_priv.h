@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "cluster/roll.h"
+#include "engine/deps.h"
 #include "engine/engine.h"
 #include "engine/keeperlink.h"
 #include "engine/policy.h"
@@ -86,8 +87,9 @@ struct slot {
 	int index;
 	char name[SLOT_NAME_MAX]; /* "web.0" */
 	enum slot_state state;
-	bool wanted;  /* up; what people asked for */
-	bool leaving; /* scaled away or removed: freed when it is down */
+	bool wanted;    /* up; what people asked for */
+	bool leaving;   /* scaled away or removed: freed when it is down */
+	bool stop_held; /* told to stop, when who depends on it is down */
 	struct inst *cur;
 	struct inst *next;
 	struct inst_list
@@ -158,6 +160,8 @@ struct program {
 	bool reverted; /* a roll to the config in force was aborted */
 	bool trim;     /* some slot may be gone */
 	bool started;  /* autostart, or by order: new slots start too */
+	bool pull;     /* what it depends on is to be started, too */
+	size_t node;   /* of the graph, see wait.c */
 	struct engine *en;
 	char note[96];
 };
@@ -184,6 +188,8 @@ struct engine {
 	struct task_list tasks;
 	struct run_list runs;
 	int usable_cpus;
+	struct deps deps; /* see wait.c */
+	bool deps_stale;
 	/* shutdown */
 	bool stopping;
 	bool started; /* what starts by itself was ordered to */
@@ -414,6 +420,32 @@ int names_match(struct engine *en, char *const *names, size_t n,
 void order_start_all(struct engine *en);
 void order_stop_all(struct engine *en, const struct engine_who *who);
 void order_progress(struct engine *en);
+
+/* --- wait.c: dependencies ----------------------------------------------------
+ */
+
+/* Do its dependencies hold?  Asked at every start but a roll's. */
+bool wait_may_start(struct slot *sl);
+/* Is who depends on it, and has to go as well, down? */
+bool wait_may_stop(struct slot *sl);
+/* A slot has changed: who waits goes on, who is bound is stopped. */
+void wait_progress(struct engine *en);
+void wait_started(struct program *pg);
+/*
+ * Orders to start what it depends on, directly or not, where that does not
+ * hold and nobody has ordered it; their names are added to names (or NULL).
+ */
+void wait_pull(
+    struct program *pg, const struct engine_who *who, struct buf *names);
+void wait_pull_all(struct engine *en); /* those with pull set */
+/* "db:ready (STARTING), m:done (RUNNING)"; false: it does not wait. */
+bool wait_text(const struct slot *sl, char *out, size_t size);
+/* It waits, and nothing that is under way will change that. */
+bool wait_in_vain(const struct slot *sl);
+/* What its stop means for running programs that depend on it; "". */
+void wait_users_text(struct program *pg, char *out, size_t size);
+/* See deps_below; by the order of programs. */
+void wait_below(struct engine *en, const bool *from, bool *below);
 
 /* --- reload.c ------------------------------------------------------------- */
 

@@ -453,13 +453,23 @@ inst_leave(struct inst *in)
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
 }
 
+/* What has done its work may be as quick as it likes. */
+static bool
+inst_is_young(const struct inst *in, const struct keeper_exit *ex, int64_t ran)
+{
+	if (in->conf->ready == READY_DELAY &&
+	    policy_done(in->conf, ex->signo != 0 ? -1 : ex->code, ex->signo))
+		return false;
+	return policy_young(in->conf, ran, in->ready);
+}
+
 void
 inst_exited(struct inst *in, const struct keeper_exit *ex)
 {
 	struct slot *sl = in->slot;
 	struct engine *en = sl->prog->en;
 	int64_t ran = ex->died_ms - in->started_ms;
-	bool young = policy_young(in->conf, ran, in->ready);
+	bool young = inst_is_young(in, ex, ran);
 
 	if (in->dead)
 		return;
@@ -570,6 +580,7 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 	in->tree.leader = pid;
 	in->started_ms = started_ms;
 	slot_save(in->slot);
+	wait_started(in->slot->prog);
 	if (in->stopping)
 		return;
 	if (in->up_early ||

@@ -99,6 +99,7 @@ void
 op_verdict(struct item *it, bool ok, const char *tail, const char *fmt, ...)
 {
 	struct op *op = it->op;
+	char *text;
 	va_list ap;
 
 	if (it->goal == GOAL_NONE)
@@ -108,8 +109,15 @@ op_verdict(struct item *it, bool ok, const char *tail, const char *fmt, ...)
 	it->program = NULL;
 	op->failed = op->failed || !ok;
 	va_start(ap, fmt);
-	op_put(op, it->name, true, ok, op_text(fmt, ap), tail);
+	text = op_text(fmt, ap);
 	va_end(ap);
+	if (ok && it->aside[0] != '\0') {
+		char *more = xasprintf("%s; %s", text, it->aside);
+
+		free(text);
+		text = more;
+	}
+	op_put(op, it->name, true, ok, text, tail);
 }
 
 /* --- the order as a whole ------------------------------------------- */
@@ -250,6 +258,38 @@ op_next_try(const struct slot *sl, char *out, size_t size)
 	snprintf(out, size, ", next try in %s", ms);
 }
 
+/* It waits for others: told once; when that leads nowhere it is the end. */
+static void
+op_check_waiting(struct item *it)
+{
+	const struct slot *sl = it->slot;
+	char text[160];
+
+	if (sl->queued != 0 || !wait_text(sl, text, sizeof text))
+		return;
+	if (wait_in_vain(sl))
+		op_verdict(it, false, "",
+		    "waits for %s, and starts when that is so", text);
+	else if (!it->waits)
+		op_tell(it->op, it->name, "waits for %s", text);
+	it->waits = true;
+}
+
+/* One that was to end has ended; its last words come with the next event. */
+static bool
+op_check_done(struct item *it)
+{
+	const struct table_death *d = &it->slot->deaths[0];
+	char ms[32];
+
+	if (it->slot->state != PS_EXITED || d->generation <= it->since ||
+	    !policy_done(it->slot->prog->conf, d->code, d->signo))
+		return false;
+	str_duration(ms, sizeof ms, d->ran_ms);
+	op_verdict(it, true, "", "done: exited with %d after %s", d->code, ms);
+	return true;
+}
+
 static void
 op_check_up(struct item *it)
 {
@@ -266,7 +306,7 @@ op_check_up(struct item *it)
 	case PS_EXITED:
 	case PS_FATAL:
 		/* Why comes with the instance's last lines, or came before. */
-		if (!it->failed || sl->queued != 0)
+		if (sl->queued != 0 || op_check_done(it) || !it->failed)
 			return;
 		op_next_try(sl, next, sizeof next);
 		op_verdict(it, false, it->tail, "%s%s", it->why, next);
@@ -274,6 +314,8 @@ op_check_up(struct item *it)
 	case PS_STOPPED:
 		if (!sl->wanted && !sl->start_again && sl->queued == 0)
 			op_verdict(it, false, "", "superseded by a stop");
+		else
+			op_check_waiting(it);
 		return;
 	case PS_UNKNOWN:
 		op_verdict(it, false, "", "%s", sl->note);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "engine/op_priv.h"
 
 /* --- start, stop, restart ----------------------------------------------------
@@ -20,6 +21,24 @@ op_refuse_leaving(struct item *it)
 		return false;
 	op_verdict(it, false, "", "is being removed");
 	return true;
+}
+
+/* What it needs is started as well, and named. */
+static void
+op_pull(struct item *it)
+{
+	struct op *op = it->op;
+	struct buf names;
+
+	buf_init(&names);
+	wait_pull(it->slot->prog, &op->who, &names);
+	if (names.len != 0) {
+		op_tell(op, it->name, "it needs %s: ordered to start",
+		    buf_str(&names));
+		snprintf(it->aside, sizeof it->aside, "with it: %s",
+		    buf_str(&names));
+	}
+	buf_fini(&names);
 }
 
 static void
@@ -40,6 +59,7 @@ op_start_slot(struct op *op, struct slot *sl)
 	op_supersede(op, sl, "a start");
 	sl->prog->started = true;
 	slot_want(sl, true, &op->who);
+	op_pull(it);
 }
 
 static void
@@ -53,6 +73,9 @@ op_begin_stop(struct item *it)
 		op_verdict(it, true, "", "not running");
 		return;
 	}
+	wait_users_text(sl->prog, it->aside, sizeof it->aside);
+	if (it->aside[0] != '\0')
+		op_tell(it->op, it->name, "%s", it->aside);
 	op_supersede(it->op, sl, "a stop");
 	slot_want(sl, false, &it->op->who);
 }
@@ -64,23 +87,57 @@ op_same_level(const struct item *a, const struct item *b)
 	       a->priority == b->priority;
 }
 
-/* Those of a level stop together, when the level above is down. */
+/* Of each program: does one that is still to go depend on it?  The caller's. */
+static bool *
+op_blocked(struct op *op)
+{
+	struct engine *en = op->en;
+	bool *up = xcalloc(en->nprograms + 1, sizeof *up);
+	bool *blocked = xcalloc(en->nprograms + 1, sizeof *blocked);
+	struct item *it;
+
+	wait_below(en, up, blocked); /* the numbers of programs are right */
+	if (en->deps.nedges != 0) {
+		TAILQ_FOREACH(it, &op->items, entry)
+			if (it->goal == GOAL_DOWN)
+				up[it->slot->prog->node] = true;
+		wait_below(en, up, blocked);
+	}
+	free(up);
+	return blocked;
+}
+
+static bool
+op_is_blocked(const struct item *it, const bool *blocked)
+{
+	return it->op->en->deps.nedges != 0 && blocked[it->slot->prog->node];
+}
+
+/*
+ * Those of a level stop together, when the level above is down.  What others
+ * of them depend on has no level before those are down.
+ */
 void
 op_next_stops(struct op *op)
 {
+	bool *blocked = op_blocked(op);
 	struct item *it, *first = NULL;
 
 	TAILQ_FOREACH(it, &op->items, entry) {
-		if (it->goal != GOAL_DOWN)
+		if (it->goal != GOAL_DOWN || op_is_blocked(it, blocked))
 			continue;
-		if (it->begun)
-			return;
 		if (first == NULL)
 			first = it;
+		if (it->begun) {
+			first = it;
+			break;
+		}
 	}
 	for (it = first; it != NULL; it = TAILQ_NEXT(it, entry))
-		if (it->goal == GOAL_DOWN && op_same_level(it, first))
+		if (it->goal == GOAL_DOWN && !it->begun &&
+		    op_same_level(it, first) && !op_is_blocked(it, blocked))
 			op_begin_stop(it);
+	free(blocked);
 }
 
 /* v is in start order; it stops in the reverse one. */
@@ -102,6 +159,7 @@ op_restart_slot(struct op *op, struct slot *sl)
 	it->since = sl->generation;
 	op_supersede(op, sl, "a restart");
 	sl->prog->started = true;
+	op_pull(it);
 	if (sl->cur == NULL && sl->state != PS_STOPPING) {
 		slot_want(sl, true, &op->who);
 		return;

@@ -29,9 +29,11 @@ struct item {
 	uint32_t since; /* GOAL_UP: an instance above this generation */
 	mono_ms begun_ms;
 	unsigned skip; /* GOAL_ROLL: rolls to end before the one waited for */
+	bool waits;    /* GOAL_UP: it was told that it waits */
 	bool failed;   /* GOAL_UP: an instance died; why and tail are of it */
 	char name[SLOT_NAME_MAX];
 	char why[200];
+	char aside[160]; /* goes with a verdict that it worked; "": nothing */
 	char *tail;
 };
 

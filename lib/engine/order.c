@@ -2,14 +2,18 @@
  * order - who starts first, who stops last.
  *
  * Programs start in the order of (group priority, priority), all at once:
- * nobody waits for a program to be up, as with supervisord.  They stop in the
- * reverse order, and there the next level waits until the one before is down.
+ * nobody waits for a program to be up but for what it depends on (wait.c).
+ * They stop in the reverse order, and there the next level waits until the
+ * one before is down.  A program is stopped when nothing that depends on it
+ * is up; among those of which that is so, the level counts.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
 #define ORDER_REMIND_MS 3000
@@ -21,9 +25,11 @@ order_start_all(struct engine *en)
 		struct program *pg = en->programs[i];
 
 		pg->started = pg->conf->autostart;
+		pg->pull = pg->started;
 		for (int k = 0; pg->started && k < pg->nslots; k++)
 			slot_want(pg->slots[k], true, NULL);
 	}
+	wait_pull_all(en);
 }
 
 static bool
@@ -110,22 +116,38 @@ order_remind(struct loop_timer *t, void *arg)
 	loop_timer_start(t, ORDER_REMIND_MS);
 }
 
-/* Orders the last level that is not down yet to stop; all of them when killing.
+/* Of each program: is something up that depends on it?  The caller's. */
+static bool *
+order_blocked(struct engine *en)
+{
+	bool *up = xcalloc(en->nprograms + 1, sizeof *up);
+	bool *blocked = xcalloc(en->nprograms + 1, sizeof *blocked);
+
+	for (size_t i = 0; i < en->nprograms; i++)
+		up[i] = !program_is_down(en->programs[i]);
+	wait_below(en, up, blocked);
+	free(up);
+	return blocked;
+}
+
+/*
+ * Orders the last level that is not down yet to stop; all of them when
+ * killing.  Returns whether something is not down.
  */
-void
-order_progress(struct engine *en)
+static bool
+order_stop_level(struct engine *en)
 {
 	const struct program *last = NULL;
+	bool *blocked = order_blocked(en);
 
-	op_progress(en);
-	if (!en->stopping || en->finished)
-		return;
 	for (size_t i = en->nprograms; i-- > 0;) {
 		struct program *pg = en->programs[i];
 
+		if (blocked[i] && !en->kill_now)
+			continue;
 		if (last != NULL && !en->kill_now &&
 		    !order_same_level(pg, last))
-			return;
+			break;
 		if (!pg->stop_ordered || en->kill_now)
 			order_stop_program(pg);
 		if (!pg->stop_ordered)
@@ -134,7 +156,16 @@ order_progress(struct engine *en)
 		if (!program_is_down(pg))
 			last = pg;
 	}
-	if (last != NULL)
+	free(blocked);
+	return last != NULL;
+}
+
+void
+order_progress(struct engine *en)
+{
+	op_progress(en);
+	wait_progress(en);
+	if (!en->stopping || en->finished || order_stop_level(en))
 		return;
 	/* What they were for is gone; the last one's end comes here. */
 	run_end_all(en);

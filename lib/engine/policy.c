@@ -1,17 +1,28 @@
 /* policy - decisions about restarts, as pure functions. */
 #include "engine/policy.h"
 
+static bool
+policy_expected(const struct config_program *p, int code, int signo)
+{
+	return signo == 0 && code >= 0 && code <= 255 &&
+	       (p->exitcodes[code / 8] >> (code % 8) & 1) != 0;
+}
+
+bool
+policy_done(const struct config_program *p, int code, int signo)
+{
+	return p->autorestart != AUTORESTART_TRUE &&
+	       policy_expected(p, code, signo);
+}
+
 bool
 policy_restart(const struct config_program *p, int code, int signo)
 {
-	bool expected = signo == 0 && code >= 0 && code <= 255 &&
-			(p->exitcodes[code / 8] >> (code % 8) & 1) != 0;
-
 	switch (p->autorestart) {
 	case AUTORESTART_FALSE:
 		return false;
 	case AUTORESTART_UNEXPECTED:
-		return !expected;
+		return !policy_expected(p, code, signo);
 	case AUTORESTART_TRUE:
 		break;
 	}

@@ -12,6 +12,8 @@
 /* Is this exit one that autorestart= answers with a new start? */
 bool policy_restart(const struct config_program *p, int code, int signo);
 /* startretries used up by that many failed starts in a row? */
+/* It ended as it should, and is not started again. */
+bool policy_done(const struct config_program *p, int code, int signo);
 bool policy_give_up(const struct config_program *p, unsigned failures);
 /*
  * Pause before the next try: backoff_min doubled with each failure, capped,

@@ -1,7 +1,7 @@
 /*
  * program - the state machine of a slot.
  *
- *	STOPPED   no process, none is wanted (or not yet started)
+ *	STOPPED   no process: none is wanted, or it waits for what it depends on
  *	STARTING  a process is being made, or is not yet known to be up
  *	RUNNING   up: it said so, or it lived for startsecs
  *	BACKOFF   a start failed; the next try is due after a pause
@@ -31,14 +31,16 @@ struct edge {
 };
 
 static slot_action act_spawn, act_up, act_backoff, act_exited, act_stop,
-    act_rest, act_fatal;
+    act_rest, act_fatal, act_wait;
 
 /* An empty cell is illegal: logged, counted, refused. */
 static const struct edge edges[PS__N][PE__N] = {
 	[PS_STOPPED][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_STOPPED][PE_WAIT] = { true, PS_STOPPED, act_wait },
 
 	[PS_STARTING][PE_UP] = { true, PS_RUNNING, act_up },
 	[PS_STARTING][PE_SPAWN_FAIL] = { true, PS_BACKOFF, act_backoff },
+	[PS_STARTING][PE_DIE] = { true, PS_EXITED, act_exited },
 	[PS_STARTING][PE_DIE_YOUNG] = { true, PS_BACKOFF, act_backoff },
 	[PS_STARTING][PE_STOP] = { true, PS_STOPPING, act_stop },
 	[PS_STARTING][PE_LOST] = { true, PS_UNKNOWN, NULL },
@@ -50,6 +52,7 @@ static const struct edge edges[PS__N][PE__N] = {
 
 	[PS_BACKOFF][PE_RETRY] = { true, PS_STARTING, act_spawn },
 	[PS_BACKOFF][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_BACKOFF][PE_WAIT] = { true, PS_STOPPED, act_wait },
 	[PS_BACKOFF][PE_GIVE_UP] = { true, PS_FATAL, act_fatal },
 	[PS_BACKOFF][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_BACKOFF][PE_UP] = { true, PS_RUNNING, act_up }, /* by a roll */
@@ -59,10 +62,12 @@ static const struct edge edges[PS__N][PE__N] = {
 	[PS_STOPPING][PE_LOST] = { true, PS_UNKNOWN, NULL },
 
 	[PS_EXITED][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_EXITED][PE_WAIT] = { true, PS_STOPPED, act_wait },
 	[PS_EXITED][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_EXITED][PE_UP] = { true, PS_RUNNING, act_up },
 
 	[PS_FATAL][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_FATAL][PE_WAIT] = { true, PS_STOPPED, act_wait },
 	[PS_FATAL][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_FATAL][PE_UP] = { true, PS_RUNNING, act_up },
 
@@ -215,12 +220,37 @@ act_rest(struct slot *sl)
 	}
 }
 
+/* It is started when what it depends on is as it should be: see wait.c. */
+static void
+act_wait(struct slot *sl)
+{
+	sl->retry_at_ms = 0;
+	loop_timer_stop(&sl->retry);
+}
+
+/* What comes of an event where others have a say; PE__N: nothing yet. */
+static enum slot_event
+slot_gate(struct slot *sl, enum slot_event e)
+{
+	const struct edge *ed = &edges[sl->state][e];
+
+	if (ed->act == act_spawn && !wait_may_start(sl))
+		return PE_WAIT;
+	if (ed->act != act_stop || wait_may_stop(sl))
+		return e;
+	sl->stop_held = true;
+	log_info("%s: its stop waits for those that depend on it", sl->name);
+	return PE__N;
+}
+
 static void
 slot_step(struct slot *sl, enum slot_event e)
 {
 	const struct edge *ed = &edges[sl->state][e];
 	enum slot_state from = sl->state;
 	struct engine *en = sl->prog->en;
+	char waits[160] = "";
+	const char *note = sl->note;
 
 	if (!ed->legal) {
 		log_debug("%s: %s is nothing for %s", sl->name,
@@ -231,13 +261,14 @@ slot_step(struct slot *sl, enum slot_event e)
 	if (ed->act != NULL)
 		ed->act(sl);
 	slot_save(sl);
+	if (e == PE_WAIT && wait_text(sl, waits, sizeof waits))
+		note = waits;
 	log_info("%s %s --%s-> %s%s%s", sl->name, slot_state_name(from),
 	    slot_event_name(e), slot_state_name(sl->state),
-	    sl->note[0] != '\0' ? ": " : "", sl->note);
+	    *note != '\0' ? ": " : "", note);
 	engine_event(en, sl->name, "state", "%s --%s-> %s%s%s",
 	    slot_state_name(from), slot_event_name(e),
-	    slot_state_name(sl->state), sl->note[0] != '\0' ? ": " : "",
-	    sl->note);
+	    slot_state_name(sl->state), *note != '\0' ? ": " : "", note);
 	op_slot_changed(sl);
 }
 
@@ -254,7 +285,9 @@ slot_run_events(void *arg)
 
 		sl->queued--;
 		memmove(sl->queue, sl->queue + 1, sl->queued);
-		slot_step(sl, e);
+		e = slot_gate(sl, e);
+		if (e != PE__N)
+			slot_step(sl, e);
 	}
 	program_progress(pg);
 }

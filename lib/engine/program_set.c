@@ -19,6 +19,7 @@ program_new(struct engine *en, struct config_program *conf)
 
 	pg->en = en;
 	pg->conf = config_program_ref(conf);
+	en->deps_stale = true;
 	en->programs = xreallocarray(
 	    en->programs, en->nprograms + 1, sizeof *en->programs);
 	en->programs[en->nprograms++] = pg;
@@ -50,6 +51,7 @@ program_order(const void *a, const void *b)
 void
 program_sort(struct engine *en)
 {
+	en->deps_stale = true;
 	if (en->nprograms != 0)
 		qsort(en->programs, en->nprograms, sizeof *en->programs,
 		    program_order);
@@ -66,6 +68,7 @@ program_free(struct program *pg)
 		memmove(en->programs + i, en->programs + i + 1,
 		    (en->nprograms - i - 1) * sizeof *en->programs);
 		en->nprograms--;
+		en->deps_stale = true;
 		break;
 	}
 	rolling_free(pg);

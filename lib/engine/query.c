@@ -74,7 +74,8 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 	const struct program *pg = sl->prog;
 	mono_ms now = loop_now(pg->en->lp);
 	const struct inst *in = sl->cur;
-	char text[256];
+	char text[256], waits[160];
+	bool waiting = wait_text(sl, waits, sizeof waits);
 	struct slot_info si = {
 		.name = sl->name,
 		.program = pg->conf->name,
@@ -94,6 +95,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 							 : 0,
 		.draining = query_draining(sl),
 		.description = text,
+		.waits_for = waiting ? waits : NULL,
 		.program_note = pg->note,
 	};
 
@@ -102,6 +104,8 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		si.exit_signal = sl->deaths[0].signo;
 	}
 	query_describe(sl, si.uptime_ms, si.next_retry_ms, text, sizeof text);
+	if (waiting)
+		snprintf(text, sizeof text, "waits for %s", waits);
 	cb(arg, &si);
 }
 

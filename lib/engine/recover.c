@@ -261,6 +261,16 @@ recover_is_rolled(const struct slot *sl)
 	       tr.phase[sl->index] != ROLL_NEW;
 }
 
+/* See inst_is_young. */
+static bool
+recover_is_done(const struct slot *sl)
+{
+	const struct config_program *conf = sl->prog->conf;
+
+	return conf->ready == READY_DELAY &&
+	       policy_done(conf, sl->deaths[0].code, sl->deaths[0].signo);
+}
+
 /* A slot whose process is gone, and perhaps its death was not acted on. */
 static void
 recover_empty(struct slot *sl, const struct table_slot *ts)
@@ -274,8 +284,10 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 		if (recover_is_rolled(sl))
 			return;
 		if (died) {
-			slot_event(sl,
-			    sl->state == PS_RUNNING ? PE_DIE : PE_DIE_YOUNG);
+			slot_event(
+			    sl, sl->state == PS_RUNNING || recover_is_done(sl)
+				    ? PE_DIE
+				    : PE_DIE_YOUNG);
 			return;
 		}
 		/* The order was noted down but never reached the keeper. */
@@ -455,6 +467,7 @@ recover_program(struct engine *en, struct program *pg)
 		/* A reload was to make it again: that goes on. */
 		pg->removed = pg->remake = pg->removed || ts.leaving == 2;
 	}
+	pg->pull = !en->started && pg->started;
 }
 
 static void
@@ -511,6 +524,7 @@ recover(struct engine *en)
 			recover_stray(pg->slots[k]);
 	}
 	recover_store(en);
+	wait_pull_all(en);
 	if (table_get_self(en->table, &self) && self.stopping)
 		order_stop_all(en, NULL);
 }

@@ -36,6 +36,7 @@ reload_set_conf(struct program *pg, struct config_program *conf)
 	config_program_unref(pg->conf);
 	pg->conf = conf;
 	pg->reverted = false;
+	pg->en->deps_stale = true;
 	for (int i = 0; i < pg->nslots; i++)
 		slot_streams(pg->slots[i]);
 }
@@ -131,7 +132,7 @@ reload_begin(struct engine *en, struct config_program *conf)
 
 	if (pg->removed)
 		return;
-	pg->started = conf->autostart;
+	pg->started = pg->pull = conf->autostart;
 	program_resize(pg, config_program_workers(conf, en->usable_cpus), NULL);
 }
 
@@ -192,6 +193,7 @@ reload_remade(struct engine *en, const char *name)
 	}
 	reload_begin(en, conf);
 	program_sort(en);
+	wait_pull_all(en);
 }
 
 static void
@@ -368,6 +370,9 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	reload_missing(en);
 	reload_adopt_rest(en);
 	program_sort(en);
+	wait_pull_all(en);
+	if (en->nprograms != 0)
+		program_progress(en->programs[0]);
 	engine_log_sink(en);
 	config_free(old);
 	engine_notify(en, "READY=1");

@@ -383,6 +383,7 @@ rolling_take_back(struct program *pg)
 {
 	config_program_unref(pg->conf);
 	pg->conf = pg->before;
+	pg->en->deps_stale = true;
 	pg->before = NULL;
 	pg->reverted = true;
 	before_reverted(pg);

@@ -169,6 +169,7 @@ slot_want(struct slot *sl, bool up, const struct engine_who *who)
 	char by[64];
 
 	sl->wanted = up;
+	sl->stop_held = false;
 	sl->stop_by_person = !up && who != NULL;
 	if (who != NULL)
 		sl->stop_who = *who;

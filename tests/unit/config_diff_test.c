@@ -126,6 +126,8 @@ static const struct row rows[] = {
 	{ P, "socket_mode", "shared", "reuseport", NULL },
 	{ P, "cpu_affinity", "none", "auto", NULL },
 	{ P, "priority", "999", "1", NULL },
+	{ P, "depends_on", "api:ready", "api:started", NULL },
+	{ P, "bind_to", NULL, "api", "bind_to: (none) -> api" },
 	{ P, "autostart", "true", "false", NULL },
 	{ P, "autorestart", "true", "unexpected", NULL },
 	{ P, "startsecs", "1", "2", NULL },

@@ -289,6 +289,27 @@ static const struct {
 	{ "[reeve]\nenvironment = A=50%\n",
 	    "2: [reeve] environment: '%': a % that is meant" },
 
+	{ WEB "depends_on = wbe\n",
+	    "4: [program:web] depends_on: there is no program 'wbe'" },
+	{ WEB "depends_on = dbb\n[program:db]\ncommand = sh\n",
+	    "4: [program:web] depends_on: there is no program 'dbb', did you "
+	    "mean 'db'?" },
+	{ WEB "bind_to = nothing\n",
+	    "4: [program:web] bind_to: there is no program 'nothing'" },
+	{ WEB "depends_on = web:started\n",
+	    "4: [program:web] depends_on: it cannot wait for itself" },
+	{ WEB "depends_on = m:done\n[program:m]\ncommand = sh\n",
+	    "4: [program:web] depends_on: m:done can never be: 'm' is always "
+	    "restarted" },
+	{ WEB "depends_on = m\n[program:m]\ncommand = sh\nbind_to = web\n",
+	    "7: [program:m] bind_to: they wait for each other: m -> web -> m" },
+	{ "[reeve]\n[program:a]\ncommand = sh\ndepends_on = d, b:started\n"
+	  "[program:b]\ncommand = sh\ndepends_on = c\n[program:c]\n"
+	  "command = sh\ndepends_on = a:started\n"
+	  "[program:d]\ncommand = sh\n",
+	    "4: [program:a] depends_on: they wait for each other: a -> b -> c "
+	    "-> a" },
+
 	{ "[reeve]\n[program:web]\n",
 	    "2: [program:web] command: it is missing" },
 	{ "[reeve]\n[program:web]\ncommand =\n",

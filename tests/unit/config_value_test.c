@@ -205,6 +205,20 @@ static const struct row rows[] = {
 	{ SCHEMA_GROUP_programs, "a, b\nc,", "a,b,c", NULL },
 	{ SCHEMA_GROUP_programs, "a,a", NULL, "'a' stands there twice" },
 
+	/* DEPENDS */
+	{ P(depends_on), "", "", NULL },
+	{ P(depends_on), "db, m:done\nc:started,", "db:ready,m:done,c:started",
+	    NULL },
+	{ P(depends_on), "db, db:ready", NULL,
+	    "'db:ready' stands there twice" },
+	{ P(depends_on), "db:started, db", "db:started,db:ready", NULL },
+	{ P(depends_on), "db:up", NULL,
+	    "'db:up': a condition is started, ready or done" },
+	{ P(depends_on), "db:", NULL,
+	    "'db:': a condition is started, ready or done" },
+	{ P(depends_on), ":ready", NULL,
+	    "':ready' does not begin with a program's name" },
+
 	/* ENV */
 	{ P(environment), "", "", NULL },
 	{ P(environment), "A=1", "A=\"1\"", NULL },

@@ -136,8 +136,10 @@ START_TEST(autorestart_and_exitcodes)
 	p.exitcodes[31] = 1 << 7;
 	p.autorestart = AUTORESTART_UNEXPECTED;
 	ck_assert_int_eq(policy_restart(&p, code, signo), !exits[_i].expected);
+	ck_assert_int_eq(policy_done(&p, code, signo), exits[_i].expected);
 	p.autorestart = AUTORESTART_TRUE;
 	ck_assert(policy_restart(&p, code, signo));
+	ck_assert(!policy_done(&p, code, signo));
 	p.autorestart = AUTORESTART_FALSE;
 	ck_assert(!policy_restart(&p, code, signo));
 }
