@@ -245,6 +245,8 @@ check_hooks(struct check *ck, const struct config_program *p)
 	check_hook(
 	    ck, p, p->hook[HOOK_BEFORE_STOP], SCHEMA_PROGRAM_before_stop);
 	check_hook(ck, p, p->hook[HOOK_AFTER_EXIT], SCHEMA_PROGRAM_after_exit);
+	check_hook(
+	    ck, p, p->hook[HOOK_BEFORE_ROLL], SCHEMA_PROGRAM_before_roll);
 }
 
 /* Whether the slot can be built; out is the caller's then. */

@@ -149,8 +149,9 @@ struct program {
 	int nslots;
 	struct listener *listeners;
 	size_t nlisteners;
-	struct rolling *roll; /* NULL: none */
-	bool roll_again;      /* one more was asked for meanwhile */
+	struct rolling *roll;   /* NULL: none */
+	struct task *roll_hook; /* before_roll; NULL: it does not run */
+	bool roll_again;        /* one more was asked for meanwhile */
 	bool roll_again_by_person;
 	struct engine_who roll_again_who;
 	bool stop_ordered; /* by a shutdown */
@@ -314,6 +315,9 @@ bool hook_before_stop(struct inst *in);
 void hook_after_ready(struct inst *in);
 /* true: runs, inst_settle follows. */
 bool hook_after_exit(struct inst *in);
+/* Then rolling_prepared; -1: could not be asked for. */
+int hook_before_roll(struct program *pg, struct err *err);
+void hook_cancel_roll(struct program *pg);
 /* They are of no use any more. */
 void hook_cancel(struct inst *in);
 const char *hook_running(const struct inst *in); /* NULL: none */
@@ -376,6 +380,8 @@ void rolling_start_slot(struct slot *sl, const char *why);
 void rolling_next_slot(struct program *pg);
 /* The slot is to be down: it waits no longer. */
 void rolling_forget_slot(struct slot *sl);
+/* before_roll is over; why NULL: well. */
+void rolling_prepared(struct program *pg, const char *why);
 void rolling_resume(struct program *pg, const struct table_roll *tr);
 void rolling_inst_ready(struct inst *in);
 void rolling_inst_failed(struct inst *in, const char *why, const char *tail);

@@ -213,6 +213,71 @@ hook_after_exit(struct inst *in)
 	return in->hook != NULL;
 }
 
+/* --- of a program -----------------------------------------------------------
+ */
+
+static void
+hook_rolled(void *arg, const struct task_end *end)
+{
+	struct program *pg = arg;
+
+	pg->roll_hook = NULL;
+	rolling_prepared(pg, hook_went_well(end) ? NULL : end->text);
+}
+
+static void
+hook_roll_tree(const struct program *pg, char *out, size_t size)
+{
+	snprintf(out, size, "%.63s.%s", pg->conf->name,
+	    hook_kinds[HOOK_BEFORE_ROLL].name);
+}
+
+int
+hook_before_roll(struct program *pg, struct err *err)
+{
+	static const struct slot_env env[] = { { "REEVE_HOOK",
+	    "before_roll" } };
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX + 16];
+	struct slot_command c = { .conf = pg->conf,
+		.command = pg->conf->hook[HOOK_BEFORE_ROLL],
+		.label = label,
+		.tree = tree,
+		.env = env,
+		.nenv = 1,
+		.timeout_ms = pg->conf->hook_timeout_ms };
+
+	snprintf(label, sizeof label, "!R:%.63s", pg->conf->name);
+	hook_roll_tree(pg, tree, sizeof tree);
+	pg->roll_hook = slot_command(pg->slots[0], &c, hook_rolled, pg, err);
+	return pg->roll_hook != NULL ? 0 : -1;
+}
+
+void
+hook_cancel_roll(struct program *pg)
+{
+	if (pg->roll_hook == NULL)
+		return;
+	task_disown(pg->roll_hook);
+	task_kill(pg->roll_hook);
+	pg->roll_hook = NULL;
+}
+
+static bool
+hook_adopt_roll(struct engine *en, const struct orphan *o)
+{
+	char tree[SLOT_NAME_MAX + 16];
+	struct program *pg;
+
+	if (!str_starts(o->label, "!R:") ||
+	    (pg = program_find(en, o->label + 3)) == NULL)
+		return false;
+	hook_roll_tree(pg, tree, sizeof tree);
+	pg->roll_hook = task_adopt(
+	    en, tree, 0, o->id, o->pid, o->started_ms, hook_rolled, pg);
+	task_set_timeout(pg->roll_hook, pg->conf->hook_timeout_ms);
+	return true;
+}
+
 void
 hook_cancel(struct inst *in)
 {
@@ -315,6 +380,8 @@ hook_adopt(struct engine *en, const struct orphan *o)
 	struct slot *sl;
 	struct task *t;
 
+	if (hook_adopt_roll(en, o))
+		return true;
 	if (!hook_parse(
 		o->label, &kind, name, sizeof name, &generation, &tree_index) ||
 	    dones[kind] == NULL || (sl = recover_slot(en, name)) == NULL)

@@ -75,6 +75,7 @@ program_free(struct program *pg)
 	for (int i = 0; i < pg->nslots; i++)
 		slot_free(pg->slots[i]);
 	free(pg->slots);
+	hook_cancel_roll(pg);
 	sockets_close(pg);
 	if (pg->before != NULL)
 		config_program_unref(pg->before);

@@ -479,6 +479,8 @@ recover_roll(struct program *pg)
 		rolling_resume(pg, &tr);
 	else if (pg->before != NULL)
 		rolling_start(pg, NULL); /* a reload that had just begun */
+	else
+		hook_cancel_roll(pg);
 	rolling_next_slot(pg);
 }
 

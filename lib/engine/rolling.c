@@ -348,6 +348,8 @@ static void
 rolling_destroy(struct rolling *r)
 {
 	loop_timer_stop(&r->soak);
+	if (r->preparing)
+		hook_cancel_roll(r->pg);
 	loop_task_cancel(r->pg->en->lp, &r->work);
 	roll_free(r->roll);
 	for (int i = 0; i < r->nslots; i++)
@@ -611,4 +613,9 @@ rolling_abort(struct program *pg, const char *why)
 	pg->roll->final = true;
 	if (!pg->roll->ended)
 		roll_abort(pg->roll->roll, why);
+	if (!pg->roll->preparing)
+		return;
+	hook_cancel_roll(pg);
+	pg->roll->preparing = false;
+	roll_start(pg->roll->roll); /* sees the abort first */
 }

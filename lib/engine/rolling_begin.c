@@ -51,6 +51,44 @@ rolling_new(struct program *pg, const struct engine_who *who,
 }
 
 void
+rolling_prepared(struct program *pg, const char *why)
+{
+	struct rolling *r = pg->roll;
+	char reason[200];
+
+	if (r == NULL || !r->preparing)
+		return;
+	r->preparing = false;
+	if (why != NULL) {
+		snprintf(reason, sizeof reason, "before_roll failed: %s", why);
+		/* The first thing that it sees. */
+		roll_abort(r->roll, reason);
+	} else {
+		rolling_update_note(r);
+		rolling_save(pg);
+	}
+	roll_start(r->roll);
+}
+
+/* The hook first, if there is one: nothing is touched before it succeeded. */
+static void
+rolling_prepare(struct rolling *r)
+{
+	struct program *pg = r->pg;
+	struct err err;
+
+	r->preparing = !r->back && pg->conf->hook[HOOK_BEFORE_ROLL] != NULL;
+	rolling_save(pg);
+	if (!r->preparing) {
+		roll_start(r->roll);
+		return;
+	}
+	snprintf(pg->note, sizeof pg->note, "before_roll runs");
+	if (pg->roll_hook == NULL && hook_before_roll(pg, &err) == -1)
+		rolling_prepared(pg, err.text);
+}
+
+void
 rolling_begin(struct rolling *r)
 {
 	struct program *pg = r->pg;
@@ -62,8 +100,7 @@ rolling_begin(struct rolling *r)
 	engine_event(pg->en, pg->conf->name, "roll", "begins, ordered %s",
 	    r->back ? "by the abort" : by);
 	rolling_update_note(r);
-	rolling_save(pg);
-	roll_start(r->roll);
+	rolling_prepare(r);
 }
 
 /* --- of one slot ---------------------------------------------------- */
@@ -269,6 +306,11 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 	}
 	log_info("roll %s: goes on, the engine was restarted", pg->conf->name);
 	rolling_update_note(r);
+	if (tr->preparing) {
+		rolling_prepare(r);
+		return;
+	}
+	hook_cancel_roll(pg); /* its end had been acted on */
 	roll_start(r->roll);
 	for (int i = 0; i < r->nslots && !r->ended; i++)
 		if (pg->slots[i]->next != NULL && pg->slots[i]->next->ready)
@@ -286,6 +328,7 @@ rolling_save(struct program *pg)
 	memset(&tr, 0, sizeof tr);
 	snprintf(tr.program, sizeof tr.program, "%s", pg->conf->name);
 	tr.again = pg->roll_again;
+	tr.preparing = r->preparing;
 	tr.by_person = r->by_person;
 	tr.by_uid = r->who.uid;
 	tr.by_pid = r->who.pid;

@@ -32,6 +32,7 @@ struct rolling {
 	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
 	bool back;                  /* this roll itself undoes an aborted one */
 	bool final;                 /* the program stops: nothing follows */
+	bool preparing;             /* before_roll runs */
 	bool ended;
 	bool by_person;
 	struct engine_who who;

@@ -68,7 +68,8 @@ struct table_slot {
 /* A roll under way. */
 struct table_roll {
 	char program[TABLE_NAME_MAX];
-	uint8_t again; /* one more was asked for */
+	uint8_t again;     /* one more was asked for */
+	uint8_t preparing; /* before_roll has not succeeded yet */
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;

@@ -84,6 +84,43 @@ awaits 5 "the hook runs again" '[ -s "$T/out/hook" ]'
 end_reeved; is "reeved ends with 0" "$CODE" 0
 is "it was never started" "$([ -e "$T/out/ran" ] && echo yes)" ""
 
+# Before a roll: when it fails nothing is touched; once per roll.
+rm -f "$T/out/hook" "$T/out/go" "$T/out/fail"
+conf <<EOT
+[program:web]
+command = $CHILD ready sleep
+ready = notify
+workers = 2
+before_roll = sh -c 'echo "\$REEVE_HOOK" >>$T/out/hook; [ ! -e $T/out/fail ] || { echo schema-is-old >&2; exit 4; }; until [ -e $T/out/go ]; do sleep 0.02; done'
+EOT
+start_reeved
+awaits 5 "up" 'all_state RUNNING'
+were=$(pids web)
+: >"$T/out/fail"
+code 1 "a roll whose hook fails" ctl roll web
+like "... says so" "$(ctl roll web 2>&1)" "before_roll failed: exited with 4"
+is "nobody was touched" "$(pids web)" "$were"
+like "what it said is in the log" "$(cat "$T"/log/web.0.stderr.log)" schema-is-old
+rm "$T/out/fail"
+: >"$T/out/hook"
+ctl_bg "$T/out/roll" roll web
+awaits 5 "the hook runs" '[ -s "$T/out/hook" ]'
+is "nobody is touched while it runs" "$(pids web)" "$were"
+like "status says so" "$(ctl status)" "before_roll runs"
+e=$(engine_pid)
+kill_engine
+awaits 5 "another engine" '[ -n "$(engine_pid)" ] && [ "$(engine_pid)" != '"$e"' ] && ctl status'
+like "... status says so" "$(ctl status)" "before_roll runs"
+: >"$T/out/go"
+awaits 10 "the roll is over" 'ctl events | grep -q "done: 2 replaced"'
+isnt "all are new" "$(pids web)" "$were"
+is "the hook ran once" "$(cat "$T/out/hook")" before_roll
+rm "$T/out/go"
+: >"$T/out/hook"
+ctl roll --no-wait web
+awaits 5 "the hook runs" '[ -s "$T/out/hook" ]'
+end_reeved; is "reeved ends with 0 while a hook runs" "$CODE" 0
+
 # The engine dies while hooks run: they go on, once, and what follows follows.
 rm -f "$T/out/hook" "$T/out/go"
 waits='sh -c '\''echo "$REEVE_HOOK" >>'$T'/out/hook; until [ -e '$T'/out/go ]; do sleep 0.05; done'\'

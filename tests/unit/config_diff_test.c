@@ -146,6 +146,7 @@ static const struct row rows[] = {
 	{ P, "after_ready", "/bin/true", "/bin/false", NULL },
 	{ P, "before_stop", "/bin/true", "/bin/false", NULL },
 	{ P, "after_exit", "/bin/true", "/bin/false", NULL },
+	{ P, "before_roll", "/bin/true", "/bin/false", NULL },
 	{ P, "hook_timeout", "5", "6", NULL },
 	{ P, "roll_batch", "1", "2", NULL },
 	{ P, "roll_surge", "1", "2", NULL },
