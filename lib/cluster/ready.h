@@ -43,6 +43,8 @@ int ready_notify_peek(int fd, uid_t uid, struct ready_news *news);
 void ready_parse(const char *data, size_t len, struct ready_news *news);
 /* 1: a newline came; 0: nothing yet; -1: closed without one. */
 int ready_fd_read(int fd);
+/* ready=log: has the eventfd been written to?  It stays so. */
+bool ready_event_is_set(int fd);
 /* Is there a newline to be read? */
 bool ready_fd_peek(int fd);
 

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +99,15 @@ check_keys(struct check *ck, const struct config_program *p)
 	if (p->backoff_min_ms > p->backoff_max_ms)
 		CHECK_ERROR(ck, p, backoff_min,
 		    "backoff_min is longer than backoff_max");
+	if (p->ready != READY_PROBE &&
+	    check_is_set(p, SCHEMA_PROGRAM_ready_interval))
+		CHECK_ERROR(ck, p, ready_interval,
+		    "ready_interval is for ready = tcp:, unix: and http:, "
+		    "which are tried again and again");
+	if (p->ready != READY_PROBE &&
+	    check_is_set(p, SCHEMA_PROGRAM_ready_try_timeout))
+		CHECK_ERROR(ck, p, ready_try_timeout,
+		    "ready_try_timeout is for ready = tcp:, unix: and http:");
 	if (p->ready == READY_FD && p->ready_fd < 3 + (int)p->sockets.n)
 		CHECK_ERROR(ck, p, ready,
 		    "ready = fd:%d: descriptors 3 to %d are its sockets, use "
@@ -249,6 +260,105 @@ check_hooks(struct check *ck, const struct config_program *p)
 	    ck, p, p->hook[HOOK_BEFORE_ROLL], SCHEMA_PROGRAM_before_roll);
 }
 
+/* --- probes ---------------------------------------------------------- */
+
+static int
+check_regex(const char *pattern, struct err *err)
+{
+	char text[128];
+	regex_t re;
+	int rc;
+
+	if (*pattern == '\0')
+		return err_set(err, "the pattern is empty");
+	rc = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB);
+	if (rc == 0) {
+		regfree(&re);
+		return 0;
+	}
+	regerror(rc, &re, text, sizeof text);
+	return err_set(err, "pattern '%s': %s", pattern, text);
+}
+
+/* A listener of reeved's own accepts whoever is, or is not, behind it. */
+static bool
+check_is_own_socket(
+    const struct config_program *p, const struct config_probe *pr)
+{
+	const struct sockaddr_in *in = (const void *)&pr->addr[0];
+	const struct sockaddr_in6 *in6 = (const void *)in;
+	const struct sockaddr_un *un = (const void *)in;
+	int family = pr->addr[0].ss_family;
+
+	for (size_t i = 0; i < p->sockets.n; i++) {
+		const struct config_socket *so = &p->sockets.v[i];
+
+		if (family == AF_UNIX && so->family == FAMILY_UNIX &&
+		    strcmp(so->path, un->sun_path) == 0)
+			return true;
+		if (family != AF_UNIX && so->family != FAMILY_UNIX &&
+		    so->port == ntohs(family == AF_INET ? in->sin_port
+							: in6->sin6_port))
+			return true;
+	}
+	return false;
+}
+
+static int
+check_probe(struct check *ck, const struct config_program *p, const char *text,
+    enum schema_id id, struct err *err)
+{
+	struct config_probe pr;
+
+	if (strncasecmp(text, "log:", 4) == 0)
+		return check_regex(text + 4, err);
+	if (config_probe_parse(&pr, text, p->here, err) == -1)
+		return -1;
+	if (pr.kind == PROBE_CONNECT && check_is_own_socket(p, &pr))
+		config_warning(ck->errs, check_file(p, id), check_line(p, id),
+		    "[program:%s] %s: %s is a socket= of its own, which reeved "
+		    "keeps open: it accepts whether an instance is there or "
+		    "not; use http:, notify or another port",
+		    p->name, schema_keys[id].name, pr.text);
+	config_probe_fini(&pr);
+	return 0;
+}
+
+/* What it comes to for one slot; false: it is wrong. */
+static bool
+check_probe_slot(struct check *ck, const struct config_program *p,
+    const char *template, enum schema_id id, int index, int nslots)
+{
+	struct strv env = expand_environ();
+	struct err err;
+	char *text;
+	int rc;
+
+	rc = config_slot_text(&text, p, template, index, nslots, &env, &err);
+	if (rc == 0)
+		rc = check_probe(ck, p, text, id, &err);
+	if (rc == -1)
+		config_error(ck->errs, check_file(p, id), check_line(p, id),
+		    "[program:%s] %s: %s", p->name, schema_keys[id].name,
+		    err.text);
+	free(text);
+	return rc == 0;
+}
+
+/* The slots can be built. */
+static void
+check_probes(struct check *ck, const struct config_program *p, int nslots)
+{
+	enum schema_id id = SCHEMA_PROGRAM_ready;
+
+	if (p->ready_text != NULL &&
+	    check_probe_slot(ck, p, p->ready_text, id, 0, nslots) &&
+	    nslots > 1 && strchr(p->ready_text, '%') != NULL)
+		check_probe_slot(ck, p, p->ready_text, id, nslots - 1, nslots);
+}
+
+/* --- slots ------------------------------------------------------------ */
+
 /* Whether the slot can be built; out is the caller's then. */
 static bool
 check_slot(struct check *ck, const struct config_program *p, int index,
@@ -289,6 +399,7 @@ check_slots(struct check *ck, const struct config_program *p)
 	check_slot_files(ck, p, &first);
 	check_slot_logs(ck, p, &first);
 	check_env_file(ck, p, &first, n);
+	check_probes(ck, p, n);
 	check_log_add(ck, p, first.out_path, p->out.maxbytes,
 	    SCHEMA_PROGRAM_stdout_logfile);
 	check_log_add(ck, p, first.err_path, p->err.maxbytes,

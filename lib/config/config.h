@@ -14,6 +14,7 @@
 #define CONFIG_CONFIG_H
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <stdbool.h>
@@ -48,7 +49,27 @@ enum config_sockmode {
 enum config_ready {
 	READY_DELAY,
 	READY_NOTIFY,
-	READY_FD
+	READY_FD,
+	READY_PROBE, /* tcp:, unix:, http:, http+unix: */
+	READY_LOG,   /* a line that matches */
+};
+
+enum config_probe_kind {
+	PROBE_CONNECT,
+	PROBE_HTTP
+};
+
+/* Where a probe goes, and what is a good answer. */
+struct config_probe {
+	enum config_probe_kind kind;
+	struct sockaddr_storage addr[2]; /* tried in this order */
+	socklen_t addr_len[2];
+	size_t naddrs;
+	char *text; /* "127.0.0.1:8080", a path: for people */
+	/* of PROBE_HTTP */
+	char *host; /* of its header */
+	char *path;
+	unsigned status_min, status_max;
 };
 
 enum config_color {
@@ -178,7 +199,10 @@ struct config_program {
 	int64_t backoff_max_ms;
 	uint8_t exitcodes[32]; /* bit n % 8 of byte n / 8 */
 	enum config_ready ready;
-	int ready_fd; /* of READY_FD */
+	int ready_fd;     /* of READY_FD */
+	char *ready_text; /* of READY_PROBE and what follows: a template */
+	int64_t ready_interval_ms;
+	int64_t ready_try_ms; /* of one try */
 	int64_t ready_timeout_ms;
 
 	int stopsignal;
@@ -345,6 +369,23 @@ int config_find_command(char **out, const char *name, const char *directory,
     const char *path, struct err *err);
 /* Adds the variables of a file of KEY=value lines. */
 int config_read_env_file(struct strv *env, const char *path, struct err *err);
+/*
+ * A template of the program's (ready_text), for one slot: *out is the
+ * caller's.  Reads env_file.  Fails without a prefix.
+ */
+int config_slot_text(char **out, const struct config_program *p,
+    const char *template, int index, int nslots, const struct strv *base_env,
+    struct err *err);
+
+/* Does it begin as one? */
+bool config_probe_is(const char *text);
+/*
+ * From "tcp:8080" and so on, expanded; relative paths start at here.  Nothing
+ * is looked up, here or later.  Freed by config_probe_fini.
+ */
+int config_probe_parse(struct config_probe *pr, const char *text,
+    const char *here, struct err *err);
+void config_probe_fini(struct config_probe *pr);
 
 /* --- change ------------------------------------------------------------- */
 

@@ -135,7 +135,8 @@ schema_per_slot(enum schema_id id)
 	if (row->section != SECTION_PROGRAM)
 		return false;
 	return row->type == TYPE_TEMPLATE || row->type == TYPE_DIRECTORY ||
-	       row->type == TYPE_LOGFILE || row->type == TYPE_ENV;
+	       row->type == TYPE_LOGFILE || row->type == TYPE_ENV ||
+	       row->type == TYPE_READY;
 }
 
 const struct config_key *

@@ -426,6 +426,30 @@ config_slot_find_command(
 }
 
 int
+config_slot_text(char **out, const struct config_program *p,
+    const char *template, int index, int nslots, const struct strv *base_env,
+    struct err *err)
+{
+	struct slot_in in = { .program = p,
+		.index = index,
+		.nslots = nslots,
+		.base_env = base_env,
+		.lenient = true };
+	struct expand_scope sc;
+	struct config_slot s;
+	enum schema_id key;
+	int rc;
+
+	*out = NULL;
+	if (config_slot_build(&s, &in, &key, err) == -1)
+		return -1;
+	slot_scope(&sc, &in, &s.env);
+	rc = expand(out, template, &sc, err);
+	config_slot_fini(&s);
+	return rc;
+}
+
+int
 config_slot_hook(struct config_slot *out, const struct config_program *p,
     const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err)

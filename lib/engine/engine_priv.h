@@ -63,6 +63,8 @@ struct inst {
 	mono_ms deadline_ms;        /* of it; 0: none */
 	int ready_fd;               /* notify socket or pipe; -1: none */
 	unsigned ready_slot;        /* of the keeper's store */
+	struct probing *probing;    /* NULL: is not asked */
+	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
 	char *status;        /* STATUS= it sent */
 	struct tree tree;    /* its cgroup, or how to find what it left */
@@ -246,6 +248,8 @@ void slot_want(struct slot *sl, bool up, const struct engine_who *who);
 bool slot_is_down(const struct slot *sl); /* no process of it is left */
 void slot_streams(struct slot *sl);       /* log pipes and their sinks */
 void slot_death(struct slot *sl, const struct table_death *d);
+/* Is there more to be said of it than the cause? */
+bool death_has_reason(enum death_cause cause);
 
 /* --- inst.c: one process -------------------------------------------------- */
 
@@ -274,12 +278,28 @@ void inst_ready_name(const struct inst *in, char *out, size_t size);
 void inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
     const struct engine_who *who);
 void inst_kill(struct inst *in);
+/* Why it must go: what people read of its death. */
+void inst_give_reason(struct inst *in, const char *why);
+/* It has said so, or answers. */
+void inst_is_up(struct inst *in);
 void inst_free(struct inst *in);
 struct inst *inst_find(struct engine *en, uint64_t id);
 void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
 void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);
 void inst_signal_failed(struct inst *in, int signo, int errnum);
+
+/* --- probing.c: instances that are asked whether they are ready ----------- */
+
+/* For one that is about to start, or was adopted: where to ask. */
+int probing_new(struct inst *in, struct err *err);
+void probing_free(struct inst *in);
+void probing_start(struct inst *in);
+void probing_stop(struct inst *in);
+/* ready=log: looks in what comes; all: and in what waits in the pipes. */
+int probing_scan(struct inst *in, bool all, struct err *err);
+/* Of the last try; "": none has failed. */
+const char *probing_error(const struct inst *in);
 
 /* --- start.c: another command in a slot ------------------------------------
  */

@@ -55,7 +55,15 @@ inst_find(struct engine *en, uint64_t id)
 /* --- being up ---------------------------------------------------------------
  */
 
+/* Whether it is up is no question any more. */
 static void
+inst_unwatch(struct inst *in)
+{
+	loop_timer_stop(&in->up);
+	probing_stop(in);
+}
+
+void
 inst_is_up(struct inst *in)
 {
 	/* One that is being stopped has no say any more. */
@@ -68,7 +76,7 @@ inst_is_up(struct inst *in)
 		return;
 	}
 	in->ready = true;
-	loop_timer_stop(&in->up);
+	inst_unwatch(in);
 	hook_after_ready(in);
 	/* A delay is over only when it is; others still count startsecs. */
 	if (in->role == INST_CUR)
@@ -78,9 +86,20 @@ inst_is_up(struct inst *in)
 		rolling_inst_ready(in);
 }
 
+void
+inst_give_reason(struct inst *in, const char *why)
+{
+	struct slot *sl = in->slot;
+
+	snprintf(in->reason, sizeof in->reason, "%s", why);
+	/* In the record, for an engine after this one. */
+	memcpy(sl->reason, in->reason, sizeof sl->reason);
+}
+
 static void
 inst_on_up_timer(struct loop_timer *t, void *arg)
 {
+	const char *error = probing_error(arg);
 	struct inst *in = arg;
 	char ms[32];
 
@@ -90,7 +109,9 @@ inst_on_up_timer(struct loop_timer *t, void *arg)
 		return;
 	}
 	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
-	snprintf(in->why, sizeof in->why, "not ready within %s", ms);
+	snprintf(in->why, sizeof in->why, "not ready within %s%s%.100s", ms,
+	    error[0] != '\0' ? ": " : "", error);
+	inst_give_reason(in, error);
 	log_warnx(
 	    "%s %d %s, it is stopped", in->slot->name, (int)in->pid, in->why);
 	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_NOT_READY, NULL);
@@ -128,6 +149,15 @@ inst_on_ready_io(struct loop_io *io, int events, void *arg)
 		inst_on_notify(in);
 		return;
 	}
+	if (in->conf->ready == READY_LOG) {
+		/* An eventfd; it stays readable until it is noted down. */
+		loop_io_stop(io);
+		if (ready_event_is_set(in->ready_fd))
+			inst_is_up(in);
+		else
+			loop_io_start(io);
+		return;
+	}
 	if (!in->ready && ready_fd_peek(in->ready_fd))
 		inst_is_up(in);
 	rc = ready_fd_read(in->ready_fd);
@@ -153,6 +183,7 @@ inst_watch_ready(struct inst *in, int64_t elapsed_ms)
 	}
 	if (in->ready)
 		return;
+	probing_start(in);
 	if (conf->ready == READY_DELAY && wait <= elapsed_ms)
 		inst_is_up(in);
 	else if (wait > 0)
@@ -226,7 +257,7 @@ inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 		if (who != NULL)
 			in->who = *who;
 	}
-	loop_timer_stop(&in->up);
+	inst_unwatch(in);
 	if (ms == 0 || in->preparing || in->slot->prog->en->kill_now) {
 		in->stopping = true;
 		inst_kill(in);
@@ -477,7 +508,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
 	log_hold();
 	in->dead = true;
-	loop_timer_stop(&in->up);
+	inst_unwatch(in);
 	loop_timer_stop(&in->deadline);
 	if (in->after_ready != NULL)
 		task_kill(in->after_ready);
@@ -644,6 +675,7 @@ inst_free(struct inst *in)
 	loop_timer_stop(&in->sweep);
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
+	probing_free(in);
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
 	config_program_unref(in->conf);
@@ -682,28 +714,34 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 {
 	struct engine *en = in->slot->prog->en;
 	mono_ms now = loop_now(en->lp);
+	struct err err;
 
 	in->ready = ti->ready && in->pid != 0;
 	in->up_early = ti->ready && in->pid == 0;
 	in->stopping = ti->stopping;
 	in->killed = ti->killed;
 	in->cause = (enum death_cause)ti->cause;
-	if (in->cause == DEATH_RECYCLE)
+	if (death_has_reason(in->cause))
 		memcpy(in->reason, in->slot->reason, sizeof in->reason);
 	in->by_person = ti->by_person;
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;
 	if (in->preparing)
 		return; /* its hook's end goes on with it */
-	in->stop_ms = in->cause == DEATH_ROLL ? in->conf->drain_timeout_ms
-					      : in->conf->stopwaitsecs_ms;
+	in->stop_ms = in->cause == DEATH_ROLL || in->cause == DEATH_RECYCLE
+			  ? in->conf->drain_timeout_ms
+			  : in->conf->stopwaitsecs_ms;
 	if (in->stopping && in->hook != NULL)
 		return;
 	if (in->stopping)
 		inst_set_deadline(in,
 		    ti->deadline_ms != 0 ? ti->deadline_ms : now + in->stop_ms);
-	if (!in->stopping)
-		inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
+	if (in->stopping)
+		return;
+	if (!in->ready &&
+	    (probing_new(in, &err) == -1 || probing_scan(in, true, &err) == -1))
+		log_errorx("%s: %s", in->slot->name, err.text);
+	inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }
 
 void

@@ -21,6 +21,17 @@ query_uptime(char *out, size_t size, int64_t ms)
 }
 
 static void
+query_starting(const struct slot *sl, char *out, size_t size)
+{
+	const char *error = sl->cur != NULL ? probing_error(sl->cur) : "";
+
+	if (error[0] != '\0')
+		snprintf(out, size, "not ready: %s", error);
+	else
+		snprintf(out, size, "%s", sl->note);
+}
+
+static void
 query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
     char *out, size_t size)
 {
@@ -47,6 +58,8 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 					  : "");
 		return;
 	case PS_STARTING:
+		query_starting(sl, out, size);
+		return;
 	case PS_STOPPING:
 	case PS_EXITED:
 	case PS_FATAL:

@@ -108,7 +108,8 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 	sl->alone_generation = ts->alone_generation;
 	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
-	if (sl->deaths[0].cause == DEATH_RECYCLE && sl->reason[0] != '\0')
+	if (death_has_reason((enum death_cause)sl->deaths[0].cause) &&
+	    sl->reason[0] != '\0')
 		sl->death_text[0] = xstrdup(sl->reason);
 }
 
@@ -501,6 +502,8 @@ recover(struct engine *en)
 	tree_base(
 	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
 	en->started = table_get_self(en->table, &self) && self.started;
+	/* Who waits for a line must say so before the pipes are read. */
+	pump_hold(en->pump);
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		recover_program(en, program_new(en, en->cf->programs[i]));
 	program_sort(en);
@@ -525,6 +528,7 @@ recover(struct engine *en)
 		for (int k = 0; k < pg->nslots; k++)
 			recover_stray(pg->slots[k]);
 	}
+	pump_go_on(en->pump);
 	recover_store(en);
 	wait_pull_all(en);
 	if (table_get_self(en->table, &self) && self.stopping)

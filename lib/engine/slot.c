@@ -140,6 +140,12 @@ slot_note(struct slot *sl, const char *fmt, ...)
 	va_end(ap);
 }
 
+bool
+death_has_reason(enum death_cause cause)
+{
+	return cause == DEATH_RECYCLE || cause == DEATH_NOT_READY;
+}
+
 void
 slot_death(struct slot *sl, const struct table_death *d)
 {

@@ -4,6 +4,8 @@
  * Descriptors of an instance: 0 is /dev/null, 1 and 2 the slot's log pipes,
  * from 3 on the listeners in the order of socket=, then what ready= needs.
  */
+#include <sys/eventfd.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -93,6 +95,13 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 	switch (in->conf->ready) {
 	case READY_DELAY:
 		return 0;
+	case READY_LOG:
+		p[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (p[0] == -1)
+			return err_sys(err, "eventfd for ready=log");
+		break;
+	case READY_PROBE:
+		return probing_new(in, err);
 	case READY_NOTIFY:
 		p[0] = ready_notify_open(sock, err);
 		if (p[0] == -1)
@@ -108,7 +117,7 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 	}
 	in->ready_fd = p[0];
 	in->ready_slot = keeperlink_put(in->slot->prog->en->kl, name, p[0]);
-	return 0;
+	return probing_scan(in, false, err);
 }
 
 static void

@@ -48,6 +48,7 @@ pump_queue_init(struct pump_queue *q)
 void
 pump_msg_free(struct pump_msg *m)
 {
+	pump_scan_free(m->scan);
 	free(m->text);
 	free(m);
 }
@@ -242,6 +243,7 @@ pump_release(struct pump *pm)
 	fd_closep(&pm->epfd);
 	rotate_fini(&pm->stderr_copy);
 	pthread_mutex_destroy(&pm->mutex);
+	pthread_mutex_destroy(&pm->gate);
 	free(pm->chunk);
 	pm->magic = 0;
 	pm->dead = true;
@@ -259,6 +261,7 @@ pump_new(struct loop *lp, pump_sink_cb *cb, void *arg, struct err *err)
 	pm->cb = cb;
 	pm->arg = arg;
 	pm->orders.efd = pm->news.efd = -1;
+	pthread_mutex_init(&pm->gate, NULL);
 	pthread_mutex_init(&pm->mutex, NULL);
 	rotate_init(&pm->stderr_copy, "/dev/stderr", 0, 0);
 	pm->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -295,6 +298,18 @@ pump_free(struct pump *pm)
 	pump_msgs_free(pm->taken);
 	pm->taken = NULL;
 	pump_release(pm);
+}
+
+void
+pump_hold(struct pump *pm)
+{
+	pthread_mutex_lock(&pm->gate);
+}
+
+void
+pump_go_on(struct pump *pm)
+{
+	pthread_mutex_unlock(&pm->gate);
 }
 
 static int

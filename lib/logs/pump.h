@@ -76,6 +76,13 @@ struct pump *pump_new(
 void pump_free(struct pump *pm);
 
 /*
+ * Nothing is read between the two: so that an engine that takes over can say
+ * what is to be done with bytes that wait in the pipes.
+ */
+void pump_hold(struct pump *pm);
+void pump_go_on(struct pump *pm);
+
+/*
  * Borrows name and sink (copied); makes a duplicate of fd, a pipe's read end,
  * which becomes O_NONBLOCK.  NULL and errno when the kernel refuses.
  */
@@ -89,6 +96,19 @@ void pump_flush(struct pump_stream *st, pump_flush_cb *cb, void *arg);
 void pump_stats(struct pump_stream *st, struct pump_stats *out);
 /* Opens every file again by its name (SIGUSR1, logrotate). */
 void pump_reopen(struct pump *pm);
+
+/*
+ * Looks for a line that the POSIX extended regular expression matches, in
+ * what comes from now on (all: also in what waits in the pipe), until it is
+ * found: then 1 is written into fd, an eventfd (borrowed), and it is over.
+ * Of a line the first PUMP_SCAN_LINE bytes count.  id: the caller's, to stop
+ * it.  -1: errno, or EINVAL when the expression is none.  It may wait for one
+ * read of the pump's, to be exact.
+ */
+#define PUMP_SCAN_LINE 4096
+int pump_scan(
+    struct pump_stream *st, uint64_t id, const char *regex, int fd, bool all);
+void pump_scan_stop(struct pump_stream *st, uint64_t id);
 
 struct pump_tap;
 /* Bounded (256 KiB waiting): a tap that lags loses bytes and is told. */

@@ -5,6 +5,7 @@
 #define LOGS_PUMP_PRIV_H
 
 #include <pthread.h>
+#include <regex.h>
 #include <stdatomic.h>
 
 #include "base/buf.h"
@@ -20,6 +21,8 @@ enum pump_order_kind {
 	PO_REOPEN,
 	PO_TAP,
 	PO_UNTAP,
+	PO_SCAN,
+	PO_UNSCAN,
 	PO_STOP
 };
 enum pump_news_kind {
@@ -51,7 +54,9 @@ struct pump_stream {
 	struct rotate_file *file; /* from the first byte on, as is the tail */
 	struct pump_tail *tail;
 	struct pump_tap *taps;
+	struct pump_scan *scans;
 
+	/* Changed under the mutex, together with the read. */
 	atomic_uint_least64_t bytes;
 	atomic_uint_least64_t dropped;
 	atomic_uint_least32_t rotations;
@@ -78,6 +83,17 @@ struct pump_tap {
 	bool posted;   /* news of it is in the queue */
 };
 
+/* The pumper's, from the order on. */
+struct pump_scan {
+	struct pump_scan *next;
+	uint64_t id;
+	uint64_t from; /* bytes of the stream before it do not count */
+	regex_t re;
+	int fd;
+	size_t len; /* of the line so far */
+	char line[PUMP_SCAN_LINE + 1];
+};
+
 /* An order, or news: one struct, because both are few and short-lived. */
 struct pump_msg {
 	struct pump_msg *next;
@@ -85,6 +101,8 @@ struct pump_msg {
 	enum pump_news_kind news;
 	struct pump_stream *st;
 	struct pump_tap *tap;
+	struct pump_scan *scan;
+	uint64_t id; /* of a scan */
 	pump_flush_cb *cb;
 	void *arg;
 	struct pump_sink sink; /* its path is text */
@@ -119,12 +137,24 @@ struct pump {
 	char *chunk;
 	struct rotate_file stderr_copy;
 
+	pthread_mutex_t gate; /* the loop's while the pump is held */
 	pthread_mutex_t mutex;
 	struct pump_queue orders;
 	struct pump_queue news;
 };
 
 void pump_msg_free(struct pump_msg *m);
+void pump_scan_free(struct pump_scan *sc);
+
+/* --- scan.c: of the pumper --------------------------------------------------
+ */
+
+/* n bytes that begin at the stream's position at. */
+void pumper_scan(
+    struct pump_stream *st, const char *data, size_t n, uint64_t at);
+void pumper_unscan(struct pump_stream *st, uint64_t id);
+void pumper_unscan_all(struct pump_stream *st);
+
 /* Takes m; wakes who reads that queue. */
 void pump_post(struct pump *pm, struct pump_queue *q, struct pump_msg *m);
 /* Before pump_take, when the queue's descriptor was readable. */

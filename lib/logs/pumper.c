@@ -223,7 +223,10 @@ pumper_feed(struct pump_stream *st, const char *data, size_t n)
 	struct pump *pm = st->pm;
 	mono_ms now = clock_mono_ms();
 
-	atomic_fetch_add_explicit(&st->bytes, n, memory_order_relaxed);
+	/* First: an engine that dies between two of these has told it. */
+	if (st->scans != NULL)
+		pumper_scan(st, data, n,
+		    atomic_load_explicit(&st->bytes, memory_order_relaxed) - n);
 	if (st->tail == NULL)
 		st->tail = xcalloc(1, sizeof *st->tail);
 	pump_tail_add(st->tail, data, n);
@@ -260,10 +263,16 @@ pumper_read(struct pump_stream *st, size_t max)
 
 	if (pm->chunk == NULL)
 		pm->chunk = xmalloc(PUMP_CHUNK);
+	/* Who asks for the position finds both, or neither. */
+	pthread_mutex_lock(&pm->mutex);
 	do {
 		n = read(
 		    st->fd, pm->chunk, max < PUMP_CHUNK ? max : PUMP_CHUNK);
 	} while (n == -1 && errno == EINTR);
+	if (n > 0)
+		atomic_fetch_add_explicit(
+		    &st->bytes, (uint64_t)n, memory_order_relaxed);
+	pthread_mutex_unlock(&pm->mutex);
 	/* Any other error is for ever, as the end is. */
 	if (n == 0 || (n == -1 && errno != EAGAIN))
 		pumper_watch(st, true);
@@ -378,6 +387,7 @@ pumper_remove(struct pump_stream *st)
 	pumper_close_sink(st);
 	pump_tail_free(st->tail);
 	st->tail = NULL;
+	pumper_unscan_all(st);
 	freep(&st->path);
 	for (struct pump_tap *tap = st->taps; tap != NULL; tap = tap->sibling)
 		tap->linked = false;
@@ -406,6 +416,14 @@ pumper_obey(struct pump *pm, struct pump_msg *m)
 		return;
 	case PO_TAP:
 		pumper_link_tap(m->st, m->tap);
+		return;
+	case PO_SCAN:
+		m->scan->next = m->st->scans;
+		m->st->scans = m->scan;
+		m->scan = NULL;
+		return;
+	case PO_UNSCAN:
+		pumper_unscan(m->st, m->id);
 		return;
 	case PO_UNTAP:
 		pumper_unlink_tap(pm, m->st, m->tap);
@@ -455,6 +473,8 @@ pumper_turn(struct pump *pm)
 
 	n = epoll_wait(pm->epfd, evs, 64, -1);
 	BUG_ON(n == -1 && errno != EINTR);
+	pthread_mutex_lock(&pm->gate);
+	pthread_mutex_unlock(&pm->gate);
 	for (int i = 0; i < n; i++) {
 		if (evs[i].data.ptr == NULL)
 			pump_hush(&pm->orders);

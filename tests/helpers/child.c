@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -833,6 +834,60 @@ do_serve(void)
 	exit(0);
 }
 
+/* A port of 127.0.0.1, or a path. */
+static int
+listen_at(const char *where)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	bool un = strchr(where, '/') != NULL;
+	int fd, on = 1;
+
+	sin.sin_port = htons((uint16_t)atoi(where));
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	snprintf(sun.sun_path, sizeof sun.sun_path, "%s", where);
+	if (un)
+		unlink(where);
+	fd = socket(un ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, un ? (struct sockaddr *)&sun : (struct sockaddr *)&sin,
+		un ? sizeof sun : sizeof sin) == -1 ||
+	    listen(fd, 64) == -1)
+		die("listen at %s: %s", where, strerror(errno));
+	return fd;
+}
+
+/* What the file says: a status; "hang" answers nothing. */
+static void
+do_http(void)
+{
+	int lfd = listen_at(arg());
+	const char *file = arg();
+	char in[4096], out[128], say[32];
+
+	for (;;) {
+		int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC), f;
+		ssize_t n = -1;
+
+		if (fd == -1)
+			continue;
+		f = open(file, O_RDONLY | O_CLOEXEC);
+		if (f != -1)
+			n = read(f, say, sizeof say - 1);
+		close(f);
+		say[n > 0 ? n : 0] = '\0';
+		say[strcspn(say, "\n")] = '\0';
+		if (strcmp(say, "hang") == 0)
+			continue; /* and leaks it */
+		snprintf(out, sizeof out,
+		    "HTTP/1.1 %s x\r\nContent-Length: 0\r\n\r\n",
+		    n > 0 ? say : "200");
+		if (read(fd, in, sizeof in) > 0)
+			write_all(fd, out, strlen(out));
+		close(fd);
+	}
+}
+
 /* --- the words -------------------------------------------------------------
  */
 
@@ -885,6 +940,7 @@ static const struct word {
 	{ "if-equal", 2, "A B WORD", do_if_equal },
 	{ "first", 2, "N FILE WORD: WORD the first N times", do_first },
 	{ "alloc", 1, "MB, and touches it", do_alloc },
+	{ "http", 2, "PORT|PATH FILE: status in it, hang, or 200", do_http },
 	{ "serve", 0, "HTTP on LISTEN_FDS until TERM", do_serve },
 };
 

@@ -6,6 +6,7 @@
  */
 #include "logs/pump.h"
 
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include <check.h>
@@ -26,11 +27,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/xalloc.h"
+#include "logs/pump_priv.h"
 
 static char dir[64];
 static struct loop *lp;
 static struct pump *pm;
 static int rd, wr; /* a pipe */
+static int scan_fd = -1;
 static struct pump_stream *st;
 
 /* --- what came back ------------------------------------------------------ */
@@ -199,6 +202,7 @@ tear_down(void)
 	pump_free(pm);
 	loop_free(lp);
 	fd_closep(&rd);
+	fd_closep(&scan_fd);
 	fd_closep(&wr);
 	buf_fini(&flushed);
 	buf_fini(&tapped);
@@ -479,6 +483,126 @@ START_TEST(pump_flush_ends_under_a_flood)
 		flush(st);
 	atomic_store(&writer_stop, true);
 	pthread_join(writer, NULL);
+}
+END_TEST
+
+/* --- looking for a line --------------------------------------------------- */
+
+static bool
+found(void)
+{
+	struct pollfd p = { .fd = scan_fd, .events = POLLIN };
+	uint64_t n;
+
+	return poll(&p, 1, 0) == 1 &&
+	       read(scan_fd, &n, sizeof n) == (ssize_t)sizeof n;
+}
+
+static void
+scan(uint64_t id, const char *regex, bool all)
+{
+	if (scan_fd == -1)
+		scan_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ck_assert_int_eq(pump_scan(st, id, regex, scan_fd, all), 0);
+}
+
+static const struct {
+	const char *regex;
+	const char *puts[4];
+	bool found;
+} scan_rows[] = {
+	{ "ready", { "not yet\n", "I am ready now\n" }, true },
+	{ "^ready$", { "re", "ad", "y\n" }, true },
+	{ "^ready$", { "ready\r\n" }, true },
+	{ "^ready$", { "not ready\n", "ready?\n" }, false },
+	{ "ready", { "ready, but the line has no end" }, false },
+	{ "^$", { "x\n", "\n" }, true },
+	{ "on port [0-9]+|bound", { "a\nb on port 80\nc\n" }, true },
+};
+
+START_TEST(pump_scan_finds_a_line)
+{
+	st = add(NULL, 0, 0);
+	scan(1, scan_rows[_i].regex, false);
+	for (int i = 0; i < 4 && scan_rows[_i].puts[i] != NULL; i++) {
+		put(scan_rows[_i].puts[i]);
+		flush(st);
+	}
+	ck_assert_int_eq(found(), scan_rows[_i].found);
+}
+END_TEST
+
+/* What was there before is another's; "all" is of an engine before. */
+START_TEST(pump_scan_looks_at_what_comes)
+{
+	put("ready\nrea");
+	st = add(NULL, 0, 0);
+	scan(1, "ready", false);
+	put("dy\n");
+	flush(st);
+	ck_assert(!found());
+	put("ready\n");
+	flush(st);
+	ck_assert(found());
+	put("ready\n");
+	flush(st);
+	ck_assert(!found()); /* once */
+	pump_remove(&st);
+	WAIT_FOR(pm->streams == NULL);
+	put("ready\n");
+	pump_hold(pm); /* or it would have been read by now */
+	st = add(NULL, 0, 0);
+	turn(50);
+	scan(1, "ready", true);
+	pump_go_on(pm);
+	flush(st);
+	ck_assert(found());
+}
+END_TEST
+
+START_TEST(pump_scan_stops)
+{
+	st = add(NULL, 0, 0);
+	scan(1, "one", false);
+	scan(2, "two", false);
+	scan(3, "three", false);
+	pump_scan_stop(st, 2);
+	pump_scan_stop(st, 7);
+	put("two\n");
+	flush(st);
+	ck_assert(!found());
+	put("three\n");
+	flush(st);
+	ck_assert(found());
+	put("one\n");
+	flush(st);
+	ck_assert(found());
+	scan(4, "never", false);
+	ck_assert_int_eq(pump_scan(st, 5, "a(", scan_fd, false), -1);
+}
+END_TEST
+
+/* Long lines are cut, not kept. */
+START_TEST(pump_scan_of_long_lines)
+{
+	char big[5001];
+
+	memset(big, 'x', 5000);
+	big[5000] = '\0';
+	st = add(NULL, 0, 0);
+	scan(1, "x$", false);
+	scan(2, "END", false);
+	put(big);
+	put(big);
+	flush(st);
+	ck_assert(!found());
+	put("END\n");
+	flush(st);
+	ck_assert(found());
+	pump_scan_stop(st, 1);
+	put("END\n");
+	flush(st);
+	ck_assert(found());
 }
 END_TEST
 
@@ -799,6 +923,11 @@ main(void)
 	tcase_add_test(tc, pump_tail_is_bounded_and_of_whole_lines);
 	tcase_add_test(tc, pump_tail_of_one_long_line);
 	tcase_add_test(tc, pump_flush_ends_under_a_flood);
+	tcase_add_loop_test(tc, pump_scan_finds_a_line, 0,
+	    sizeof scan_rows / sizeof scan_rows[0]);
+	tcase_add_test(tc, pump_scan_looks_at_what_comes);
+	tcase_add_test(tc, pump_scan_stops);
+	tcase_add_test(tc, pump_scan_of_long_lines);
 	tcase_add_test(tc, pump_does_not_spin_at_the_end);
 	tcase_add_test(tc, pump_idle_does_not_wake);
 	tcase_add_test(tc, pump_remove_drains);

@@ -1,0 +1,109 @@
+/*
+ * value_probe - ready= and health=: what each kind is followed by.
+ *
+ * What follows the colon is a template; check.c looks at what it comes to for
+ * the slots that are there.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "config/value.h"
+
+#define OFFSET(field) offsetof(struct config_program, field)
+
+static struct config_program *
+value_program(void *field, size_t offset)
+{
+	return (struct config_program *)(void *)((char *)field - offset);
+}
+
+/* "exec:" or "log:" with something behind it. */
+static bool
+value_has(const char *text, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncasecmp(text, prefix, n) == 0 && text[n] != '\0';
+}
+
+static int
+value_no_tls(const char *text, struct err *err)
+{
+	return err_set(err,
+	    "'%s': TLS is not spoken here: ask a plain http: address, or "
+	    "use exec:curl",
+	    text);
+}
+
+/* --- ready ---------------------------------------------------------- */
+
+static int
+value_ready_kind(const char *text, enum config_ready *ready, struct err *err)
+{
+	if (config_probe_is(text))
+		*ready = READY_PROBE;
+	else if (value_has(text, "log:"))
+		*ready = READY_LOG;
+	else if (strncasecmp(text, "https:", 6) == 0)
+		return value_no_tls(text, err);
+	else
+		return err_set(err,
+		    "'%s' is not delay, notify, fd:N with N from 3 to 255, "
+		    "tcp:[HOST:]PORT, unix:PATH, http:URL or log:REGEX",
+		    text);
+	return 0;
+}
+
+int
+value_ready_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_program *p = vc->object;
+	enum config_ready *ready = field;
+	int64_t fd = -1;
+
+	p->ready_text = NULL;
+	if (strcasecmp(text, "delay") == 0)
+		*ready = READY_DELAY;
+	else if (strcasecmp(text, "notify") == 0)
+		*ready = READY_NOTIFY;
+	else if (strncasecmp(text, "fd:", 3) == 0 &&
+		 str_to_i64(text + 3, 3, 255, &fd))
+		*ready = READY_FD;
+	else if (value_ready_kind(text, ready, err) == 0)
+		p->ready_text = xstrdup(text);
+	else
+		return -1;
+	p->ready_fd = (int)fd;
+	return 0;
+}
+
+void
+value_ready_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_program *p = object;
+
+	switch (*(const enum config_ready *)field) {
+	case READY_DELAY:
+		buf_adds(out, "delay");
+		break;
+	case READY_NOTIFY:
+		buf_adds(out, "notify");
+		break;
+	case READY_FD:
+		buf_addf(out, "fd:%d", p->ready_fd);
+		break;
+	case READY_PROBE:
+	case READY_LOG:
+		buf_adds(out, p->ready_text);
+		break;
+	}
+}
+
+void
+value_ready_fini(void *field)
+{
+	freep(&value_program(field, OFFSET(ready))->ready_text);
+}
