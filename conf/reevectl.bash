@@ -59,7 +59,7 @@ _reevectl() {
 			;;
 		*)
 			list=$("$cmd" "${where[@]}" --timeout 1 status --names 2>/dev/null)
-			case $verb in config | scale | events) ;; *) list+=$'\nall' ;; esac
+			case $verb in analyze | config | scale | events) ;; *) list+=$'\nall' ;; esac
 			;;
 		esac
 	fi

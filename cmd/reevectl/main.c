@@ -151,6 +151,7 @@ main_is_query(const struct command *cmd)
 	case VERB_STATUS:
 	case VERB_PID:
 	case VERB_WHY:
+	case VERB_ANALYZE:
 	case VERB_CONFIG:
 	case VERB_VERSION:
 		return true;

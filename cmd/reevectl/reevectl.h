@@ -182,6 +182,8 @@ int command_failed(const struct command *cmd, struct client_error *ce);
 /* Asks; prints the error and sets *code when the result is NULL. */
 json_t *command_ask(
     struct command *cmd, const char *method, json_t *params, int *code);
+/* tree.c.  All slots as status has them; those asked for, or NULL. */
+void tree_print(const json_t *slots, const json_t *asked);
 /* watch.c */
 int watch_status(struct command *cmd);
 

@@ -80,6 +80,25 @@ status_table(const json_t *slots)
 	buf_fini(&b);
 }
 
+/* All are asked for: who is named depends on others. */
+static int
+status_tree(struct command *cmd, const json_t *asked)
+{
+	int code = EXIT_OK;
+	json_t *all;
+
+	if (cmd->nargs == 0) {
+		tree_print(asked, NULL);
+		return EXIT_OK;
+	}
+	all = command_ask(cmd, "status", NULL, &code);
+	if (all == NULL)
+		return code;
+	tree_print(all, asked);
+	json_decref(all);
+	return EXIT_OK;
+}
+
 int
 verb_status(struct command *cmd)
 {
@@ -93,7 +112,8 @@ verb_status(struct command *cmd)
 	if (cmd->nargs > 0)
 		json_object_set_new(
 		    params, "names", args_json(cmd, 0, cmd->nargs));
-	if (!cmd->on[OPTION_JSON] && !cmd->on[OPTION_NAMES])
+	if (!cmd->on[OPTION_JSON] && !cmd->on[OPTION_NAMES] &&
+	    !cmd->on[OPTION_TREE])
 		json_object_set_new(params, "fields", row_fields());
 	slots = command_ask(cmd, "status", params, &code);
 	if (slots == NULL)
@@ -108,6 +128,8 @@ verb_status(struct command *cmd)
 		out_json(slots);
 	else if (cmd->on[OPTION_NAMES])
 		status_names(slots);
+	else if (cmd->on[OPTION_TREE])
+		code = status_tree(cmd, slots);
 	else if (!cmd->on[OPTION_READY] || json_array_size(slots) > 0)
 		status_table(slots);
 	json_decref(slots);

@@ -47,6 +47,15 @@ static const char *const slot_members[SLOT__N] = {
 };
 
 static void
+slot_put_list(struct jw *w, const char *key, const struct strv *list)
+{
+	jw_arr(w, key);
+	for (size_t i = 0; list != NULL && i < list->n; i++)
+		jw_str(w, NULL, list->v[i]);
+	jw_end_arr(w);
+}
+
+static void
 slot_put(struct jw *w, enum slot_member m, const char *key,
     const struct slot_info *si)
 {

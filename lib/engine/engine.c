@@ -331,6 +331,7 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 {
 	struct table_self self = { .stopping = en->stopping,
 		.started = en->started,
+		.startup_ms = en->startup_ms,
 		.by_person = who != NULL };
 
 	if (who != NULL) {

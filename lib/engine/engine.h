@@ -57,7 +57,9 @@ struct slot_info {
 	int64_t next_retry_ms;   /* from now; -1: none is due */
 	int draining;            /* old instances that are still finishing */
 	const char *description; /* one line for people */
-	const char *waits_for;   /* "db:ready (STARTING)"; NULL: it does not */
+	const struct strv *depends_on; /* of its program: "db:ready" */
+	const struct strv *bind_to;    /* "db" */
+	const char *waits_for; /* "db:ready (STARTING)"; NULL: it does not */
 	const char
 	    *program_note; /* "rolling 2/4", "on the config before: ..."; "" */
 };
@@ -109,6 +111,39 @@ typedef void engine_death_cb(
 /* The last deaths of a slot, newest first (TABLE_DEATHS of them). */
 int engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
     engine_death_cb *cb, void *arg, struct err *err);
+
+/* The start of a slot, by order; restarts after a death are none. */
+struct start_info {
+	const char *name;    /* "web.0" */
+	const char *program; /* "web" */
+	int64_t ordered_ms;  /* from the order that began all */
+	int64_t waited_ms;   /* for what it depends on; -1: it still does */
+	int64_t start_ms;    /* from then to its first process; -1: none */
+	int64_t took_ms;     /* from then until it was up, or done; -1: not */
+	int64_t end_ms;      /* the same, from the order that began all */
+	bool done;
+	const char *waited_for; /* the last: "migrate.0:done"; NULL: nothing */
+};
+
+struct start_sum {
+	bool known;       /* else an engine died before it was noted down */
+	int64_t total_ms; /* of the chain; -1: there is none */
+	int slots;        /* of the start-up, that are up */
+	int pending;      /* of the start-up, that are not */
+	int later;        /* were ordered to start again since */
+	int lost;         /* their times were lost with an engine */
+};
+
+typedef void engine_start_cb(void *arg, const struct start_info *si);
+
+/*
+ * What the last start-up of reeved (name NULL), or the last start of a program
+ * took so long: the slot that was the last, what it waited for, and so on.
+ */
+int engine_analyze(struct engine *en, const char *name, struct start_sum *sum,
+    engine_start_cb *cb, void *arg, struct err *err);
+/* Every slot whose times are known, in the order of programs. */
+void engine_starts(struct engine *en, engine_start_cb *cb, void *arg);
 
 /* The stream and file of a slot's output; NULL path: none, or no such slot. */
 struct pump_stream *engine_stream(

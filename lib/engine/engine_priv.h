@@ -104,6 +104,7 @@ struct slot {
 	char note[160];  /* why it is in its state, for people */
 	unsigned record; /* of the state table */
 	uint32_t spoilt; /* bits: cgroups that were killed, not removed */
+	struct table_times times;
 	struct table_death deaths[TABLE_DEATHS]; /* newest first */
 	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the
 					   table */
@@ -193,6 +194,8 @@ struct engine {
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
+	bool stop_held;     /* of some slot */
+	mono_ms startup_ms; /* as in table_self */
 	/* shutdown */
 	bool stopping;
 	bool started; /* what starts by itself was ordered to */
@@ -245,6 +248,8 @@ void slot_note(struct slot *sl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* up or down is wanted; who NULL: by itself. */
 void slot_want(struct slot *sl, bool up, const struct engine_who *who);
+/* Its start by order begins now, for analyze. */
+void slot_ordered(struct slot *sl);
 bool slot_is_down(const struct slot *sl); /* no process of it is left */
 void slot_streams(struct slot *sl);       /* log pipes and their sinks */
 void slot_death(struct slot *sl, const struct table_death *d);
@@ -470,6 +475,8 @@ bool wait_text(const struct slot *sl, char *out, size_t size);
 bool wait_in_vain(const struct slot *sl);
 /* What its stop means for running programs that depend on it; "". */
 void wait_users_text(struct program *pg, char *out, size_t size);
+/* The nodes of programs are right; false: nothing depends on anything. */
+bool wait_graph(struct engine *en);
 /* See deps_below; by the order of programs. */
 void wait_below(struct engine *en, const bool *from, bool *below);
 

@@ -610,6 +610,8 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 	in->pid = pid;
 	in->tree.leader = pid;
 	in->started_ms = started_ms;
+	if (in->slot->times.start_ms == 0)
+		in->slot->times.start_ms = started_ms;
 	slot_save(in->slot);
 	wait_started(in->slot->prog);
 	if (in->stopping)

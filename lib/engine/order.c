@@ -21,6 +21,7 @@
 void
 order_start_all(struct engine *en)
 {
+	en->startup_ms = loop_now(en->lp);
 	for (size_t i = 0; i < en->nprograms; i++) {
 		struct program *pg = en->programs[i];
 

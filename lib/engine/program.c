@@ -126,6 +126,14 @@ slot_is_filled(struct slot *sl)
 	return true;
 }
 
+/* Of the first time only: what came later is not the start. */
+static void
+slot_stamp(const struct slot *sl, mono_ms *at)
+{
+	if (*at == 0)
+		*at = loop_now(sl->prog->en->lp);
+}
+
 static void
 act_spawn(struct slot *sl)
 {
@@ -133,6 +141,7 @@ act_spawn(struct slot *sl)
 	loop_timer_stop(&sl->retry);
 	if (slot_is_filled(sl))
 		return;
+	slot_stamp(sl, &sl->times.free_ms);
 	sl->cur = inst_start(sl, INST_CUR);
 	if (sl->cur == NULL)
 		slot_event(sl, PE_SPAWN_FAIL);
@@ -142,6 +151,7 @@ act_spawn(struct slot *sl)
 static void
 act_up(struct slot *sl)
 {
+	slot_stamp(sl, &sl->times.up_ms);
 	slot_note(sl, "%s", "");
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
@@ -191,6 +201,8 @@ act_exited(struct slot *sl)
 		return;
 	if (!policy_restart(sl->prog->conf, d->code, d->signo)) {
 		sl->wanted = false;
+		if (policy_done(sl->prog->conf, d->code, d->signo))
+			slot_stamp(sl, &sl->times.done_ms);
 		return;
 	}
 	sl->restarts++;
@@ -214,6 +226,8 @@ act_rest(struct slot *sl)
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
 	if (sl->wanted || sl->start_again) {
+		if (sl->start_again)
+			slot_ordered(sl);
 		sl->wanted = true;
 		sl->start_again = false;
 		slot_event(sl, PE_START);
@@ -233,12 +247,13 @@ static enum slot_event
 slot_gate(struct slot *sl, enum slot_event e)
 {
 	const struct edge *ed = &edges[sl->state][e];
+	struct engine *en = sl->prog->en;
 
 	if (ed->act == act_spawn && !wait_may_start(sl))
 		return PE_WAIT;
 	if (ed->act != act_stop || wait_may_stop(sl))
 		return e;
-	sl->stop_held = true;
+	sl->stop_held = en->stop_held = true;
 	log_info("%s: its stop waits for those that depend on it", sl->name);
 	return PE__N;
 }

@@ -108,6 +108,8 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 							 : 0,
 		.draining = query_draining(sl),
 		.description = text,
+		.depends_on = &pg->conf->depends_on,
+		.bind_to = &pg->conf->bind_to,
 		.waits_for = waiting ? waits : NULL,
 		.program_note = pg->note,
 	};

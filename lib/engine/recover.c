@@ -105,6 +105,7 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->generation = ts->generation;
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
+	sl->times = ts->times;
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 	sl->alone_generation = ts->alone_generation;
 	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
@@ -504,6 +505,7 @@ recover(struct engine *en)
 	en->started = table_get_self(en->table, &self) && self.started;
 	/* Who waits for a line must say so before the pipes are read. */
 	pump_hold(en->pump);
+	en->startup_ms = en->started ? self.startup_ms : 0;
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		recover_program(en, program_new(en, en->cf->programs[i]));
 	program_sort(en);

@@ -126,6 +126,7 @@ slot_save(struct slot *sl)
 	memcpy(ts.reason, sl->reason, sizeof ts.reason);
 	slot_save_inst(&ts.cur, sl->cur);
 	slot_save_inst(&ts.next, sl->next);
+	ts.times = sl->times;
 	memcpy(ts.deaths, sl->deaths, sizeof ts.deaths);
 	table_put_slot(sl->prog->en->table, sl->record, &ts);
 }
@@ -169,11 +170,20 @@ slot_death(struct slot *sl, const struct table_death *d)
 }
 
 void
+slot_ordered(struct slot *sl)
+{
+	sl->times =
+	    (struct table_times){ .ordered_ms = loop_now(sl->prog->en->lp) };
+}
+
+void
 slot_want(struct slot *sl, bool up, const struct engine_who *who)
 {
 	struct inst *in;
 	char by[64];
 
+	if (up && sl->cur == NULL)
+		slot_ordered(sl);
 	sl->wanted = up;
 	sl->stop_held = false;
 	sl->stop_by_person = !up && who != NULL;

@@ -51,6 +51,15 @@ struct table_inst {
 	mono_ms deadline_ms; /* of the stop; 0: none */
 };
 
+/* Of the last start by order, by CLOCK_MONOTONIC; 0: not yet, or not known. */
+struct table_times {
+	mono_ms ordered_ms;
+	mono_ms free_ms;  /* what it depends on was as it should be */
+	mono_ms start_ms; /* there was a process, the first */
+	mono_ms up_ms;    /* ready, the first time */
+	mono_ms done_ms;  /* ended as expected */
+};
+
 struct table_slot {
 	char name[TABLE_NAME_MAX];
 	uint8_t state, wanted, start_again;
@@ -62,6 +71,7 @@ struct table_slot {
 	uint32_t alone_generation; /* see struct slot */
 	char reason[TABLE_REASON_MAX];
 	struct table_inst cur, next;
+	struct table_times times;
 	struct table_death deaths[TABLE_DEATHS];
 };
 
@@ -86,7 +96,8 @@ struct table_self {
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;
-	uint64_t next_id; /* of children: never given twice */
+	uint64_t next_id;   /* of children: never given twice */
+	mono_ms startup_ms; /* what starts by itself was ordered to; 0: not */
 };
 
 struct table;

@@ -106,7 +106,7 @@ wait_build(struct engine *en)
 }
 
 /* Is there any dependency?  Then the graph is as the programs are. */
-static bool
+bool
 wait_graph(struct engine *en)
 {
 	if (en->deps_stale)
@@ -416,6 +416,8 @@ wait_step(struct slot *sl, const struct deps_edge *lost, bool may_start)
 		sl->stop_held = !may_stop;
 		if (may_stop)
 			slot_event(sl, PE_STOP);
+		else
+			sl->prog->en->stop_held = true;
 	} else if (sl->wanted && lost != NULL) {
 		if (may_stop || sl->state == PS_BACKOFF)
 			wait_let_go(sl, lost);
@@ -427,8 +429,10 @@ wait_step(struct slot *sl, const struct deps_edge *lost, bool may_start)
 void
 wait_progress(struct engine *en)
 {
-	if (!wait_graph(en) || en->stopping)
+	/* The last dependency may have gone while a stop waited for its end. */
+	if ((!wait_graph(en) && !en->stop_held) || en->stopping)
 		return;
+	en->stop_held = false;
 	wait_look_around(en);
 	for (size_t i = 0; i < en->nprograms; i++) {
 		struct program *pg = en->programs[i];

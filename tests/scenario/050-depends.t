@@ -75,7 +75,7 @@ awaits 5 "all are up" 'all_state RUNNING db cache web front'
 
 code 1 "a start that leads nowhere says so" ctl start vain
 like "and why" "$(cat "$T/out/ok")" "vain.0: waits for broken:ready \(BACKOFF\), and starts when that is so"
-ctl stop vain broken
+ctl stop vain broken >/dev/null
 # stop: dependents first, whatever the priorities; the next waits.
 : >"$T/out/down"
 code 0 "stop some of them" ctl stop db web front

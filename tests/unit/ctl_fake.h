@@ -179,6 +179,41 @@ engine_each(struct engine *en, char *const *names, size_t n, engine_slot_cb *cb,
 }
 
 int
+engine_analyze(struct engine *en, const char *name, struct start_sum *sum,
+    engine_start_cb *cb, void *arg, struct err *err)
+{
+	struct start_info si = { .name = "web.0",
+		.program = "web",
+		.waited_ms = 200,
+		.start_ms = 4,
+		.took_ms = 1000,
+		.end_ms = 1200,
+		.waited_for = "db.0:ready" };
+
+	(void)en;
+	if (name != NULL && strcmp(name, "web") != 0)
+		return err_set(err, "no program '%s'", name);
+	*sum =
+	    (struct start_sum){ .known = true, .total_ms = 1200, .slots = 2 };
+	cb(arg, &si);
+	return 0;
+}
+
+void
+engine_starts(struct engine *en, engine_start_cb *cb, void *arg)
+{
+	struct start_info si = { .name = "db.0",
+		.program = "db",
+		.waited_ms = -1,
+		.start_ms = -1,
+		.took_ms = -1,
+		.end_ms = -1 };
+
+	(void)en;
+	cb(arg, &si);
+}
+
+int
 engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
     engine_death_cb *cb, void *arg, struct err *err)
 {

@@ -361,6 +361,27 @@ START_TEST(config_tells_values_and_origins)
 }
 END_TEST
 
+START_TEST(analyze_tells_the_chain_and_all_slots)
+{
+	json_t *v;
+
+	put(REQ(1, "analyze", "{\"program\":\"web\"}"));
+	v = next();
+	expect_int(v, "result.total_ms", 1200);
+	expect_int(v, "result.up", 2);
+	expect_str(v, "result.chain.0.name", "web.0");
+	expect_str(v, "result.chain.0.waited_for", "db.0:ready");
+	expect_int(v, "result.chain.0.took_ms", 1000);
+	expect_str(v, "result.slots.0.name", "db.0");
+	ck_assert(json_is_null(at(v, "result.slots.0.took_ms")));
+	json_decref(v);
+	put(REQ(2, "analyze", "{\"program\":\"wbe\"}"));
+	v = next();
+	expect_int(v, "error.data.exit", 3);
+	json_decref(v);
+}
+END_TEST
+
 /* --- what a request may be ---------------------------------------------------
  */
 
@@ -1278,6 +1299,7 @@ main(void)
 	tcase_add_test(tc, why_tells_deaths);
 	tcase_add_test(tc, hello_tells_who);
 	tcase_add_test(tc, config_tells_values_and_origins);
+	tcase_add_test(tc, analyze_tells_the_chain_and_all_slots);
 	tcase_add_test(tc, bad_requests_are_told);
 	tcase_add_test(tc, notification_gets_no_answer);
 	tcase_add_loop_test(
