@@ -277,11 +277,20 @@ render_state_tint(const char *state, bool ready)
 	return TINT_DIM;
 }
 
-/* "pid 12, uptime 0:01:00" is told elsewhere in each of our outputs. */
+/*
+ * "pid 12, uptime 0:01:00" is told elsewhere in each of our outputs; what
+ * comes behind it (", 34.5 MiB") is not.
+ */
 const char *
 render_description(const char *text)
 {
-	return strncmp(text, "pid ", 4) == 0 ? "" : text;
+	const char *rest;
+
+	if (strncmp(text, "pid ", 4) != 0)
+		return text;
+	rest = strstr(text, ", uptime ");
+	rest = rest != NULL ? strstr(rest + 2, ", ") : NULL;
+	return rest != NULL ? rest + 2 : "";
 }
 
 /* --- the rows of status ----------------------------------------------------

@@ -164,6 +164,10 @@ why_now(struct buf *b, const json_t *slot)
 		str_duration(text, sizeof text, retry);
 		buf_addf(b, ", next try in %s", text);
 	}
+	if (jint(slot, "recycle_at_ms", 0) > 0) {
+		render_stamp(text, sizeof text, jint(slot, "recycle_at_ms", 0));
+		buf_addf(b, ", to be replaced %s", text);
+	}
 	if (*description != '\0') {
 		buf_adds(b, "\n  ");
 		render_safe(b, description);

@@ -196,3 +196,21 @@ str_duration(char *out, size_t size, int64_t ms)
 		snprintf(out, size, "%lld d %lld h", (long long)(s / 86400),
 		    (long long)(s % 86400 / 3600));
 }
+
+void
+str_bytes(char *out, size_t size, int64_t bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	size_t u = 0;
+	double v = (double)bytes;
+
+	while (v >= 1024 && u < 4) {
+		v /= 1024;
+		u++;
+	}
+	/* A whole number is written as one: what a file says looks the same. */
+	if (u < 2 || v >= 1000 || v == (double)(int64_t)v)
+		snprintf(out, size, "%.0f %s", v, units[u]);
+	else
+		snprintf(out, size, "%.1f %s", v, units[u]);
+}

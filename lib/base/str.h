@@ -39,5 +39,7 @@ size_t str_distance(const char *a, const char *b);
 uint64_t str_hash(const char *s);
 /* "1.5 s", "210 ms", "3 min 20 s", "2 d 3 h": for people. */
 void str_duration(char *out, size_t size, int64_t ms);
+/* "812 KiB", "34.5 MiB", "1.2 GiB": for people. */
+void str_bytes(char *out, size_t size, int64_t bytes);
 
 #endif

@@ -142,6 +142,8 @@ ready_parse_line(const char *line, size_t n, struct ready_news *news)
 		news->reloading = true;
 	} else if (ready_is(line, n, "WATCHDOG=1")) {
 		news->watchdog = true;
+	} else if (ready_is(line, n, "X_REEVE_RECYCLE=1")) {
+		news->recycle = true;
 	} else if (n >= skip && memcmp(line, status, skip) == 0) {
 		news->has_status = true;
 		ready_copy_status(

@@ -21,6 +21,7 @@ struct ready_news {
 	bool stopping;  /* STOPPING=1 */
 	bool reloading; /* RELOADING=1 */
 	bool watchdog;  /* WATCHDOG=1 */
+	bool recycle;   /* X_REEVE_RECYCLE=1: it wants to be replaced */
 	bool has_status;
 	char status[128]; /* STATUS=, cut, control characters replaced */
 };

@@ -22,6 +22,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/cron.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -129,6 +130,11 @@ struct config_rlimit {
 	rlim_t hard;
 };
 
+struct config_cron {
+	char *text; /* as written; NULL: not set */
+	struct cron cron;
+};
+
 /* path: NULL is NONE, "AUTO" is AUTO, else a template with %(...)s. */
 struct config_log {
 	char *path;
@@ -214,6 +220,11 @@ struct config_program {
 	int64_t roll_batch;
 	int64_t roll_surge;
 	int64_t roll_soak_ms;
+
+	int64_t memory_limit; /* bytes; 0: none */
+	int64_t memory_interval_ms;
+	int64_t max_lifetime_ms; /* 0: none */
+	struct config_cron restart_at;
 
 	bool redirect_stderr;
 	struct config_log out;

@@ -307,6 +307,7 @@ engine_first_start(struct engine *en, struct err *err)
 			return -1;
 		}
 		program_resize(pg, n, NULL);
+		recycle_program(pg);
 	}
 	return engine_write_pidfile(en, err);
 }

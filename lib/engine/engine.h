@@ -55,6 +55,8 @@ struct slot_info {
 	int exit_code;           /* of the last exit; -1: none or by signal */
 	int exit_signal;         /* 0: none */
 	int64_t next_retry_ms;   /* from now; -1: none is due */
+	int64_t memory_bytes;    /* of its tree; -1: nobody looks */
+	wall_ms recycle_at_ms;   /* next replaced by time; 0: never */
 	int draining;            /* old instances that are still finishing */
 	const char *description; /* one line for people */
 	const struct strv *depends_on; /* of its program: "db:ready" */

@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/keeperlink.h"
 #include "engine/policy.h"
+#include "engine/recycle.h"
 #include "engine/table.h"
 #include "engine/task.h"
 #include "engine/tree.h"
@@ -66,6 +67,7 @@ struct inst {
 	struct probing *probing;    /* NULL: is not asked */
 	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
+	struct recycle recycle;
 	char *status;        /* STATUS= it sent */
 	struct tree tree;    /* its cgroup, or how to find what it left */
 	unsigned tree_index; /* of its cgroup among the slot's */
@@ -166,6 +168,8 @@ struct program {
 	bool started;  /* autostart, or by order: new slots start too */
 	bool pull;     /* what it depends on is to be started, too */
 	size_t node;   /* of the graph, see wait.c */
+	struct policy_wall restart; /* restart_at */
+	struct loop_wall restart_wall;
 	struct engine *en;
 	char note[96];
 };

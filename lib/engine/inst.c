@@ -134,6 +134,8 @@ inst_on_notify(struct inst *in)
 		/* Noted down, and only then out of the socket. */
 		if (news.ready)
 			inst_is_up(in);
+		if (news.recycle)
+			recycle_wanted(in);
 		ready_notify_read(in->ready_fd, uid, &news);
 	}
 }
@@ -510,6 +512,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	in->dead = true;
 	inst_unwatch(in);
 	loop_timer_stop(&in->deadline);
+	recycle_stop(in);
 	if (in->after_ready != NULL)
 		task_kill(in->after_ready);
 	inst_describe_end(in, ex, ran);
@@ -616,6 +619,7 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 	wait_started(in->slot->prog);
 	if (in->stopping)
 		return;
+	recycle_arm(in);
 	if (in->up_early ||
 	    (in->conf->ready == READY_DELAY && in->conf->startsecs_ms == 0))
 		inst_is_up(in);
@@ -655,6 +659,7 @@ inst_new(struct slot *sl, enum inst_role role, struct config_program *conf)
 	loop_timer_init(&in->up, lp, inst_on_up_timer, in);
 	loop_timer_init(&in->deadline, lp, inst_on_deadline, in);
 	loop_timer_init(&in->sweep, lp, inst_sweep, in);
+	recycle_init(in);
 	loop_task_init(&in->aftermath, inst_on_aftermath, in);
 	return in;
 }
@@ -675,6 +680,7 @@ inst_free(struct inst *in)
 	loop_timer_stop(&in->up);
 	loop_timer_stop(&in->deadline);
 	loop_timer_stop(&in->sweep);
+	recycle_stop(in);
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
 	probing_free(in);
@@ -743,6 +749,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	if (!in->ready &&
 	    (probing_new(in, &err) == -1 || probing_scan(in, true, &err) == -1))
 		log_errorx("%s: %s", in->slot->name, err.text);
+	recycle_arm(in);
 	inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }
 

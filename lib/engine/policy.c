@@ -55,3 +55,52 @@ policy_young(const struct config_program *p, int64_t ran_ms, bool ready)
 {
 	return !ready || ran_ms < p->startsecs_ms;
 }
+
+/* --- recycling ------------------------------------------------------------ */
+
+#define POLICY_STEP_MS (3 * 60 * 60 * 1000)
+
+uint32_t
+policy_chance(uint64_t seed)
+{
+	seed ^= seed >> 33;
+	seed *= UINT64_C(0xff51afd7ed558ccd);
+	seed ^= seed >> 33;
+	seed *= UINT64_C(0xc4ceb9fe1a85ec53);
+	return (uint32_t)(seed >> 32);
+}
+
+int64_t
+policy_interval_ms(const struct config_program *p, uint32_t chance)
+{
+	int64_t ms = p->memory_interval_ms, part = ms / 10;
+
+	ms += part * (int64_t)(chance % 2001) / 1000 - part;
+	return ms > 0 ? ms : 1;
+}
+
+int64_t
+policy_lifetime_ms(const struct config_program *p, uint32_t chance)
+{
+	int64_t ms = p->max_lifetime_ms;
+
+	ms -= ms / 10 * (int64_t)(chance % 1001) / 1000;
+	return ms > 0 ? ms : 1;
+}
+
+bool
+policy_wall_due(const struct cron *c, struct policy_wall *w, wall_ms now)
+{
+	bool is_due =
+	    w->due != 0 && w->due <= now && now - w->due <= POLICY_STEP_MS;
+	wall_ms from = now;
+	time_t next;
+
+	if (is_due)
+		w->last = w->due;
+	else if (w->last > now && w->last - now <= POLICY_STEP_MS)
+		from = w->last;
+	next = cron_next(c, (time_t)(from / 1000), NULL);
+	w->due = next != -1 ? (wall_ms)next * 1000 : 0;
+	return is_due;
+}

@@ -71,6 +71,7 @@ program_free(struct program *pg)
 		en->deps_stale = true;
 		break;
 	}
+	recycle_program_stop(pg);
 	rolling_free(pg);
 	for (int i = 0; i < pg->nslots; i++)
 		slot_free(pg->slots[i]);

@@ -20,6 +20,19 @@ query_uptime(char *out, size_t size, int64_t ms)
 		    (long long)(s / 60 % 60), (long long)(s % 60));
 }
 
+/* ", 34.5 MiB", where somebody looks. */
+static void
+query_memory(char *out, size_t size, const struct inst *in)
+{
+	char bytes[32];
+
+	out[0] = '\0';
+	if (in == NULL || in->recycle.memory == -1)
+		return;
+	str_bytes(bytes, sizeof bytes, in->recycle.memory);
+	snprintf(out, size, ", %s", bytes);
+}
+
 static void
 query_starting(const struct slot *sl, char *out, size_t size)
 {
@@ -35,16 +48,18 @@ static void
 query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
     char *out, size_t size)
 {
-	char up[64];
+	char up[64], memory[40];
 
 	switch (sl->state) {
 	case PS_RUNNING:
+		query_memory(memory, sizeof memory, sl->cur);
 		query_uptime(up, sizeof up, uptime_ms);
 		if (sl->cur != NULL && sl->cur->status != NULL)
 			snprintf(out, size, "%s", sl->cur->status);
 		else
-			snprintf(out, size, "pid %d, uptime %s",
-			    sl->cur != NULL ? (int)sl->cur->pid : 0, up);
+			snprintf(out, size, "pid %d, uptime %s%s",
+			    sl->cur != NULL ? (int)sl->cur->pid : 0, up,
+			    memory);
 		return;
 	case PS_BACKOFF:
 		str_duration(up, sizeof up, retry_ms);
@@ -106,6 +121,9 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.next_retry_ms = sl->retry_at_ms == 0    ? -1
 				 : sl->retry_at_ms > now ? sl->retry_at_ms - now
 							 : 0,
+		.memory_bytes = in != NULL ? in->recycle.memory : -1,
+		.recycle_at_ms =
+		    in != NULL && in->pid != 0 ? recycle_next_ms(in) : 0,
 		.draining = query_draining(sl),
 		.description = text,
 		.depends_on = &pg->conf->depends_on,

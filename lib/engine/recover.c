@@ -527,6 +527,7 @@ recover(struct engine *en)
 			recover_resume_slot(pg->slots[k], &ts);
 		}
 		recover_roll(pg);
+		recycle_recover(pg);
 		for (int k = 0; k < pg->nslots; k++)
 			recover_stray(pg->slots[k]);
 	}

@@ -70,6 +70,7 @@ reload_live(struct program *pg, struct config_program *conf)
 		config_program_unref(in->conf);
 		in->conf = conf;
 	}
+	recycle_program(pg);
 	reload_resize(pg, old);
 	config_program_unref(old);
 }
@@ -83,6 +84,7 @@ reload_roll(struct program *pg, struct config_program *conf,
 	if (pg->before == NULL)
 		pg->before = config_program_ref(old);
 	reload_set_conf(pg, conf);
+	recycle_program(pg);
 	reload_resize(pg, old);
 	config_program_unref(old);
 	rolling_start(pg, who);
@@ -133,6 +135,7 @@ reload_begin(struct engine *en, struct config_program *conf)
 	if (pg->removed)
 		return;
 	pg->started = pg->pull = conf->autostart;
+	recycle_program(pg);
 	program_resize(pg, config_program_workers(conf, en->usable_cpus), NULL);
 }
 

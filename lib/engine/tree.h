@@ -61,6 +61,12 @@ void tree_remove(struct tree *t);
 /* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */
 bool tree_is_empty(const struct tree *t, pid_t keeper);
 
+/*
+ * Bytes of memory that it has; how they are counted: tree_memory.c.  limit:
+ * up to where a quick estimate that is never too small will do.
+ */
+int64_t tree_memory(const struct tree *t, pid_t keeper, int64_t limit);
+
 /* Frees what t holds; touches no process and no folder. */
 void tree_fini(struct tree *t);
 

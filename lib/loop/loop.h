@@ -26,11 +26,13 @@ enum {
 };
 
 struct loop_timer;
+struct loop_wall;
 struct loop_io;
 struct loop_signal;
 struct loop_task;
 
 typedef void loop_timer_cb(struct loop_timer *t, void *arg);
+typedef void loop_wall_cb(struct loop_wall *w, void *arg);
 typedef void loop_io_cb(struct loop_io *io, int events, void *arg);
 typedef void loop_signal_cb(struct loop_signal *s, int signo, void *arg);
 typedef void loop_task_cb(void *arg);
@@ -41,6 +43,15 @@ struct loop_timer {
 	struct loop *lp;
 	loop_timer_cb *cb;
 	void *arg;
+	uint64_t priv[LOOP_PRIV_WORDS];
+};
+
+/* A time of day: the one thing here that goes by the wall clock. */
+struct loop_wall {
+	struct loop *lp;
+	loop_wall_cb *cb;
+	void *arg;
+	wall_ms at;
 	uint64_t priv[LOOP_PRIV_WORDS];
 };
 
@@ -81,6 +92,15 @@ void loop_timer_init(
 void loop_timer_start(struct loop_timer *t, int64_t after_ms);
 void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_active(const struct loop_timer *t);
+
+/*
+ * Fires once, at that time; and before it when the clock was set, forward or
+ * back: who asked looks at the clock, and starts it again.
+ */
+void loop_wall_init(
+    struct loop_wall *w, struct loop *lp, loop_wall_cb *cb, void *arg);
+void loop_wall_start(struct loop_wall *w, wall_ms at);
+void loop_wall_stop(struct loop_wall *w);
 
 void loop_io_init(struct loop_io *io, struct loop *lp, int fd, int events,
     loop_io_cb *cb, void *arg);

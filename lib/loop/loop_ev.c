@@ -23,6 +23,7 @@ struct loop {
 };
 
 _Static_assert(sizeof(ev_timer) <= LOOP_PRIV_WORDS * 8, "ev_timer grew");
+_Static_assert(sizeof(ev_periodic) <= LOOP_PRIV_WORDS * 8, "ev_periodic grew");
 _Static_assert(sizeof(ev_io) <= LOOP_PRIV_WORDS * 8, "ev_io grew");
 _Static_assert(sizeof(ev_signal) <= LOOP_PRIV_WORDS * 8, "ev_signal grew");
 
@@ -164,6 +165,59 @@ loop_timer_active(const struct loop_timer *t)
 
 	/* As ev_is_active, whose cast drops the const. */
 	return t->lp != NULL && w->active != 0;
+}
+
+/* --- the wall clock ------------------------------------------------------- */
+
+static void
+loop_on_wall(struct ev_loop *ev, ev_periodic *p, int revents)
+{
+	struct loop_wall *w = p->data;
+
+	(void)revents;
+	ev_periodic_stop(ev, p);
+	w->cb(w, w->arg);
+}
+
+/* libev asks at the start, after a jump of the clock, and when it is due. */
+static ev_tstamp
+loop_wall_when(ev_periodic *p, ev_tstamp now)
+{
+	const struct loop_wall *w = p->data;
+	ev_tstamp at = (ev_tstamp)w->at / 1000;
+
+	return ev_is_active(p) || at < now ? now : at;
+}
+
+void
+loop_wall_init(
+    struct loop_wall *w, struct loop *lp, loop_wall_cb *cb, void *arg)
+{
+	ev_periodic *p = (ev_periodic *)w->priv;
+
+	w->lp = lp;
+	w->cb = cb;
+	w->arg = arg;
+	ev_periodic_init(p, loop_on_wall, 0, 0, loop_wall_when);
+	p->data = w;
+}
+
+void
+loop_wall_start(struct loop_wall *w, wall_ms at)
+{
+	ev_periodic *p = (ev_periodic *)w->priv;
+
+	ev_periodic_stop(w->lp->ev, p);
+	ev_now_update(w->lp->ev);
+	w->at = at;
+	ev_periodic_start(w->lp->ev, p);
+}
+
+void
+loop_wall_stop(struct loop_wall *w)
+{
+	if (w->lp != NULL)
+		ev_periodic_stop(w->lp->ev, (ev_periodic *)w->priv);
 }
 
 static void

@@ -39,6 +39,7 @@ struct fake_set {
 
 struct loop {
 	struct fake_set timers;
+	struct fake_set walls;
 	struct fake_set ios;
 	struct fake_set signals;
 	struct loop_task *tasks;
@@ -181,6 +182,7 @@ loop_free(struct loop *lp)
 	if (lp == NULL)
 		return;
 	free(lp->timers.v);
+	free(lp->walls.v);
 	free(lp->ios.v);
 	free(lp->signals.v);
 	free(lp);
@@ -243,6 +245,29 @@ bool
 loop_timer_active(const struct loop_timer *t)
 {
 	return t->lp != NULL && set_has(&t->lp->timers, t);
+}
+
+/* Fires when it is due, not earlier: steps of the clock are not told. */
+void
+loop_wall_init(
+    struct loop_wall *w, struct loop *lp, loop_wall_cb *cb, void *arg)
+{
+	*w = (struct loop_wall){ .lp = lp, .cb = cb, .arg = arg };
+}
+
+void
+loop_wall_start(struct loop_wall *w, wall_ms at)
+{
+	w->at = at;
+	set_del(&w->lp->walls, w);
+	set_add(&w->lp->walls, w);
+}
+
+void
+loop_wall_stop(struct loop_wall *w)
+{
+	if (w->lp != NULL)
+		set_del(&w->lp->walls, w);
 }
 
 static struct fake_io *
@@ -439,10 +464,27 @@ again:
 	return calls;
 }
 
+static void
+run_walls(struct loop *lp)
+{
+	wall_ms now = clock_wall_ms();
+
+	for (size_t i = 0; i < lp->walls.n; i++) {
+		struct loop_wall *w = lp->walls.v[i];
+
+		if (w->at > now)
+			continue;
+		set_del(&lp->walls, w);
+		w->cb(w, w->arg);
+		i = (size_t)-1; /* from the beginning: it may be another set */
+	}
+}
+
 void
 fake_loop_turn(struct loop *lp)
 {
 	run_timers(lp);
+	run_walls(lp);
 	run_tasks(lp);
 }
 
@@ -472,6 +514,8 @@ fake_loop_advance(struct loop *lp, int64_t ms)
 	}
 	if (end > clock_mono_ms())
 		atomic_store(&clock_mono, end);
+	run_walls(lp);
+	run_tasks(lp);
 }
 
 int

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #define SECOND 1000
 
@@ -183,6 +184,72 @@ START_TEST(young)
 }
 END_TEST
 
+/* --- recycling ------------------------------------------------------------ */
+
+START_TEST(a_lifetime_is_never_longer_and_not_always_the_same)
+{
+	struct config_program p = { .max_lifetime_ms = 100000,
+		.memory_interval_ms = 15000 };
+	int64_t low = INT64_MAX, high = 0, ms;
+
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		ms = policy_lifetime_ms(&p, policy_chance(seed));
+		ck_assert_int_eq(
+		    ms, policy_lifetime_ms(&p, policy_chance(seed)));
+		ck_assert_int_le(ms, 100000);
+		ck_assert_int_ge(ms, 90000);
+		low = ms < low ? ms : low;
+		high = ms > high ? ms : high;
+		ms = policy_interval_ms(&p, policy_chance(seed));
+		ck_assert_int_ge(ms, 13500);
+		ck_assert_int_le(ms, 16500);
+	}
+	ck_assert_int_lt(low, 91000);
+	ck_assert_int_gt(high, 99000);
+	p.max_lifetime_ms = p.memory_interval_ms = 1;
+	ck_assert_int_eq(policy_lifetime_ms(&p, UINT32_MAX), 1);
+	ck_assert_int_ge(policy_interval_ms(&p, 0), 1);
+}
+END_TEST
+
+#define HOUR (INT64_C(3600) * SECOND)
+#define DAY  (24 * HOUR)
+
+/* Every day at 3:00 UTC; what the clock shows, step by step. */
+static const struct {
+	wall_ms now;
+	bool due;
+	wall_ms next;
+} walls[] = {
+	{ 100 * DAY, false, 100 * DAY + 3 * HOUR },
+	{ 100 * DAY + 3 * HOUR - 1, false, 100 * DAY + 3 * HOUR },
+	{ 100 * DAY + 3 * HOUR, true, 101 * DAY + 3 * HOUR },
+	/* an hour back: not twice */
+	{ 100 * DAY + 2 * HOUR, false, 101 * DAY + 3 * HOUR },
+	/* two hours forth, over the time: made up for */
+	{ 101 * DAY + 4 * HOUR, true, 102 * DAY + 3 * HOUR },
+	/* a day forth: left out */
+	{ 102 * DAY + 12 * HOUR, false, 103 * DAY + 3 * HOUR },
+	/* a year back: anew */
+	{ 50 * DAY, false, 50 * DAY + 3 * HOUR },
+	{ 50 * DAY + 3 * HOUR + 5, true, 51 * DAY + 3 * HOUR },
+};
+
+START_TEST(a_time_of_day_and_a_clock_that_is_set)
+{
+	struct policy_wall w = { 0 };
+	struct cron c;
+
+	setenv("TZ", "UTC", 1);
+	ck_assert_int_eq(cron_parse(&c, "0 3 * * *", NULL), 0);
+	for (size_t i = 0; i < sizeof walls / sizeof walls[0]; i++) {
+		ck_assert_int_eq(
+		    policy_wall_due(&c, &w, walls[i].now), walls[i].due);
+		ck_assert_int_eq(w.due, walls[i].next);
+	}
+}
+END_TEST
+
 #define ROWS(table) (int)(sizeof(table) / sizeof(table)[0])
 
 int
@@ -201,6 +268,8 @@ main(void)
 	tcase_add_loop_test(tc, autorestart_and_exitcodes, 0, ROWS(exits));
 	tcase_add_test(tc, every_code_has_its_bit);
 	tcase_add_loop_test(tc, young, 0, ROWS(lives));
+	tcase_add_test(tc, a_lifetime_is_never_longer_and_not_always_the_same);
+	tcase_add_test(tc, a_time_of_day_and_a_clock_that_is_set);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);

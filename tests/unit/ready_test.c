@@ -84,14 +84,16 @@ say(const char *text)
 
 static const struct {
 	const char *text;
-	const char *flags;  /* r ready, s stopping, l reloading, w watchdog */
+	const char *
+	    flags; /* r ready, s stopping, l reloading, w watchdog, c recycle */
 	const char *status; /* NULL: none */
 } rows[] = {
 	{ "READY=1", "r", NULL }, { "READY=1\n", "r", NULL },
 	{ "READY=1\nSTATUS=up\n", "r", "up" },
 	{ "STATUS=going\nSTOPPING=1", "s", "going" },
 	{ "RELOADING=1\nMONOTONIC_USEC=1\n", "l", NULL },
-	{ "WATCHDOG=1", "w", NULL },
+	{ "WATCHDOG=1", "w", NULL }, { "X_REEVE_RECYCLE=1", "c", NULL },
+	{ "X_REEVE_RECYCLE=0", "", NULL },
 	{ "READY=1\nSTOPPING=1\nRELOADING=1\nWATCHDOG=1\n", "rslw", NULL },
 	{ "", "", NULL }, { "\n\n\n", "", NULL },
 	{ "MAINPID=1\nFDSTORE=1\nX=READY=1\n", "", NULL },
@@ -120,9 +122,9 @@ START_TEST(ready_parses)
 
 	memset(&news, 0xff, sizeof news);
 	ready_parse(rows[_i].text, strlen(rows[_i].text), &news);
-	snprintf(flags, sizeof flags, "%s%s%s%s", news.ready ? "r" : "",
+	snprintf(flags, sizeof flags, "%s%s%s%s%s", news.ready ? "r" : "",
 	    news.stopping ? "s" : "", news.reloading ? "l" : "",
-	    news.watchdog ? "w" : "");
+	    news.watchdog ? "w" : "", news.recycle ? "c" : "");
 	ck_assert_str_eq(flags, rows[_i].flags);
 	ck_assert_int_eq(news.has_status, rows[_i].status != NULL);
 	if (rows[_i].status != NULL)

@@ -1,0 +1,226 @@
+/* recycle - see recycle.h. */
+#include "engine/recycle.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "engine/engine_priv.h"
+
+/* A roll that failed leaves the old instance: that long it is left alone. */
+#define RECYCLE_RETRY_MS (60 * 1000)
+#define RECYCLE_WANTED   "it asked for it: X_REEVE_RECYCLE=1"
+/* An engine that died is back by then; see also its keeper's back-off. */
+#define RECYCLE_LOST_MS (10 * 60 * 1000)
+
+/* --- one instance --------------------------------------------------------- */
+
+static void
+recycle_ask(struct inst *in, const char *why)
+{
+	struct recycle *rc = &in->recycle;
+	mono_ms now = loop_now(in->slot->prog->en->lp);
+
+	if (in->role != INST_CUR || in->stopping || in->dead ||
+	    (rc->asked_ms != 0 && now - rc->asked_ms < RECYCLE_RETRY_MS))
+		return;
+	rc->asked_ms = now;
+	rolling_start_slot(in->slot, why);
+}
+
+static void
+recycle_look(struct inst *in, mono_ms now)
+{
+	const struct config_program *conf = in->conf;
+	char used[32], limit[32], why[TABLE_REASON_MAX];
+	struct recycle *rc = &in->recycle;
+	uint32_t chance = policy_chance(in->id ^ (uint64_t)now);
+
+	rc->look_at_ms = now + policy_interval_ms(conf, chance);
+	rc->memory = tree_memory(&in->tree,
+	    keeperlink_welcome(in->slot->prog->en->kl)->pid,
+	    conf->memory_limit);
+	if (rc->memory <= conf->memory_limit)
+		return;
+	str_bytes(used, sizeof used, rc->memory);
+	str_bytes(limit, sizeof limit, conf->memory_limit);
+	snprintf(
+	    why, sizeof why, "memory %s is over memory_limit %s", used, limit);
+	recycle_ask(in, why);
+}
+
+static void
+recycle_start_timer(struct inst *in)
+{
+	struct recycle *rc = &in->recycle;
+	mono_ms now = loop_now(in->slot->prog->en->lp), at = INT64_MAX, old;
+
+	loop_timer_stop(&rc->timer);
+	if (rc->look_at_ms != 0)
+		at = rc->look_at_ms;
+	old = rc->wanted ? now : rc->old_at_ms;
+	/* Asked for already: once more when that came to nothing. */
+	if (old != 0 && old <= now)
+		old = rc->asked_ms != 0 ? rc->asked_ms + RECYCLE_RETRY_MS
+					: now + RECYCLE_RETRY_MS;
+	if (old != 0 && old < at)
+		at = old;
+	if (at != INT64_MAX)
+		loop_timer_start(&rc->timer, at - now);
+}
+
+static void
+recycle_on_timer(struct loop_timer *t, void *arg)
+{
+	struct inst *in = arg;
+	struct recycle *rc = &in->recycle;
+	mono_ms now = loop_now(in->slot->prog->en->lp);
+	char age[32], why[TABLE_REASON_MAX];
+
+	(void)t;
+	if (in->stopping || in->dead)
+		return;
+	if (rc->look_at_ms != 0 && rc->look_at_ms <= now)
+		recycle_look(in, now);
+	if (rc->wanted)
+		recycle_ask(in, RECYCLE_WANTED);
+	if (rc->old_at_ms != 0 && rc->old_at_ms <= now) {
+		str_duration(age, sizeof age, in->conf->max_lifetime_ms);
+		snprintf(
+		    why, sizeof why, "its max_lifetime of %s is over", age);
+		recycle_ask(in, why);
+	}
+	recycle_start_timer(in);
+}
+
+void
+recycle_init(struct inst *in)
+{
+	in->recycle.memory = -1;
+	loop_timer_init(
+	    &in->recycle.timer, in->slot->prog->en->lp, recycle_on_timer, in);
+}
+
+void
+recycle_arm(struct inst *in)
+{
+	const struct config_program *conf = in->conf;
+	struct recycle *rc = &in->recycle;
+	mono_ms now = loop_now(in->slot->prog->en->lp);
+	uint32_t chance = policy_chance(in->id);
+
+	if (in->pid == 0 || in->stopping || in->dead)
+		return;
+	rc->look_at_ms =
+	    conf->memory_limit > 0 ? now + policy_interval_ms(conf, chance) : 0;
+	if (conf->memory_limit == 0)
+		rc->memory = -1;
+	rc->old_at_ms = conf->max_lifetime_ms > 0
+			    ? in->started_ms + policy_lifetime_ms(conf, chance)
+			    : 0;
+	/* It is over already: not within whoever calls. */
+	if (rc->old_at_ms != 0 && rc->old_at_ms <= now)
+		rc->old_at_ms = now + 1;
+	recycle_start_timer(in);
+}
+
+void
+recycle_stop(struct inst *in)
+{
+	loop_timer_stop(&in->recycle.timer);
+}
+
+void
+recycle_wanted(struct inst *in)
+{
+	if (in->recycle.wanted || in->stopping || in->dead)
+		return;
+	in->recycle.wanted = true;
+	recycle_ask(in, RECYCLE_WANTED);
+	recycle_start_timer(in);
+}
+
+/* --- a time of day -------------------------------------------------------- */
+
+/* All that were started before it. */
+static void
+recycle_all(struct program *pg, wall_ms due)
+{
+	mono_ms at = loop_now(pg->en->lp) - (clock_wall_ms() - due);
+	char why[TABLE_REASON_MAX];
+
+	snprintf(why, sizeof why, "restart_at = %s", pg->conf->restart_at.text);
+	log_info("%s: %s", pg->conf->name, why);
+	for (int i = 0; i < pg->nslots; i++) {
+		struct slot *sl = pg->slots[i];
+
+		if (sl->cur != NULL && sl->cur->started_ms < at)
+			rolling_start_slot(sl, why);
+	}
+}
+
+static void
+recycle_on_wall(struct loop_wall *w, void *arg)
+{
+	struct program *pg = arg;
+	wall_ms now = clock_wall_ms(), due = pg->restart.due;
+
+	if (policy_wall_due(&pg->conf->restart_at.cron, &pg->restart, now) &&
+	    !pg->removed && !pg->en->stopping)
+		recycle_all(pg, due);
+	if (pg->restart.due != 0)
+		loop_wall_start(w, pg->restart.due);
+}
+
+void
+recycle_program(struct program *pg)
+{
+	const struct config_cron *cc = &pg->conf->restart_at;
+
+	loop_wall_stop(&pg->restart_wall);
+	pg->restart.due = 0;
+	if (cc->text != NULL) {
+		if (pg->restart_wall.cb == NULL)
+			loop_wall_init(
+			    &pg->restart_wall, pg->en->lp, recycle_on_wall, pg);
+		policy_wall_due(&cc->cron, &pg->restart, clock_wall_ms());
+	}
+	if (pg->restart.due != 0)
+		loop_wall_start(&pg->restart_wall, pg->restart.due);
+	for (int i = 0; i < pg->nslots; i++)
+		if (pg->slots[i]->cur != NULL)
+			recycle_arm(pg->slots[i]->cur);
+}
+
+void
+recycle_recover(struct program *pg)
+{
+	struct policy_wall then = { 0 };
+	wall_ms now = clock_wall_ms();
+
+	recycle_program(pg);
+	if (pg->restart.due == 0 || pg->removed || pg->en->stopping)
+		return;
+	policy_wall_due(
+	    &pg->conf->restart_at.cron, &then, now - RECYCLE_LOST_MS);
+	if (then.due != 0 && then.due <= now)
+		recycle_all(pg, then.due);
+}
+
+void
+recycle_program_stop(struct program *pg)
+{
+	loop_wall_stop(&pg->restart_wall);
+}
+
+wall_ms
+recycle_next_ms(const struct inst *in)
+{
+	wall_ms at = in->slot->prog->restart.due, old;
+
+	if (in->recycle.old_at_ms != 0) {
+		old = clock_wall_ms() + in->recycle.old_at_ms - clock_mono_ms();
+		if (at == 0 || old < at)
+			at = old;
+	}
+	return at;
+}
