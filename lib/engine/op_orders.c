@@ -120,9 +120,15 @@ op_is_blocked(const struct item *it, const bool *blocked)
 void
 op_next_stops(struct op *op)
 {
-	bool *blocked = op_blocked(op);
 	struct item *it, *first = NULL;
+	bool *blocked;
 
+	TAILQ_FOREACH(it, &op->items, entry)
+		if (it->goal == GOAL_DOWN && !it->begun)
+			break;
+	if (it == NULL)
+		return;
+	blocked = op_blocked(op);
 	TAILQ_FOREACH(it, &op->items, entry) {
 		if (it->goal != GOAL_DOWN || op_is_blocked(it, blocked))
 			continue;

@@ -29,9 +29,29 @@ engine_plan(
 	return 0;
 }
 
+/* What it depends on is another: that is started with it, as in a start. */
+static bool
+reload_needs_other(
+    const struct config_program *old, const struct config_program *new)
+{
+	struct config_dependency a, b;
+	bool has_a, has_b;
+
+	for (size_t n = 0;; n++) {
+		has_a = config_program_dependency(old, n, &a);
+		has_b = config_program_dependency(new, n, &b);
+		if (!has_a || !has_b)
+			return has_b;
+		if (a.condition != b.condition || strcmp(a.name, b.name) != 0)
+			return true;
+	}
+}
+
 static void
 reload_set_conf(struct program *pg, struct config_program *conf)
 {
+	pg->pull =
+	    pg->pull || (pg->started && reload_needs_other(pg->conf, conf));
 	config_program_ref(conf);
 	config_program_unref(pg->conf);
 	pg->conf = conf;

@@ -76,4 +76,37 @@ old=$(engine_pid)
 wait_reeved
 is "killed in the middle of a shutdown: exit 0" "$CODE" 0
 is "in order" "$(grep -v tool "$T/out/down" | uniq | tr '\n' ' ')" "web db "
+
+# Killed again and again while a chain comes up.
+rm -f "$T/out/up" "$LOG"
+chain() { # NAME KEYS
+	cat <<EOT
+[program:$1]
+command = $CHILD append $T/out/up $1 pause 60 ready sleep
+ready = notify
+$2
+EOT
+}
+conf <<EOT
+$(chain a "workers = 2")
+$(chain b "depends_on = a")
+$(chain c "depends_on = b")
+$(chain d "depends_on = b:started")
+$(chain e "depends_on = c, d")
+$(chain f "depends_on = e
+workers = 3")
+$(chain g "bind_to = f")
+$(chain h "autostart = false")
+$(chain i "depends_on = h, g")
+EOT
+launch_reeved
+old=none kills=0
+while [ "$kills" -lt 8 ] && ! all_state RUNNING 2>/dev/null; do
+	pid=$(engine_pid)
+	if [ -z "$pid" ] || [ "$pid" = "$old" ]; then continue; fi
+	await 1 '[ "$(wc -l <"$T/out/up")" -gt "$kills" ]'
+	kill -KILL "$pid" && kills=$((kills + 1)) old=$pid
+done
+awaits 20 "after $kills kills all are up" 'all_state RUNNING'
+is "each was started once" "$(sort "$T/out/up" | uniq -c | awk '{ print $2 $1 }' | tr '\n' ' ')" "a2 b1 c1 d1 e1 f3 g1 h1 i1 "
 plan_done

@@ -66,6 +66,25 @@ depends_on = tool"
 code 0 "reload adds two" ctl reload
 awaits 5 "both are up" 'all_state RUNNING tool user'
 
+# So with one that runs already; what a person stopped stays so otherwise.
+tool="[program:tool]
+command = $CHILD sleep
+startsecs = 100ms
+autostart = false
+[program:user]
+command = $CHILD sleep
+startsecs = 100ms"
+ctl stop tool >/dev/null
+file "depends_on = tool" "$tool
+depends_on = tool
+priority = 5"
+code 0 "reload of another key" ctl reload
+is "starts nobody" "$(state tool.0)" STOPPED
+file "depends_on = tool" "$tool
+depends_on = tool:started"
+code 0 "reload of depends_on" ctl reload
+awaits 5 "starts what it needs" 'is_state tool.0 RUNNING'
+
 # Removed together: the dependent first.
 file "depends_on = db"
 ctl reload
