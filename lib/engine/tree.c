@@ -222,9 +222,14 @@ tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 void
 tree_remove(struct tree *t)
 {
-	if (t->cgroup == NULL || tree_cgroup_is_populated(t->cgroup))
+	if (t->cgroup == NULL)
 		return;
-	tree_cgroup_remove(t->cgroup);
+	/* Mostly that is all; else it has folders below it, or members. */
+	if (rmdir(t->cgroup) == -1 && errno != ENOENT) {
+		if (tree_cgroup_is_populated(t->cgroup))
+			return;
+		tree_cgroup_remove(t->cgroup);
+	}
 	freep(&t->cgroup);
 }
 

@@ -1,10 +1,10 @@
 """bench - the budgets of DESIGN.md section 11, measured side by side.
 
-usage: bench.py [quick | reeve] [restart] [many] [rates]
+usage: bench.py [quick | reeve] [restart] [many] [commands] [rates]
 
 quick	fewer rounds, and the slow peers only where they are quick
 reeve	only the floor and reeve
-restart many rates	only these parts
+restart many commands rates	only these parts
 
 It is a report: a missed budget is printed, and the exit status is 0.
 """
@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import procs
+from commands import Commands
 from contender import PEERS, Failure, Floor, Reeve
 from rates import MODES, Rates
 
@@ -43,13 +44,14 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="reeve-bench-")
         self.quick = "quick" in words
         self.with_peers = "reeve" not in words
-        parts = [w for w in words if w in ("restart", "many", "rates")]
-        self.parts = parts or ["restart", "many", "rates"]
+        parts = [w for w in words if w in ("restart", "many", "commands", "rates")]
+        self.parts = parts or ["restart", "many", "commands", "rates"]
         self.figures = {}  # (contender's name, row's key): list of numbers
         self.notes = []
         self.running = []
         self.contenders = []
         self.rates = None
+        self.commands = None
 
     def note(self, name, key, figure):
         if isinstance(figure, Failure):
@@ -147,6 +149,13 @@ class Bench:
                     took = Failure("exit status %s" % status)
                 self.note(c.name, "status", took)
 
+    def part_commands(self):
+        self.commands = Commands(self.build, self.folder, self.with_peers)
+        self.running.append(self.commands.reeve)
+        self.commands.measure(3 if self.quick else 7)
+        self.running.remove(self.commands.reeve)
+        self.notes += self.commands.notes
+
     def part_rates(self):
         if not shutil.which("wrk"):
             self.notes.append("requests/s: skipped, wrk is not installed")
@@ -200,6 +209,9 @@ class Bench:
                 verdict(judged is not None and judged <= budget, judged)])
         if len(rows) > 1:
             table(rows)
+        if self.commands and self.commands.figures:
+            print()
+            table(self.commands.rows(number, verdict))
         if self.rates and self.rates.servers:
             rows = [["requests/s"]]
             for mode in MODES:
@@ -248,7 +260,7 @@ def table(rows):
 
 def main():
     words = sys.argv[1:]
-    known = {"quick", "reeve", "restart", "many", "rates"}
+    known = {"quick", "reeve", "restart", "many", "commands", "rates"}
     if not set(words) <= known or "B" not in os.environ:
         sys.exit(__doc__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

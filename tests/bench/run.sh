@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the budget table of DESIGN.md section 11: "make bench" runs this.
 #
-# usage: B=BUILD run.sh [quick | reeve] [restart] [many] [rates]
+# usage: B=BUILD run.sh [quick | reeve] [restart] [many] [commands] [rates]
 #
 # PM2 is no Debian package: it comes from npm into node_modules beside this
 # file, once, if it can be had.

@@ -1,0 +1,127 @@
+"""commands - commands a second through the daemon, beside the floor and node.
+
+In rounds, each contender once a round, so that what the machine does meanwhile
+meets all of them alike; a ratio is the median of the ratios of the rounds.
+"""
+import os
+import shutil
+import statistics
+import subprocess
+import time
+
+import procs
+from contender import Reeve
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+N = 1000
+BIG = 256 << 20
+
+NODE = """
+const { execFile } = require('child_process');
+const [n, inflight] = process.argv.slice(1).map(Number);
+let started = 0, done = 0;
+const begin = process.hrtime.bigint();
+function next() {
+    if (started === n) return;
+    started++;
+    execFile('/bin/true', (err) => {
+        if (err) { console.error(err); process.exit(1); }
+        if (++done === n)
+            console.log(n / (Number(process.hrtime.bigint() - begin) / 1e9));
+        next();
+    });
+}
+for (let i = 0; i < inflight; i++) next();
+"""
+
+# key, text, least of the floor
+ROWS = [
+    ("one", "commands/s, one after the other", 0.8),
+    ("eight", "commands/s, 8 at once", 0.9),
+    ("stream", "MB/s of run -- cat FILE >FILE", 0.7),
+]
+
+
+class Commands:
+    def __init__(self, build, folder, with_peers):
+        self.build = build
+        self.folder = folder
+        self.reeve = Reeve(build, folder)
+        self.node = shutil.which("node") if with_peers else None
+        self.figures = {}  # (who, key): list
+        self.notes = []
+
+    def rate(self, argv, **more):
+        done = subprocess.run(argv, stdout=subprocess.PIPE, check=True,
+                              stdin=subprocess.DEVNULL, **more)
+        return float(done.stdout)
+
+    def add(self, who, key, figure):
+        self.figures.setdefault((who, key), []).append(figure)
+
+    def commands(self, key, inflight):
+        tool = os.path.join(self.build, "bench/commands")
+        tail = [str(N), str(inflight), "/bin/true"]
+        self.add("floor", key, self.rate([tool, "floor"] + tail))
+        self.add("reeve", key,
+                 self.rate([tool, "reeve", self.reeve.path("reeve.sock")] + tail))
+        if self.node:
+            self.add("node", key, self.rate(
+                [self.node, "-e", NODE, str(N), str(inflight)]))
+
+    def streams(self):
+        big = os.path.join(self.folder, "big")
+        with open(big, "wb") as f:
+            f.truncate(BIG)
+        subprocess.run(["cat", big], stdout=subprocess.DEVNULL, check=True)
+        run = [os.path.join(self.build, "reevectl"), "-s", self.reeve.path("reeve.sock"),
+               "run", "--"]
+        ways = [("floor", []), ("reeve", run)]
+        if len(self.figures.get(("floor", "stream"), [])) % 2 == 1:
+            ways.reverse()
+        for who, argv in ways:
+            os.sync()  # what was written before is not to be paid for here
+            with open(big + ".out", "wb") as out:
+                begin = time.monotonic()
+                subprocess.run(argv + ["cat", big], stdout=out, check=True)
+                took = time.monotonic() - begin
+            self.add(who, "stream", BIG / took / 1e6)
+            os.unlink(big + ".out")
+        os.unlink(big)
+
+    def measure(self, rounds):
+        if not self.start():
+            return
+        for i in range(rounds):
+            procs.say("commands, round %d of %d" % (i + 1, rounds))
+            self.commands("one", 1)
+            self.commands("eight", 8)
+            self.streams()
+        self.reeve.stop()
+
+    def start(self):
+        missing = self.reeve.missing()
+        started = missing or self.reeve.start(1)
+        if isinstance(started, str):
+            self.notes.append("commands: " + started)
+            return False
+        return True
+
+    def ratio(self, key):
+        pairs = zip(self.figures.get(("reeve", key), []),
+                    self.figures.get(("floor", key), []))
+        ratios = [mine / floor for mine, floor in pairs]
+        return statistics.median(ratios) if ratios else None
+
+    def rows(self, number, verdict):
+        names = ["floor", "reeve"] + (["node"] if self.node else [])
+        rows = [["commands"] + names + ["of floor", "budget", ""]]
+        for key, text, least in ROWS:
+            ratio = self.ratio(key)
+            figures = [self.figures.get((name, key)) for name in names]
+            rows.append([text] + [
+                number(statistics.median(f) if f else None) for f in figures
+            ] + ["%.2f x" % ratio if ratio is not None else "",
+                 ">= %g x" % least,
+                 verdict(ratio is not None and ratio >= least, ratio)])
+        return rows
