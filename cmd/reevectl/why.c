@@ -58,6 +58,7 @@ why_ordered(const char *cause)
 		{ "restart", "stopped for a restart" },
 		{ "roll", "replaced by a roll" },
 		{ "recycle", "replaced" },
+		{ "unhealthy", "ended" },
 		{ "not-ready", "killed: it was not ready in time" },
 		{ "discard", "removed: its roll was aborted" },
 	};

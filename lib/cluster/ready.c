@@ -21,6 +21,7 @@
 #define READY_DATAGRAM_MAX 4096 /* as systemd has it */
 #define READY_FDS_MAX      253  /* SCM_MAX_FD */
 #define READY_READS_MAX    16
+#define READY_USEC_MAX     UINT64_C(86400000000)
 
 /* Abstract names are bytes after a NUL; the kernel's own are hex digits. */
 int
@@ -128,11 +129,26 @@ ready_is(const char *line, size_t n, const char *want)
 	return n == strlen(want) && memcmp(line, want, n) == 0;
 }
 
+/* 0 when it is none, or not within 1 ms and a day. */
+static uint64_t
+ready_number(const char *p, size_t n)
+{
+	uint64_t v = 0;
+
+	for (; n > 0; p++, n--) {
+		if (*p < '0' || *p > '9' || v > READY_USEC_MAX)
+			return 0;
+		v = v * 10 + (uint64_t)(*p - '0');
+	}
+	return v >= 1000 && v <= READY_USEC_MAX ? v : 0;
+}
+
 static void
 ready_parse_line(const char *line, size_t n, struct ready_news *news)
 {
 	static const char status[] = "STATUS=";
-	size_t skip = sizeof status - 1;
+	static const char watchdog_usec[] = "WATCHDOG_USEC=";
+	size_t skip = sizeof status - 1, usec = sizeof watchdog_usec - 1;
 
 	if (ready_is(line, n, "READY=1")) {
 		news->ready = true;
@@ -144,6 +160,10 @@ ready_parse_line(const char *line, size_t n, struct ready_news *news)
 		news->watchdog = true;
 	} else if (ready_is(line, n, "X_REEVE_RECYCLE=1")) {
 		news->recycle = true;
+	} else if (ready_is(line, n, "WATCHDOG=trigger")) {
+		news->watchdog_trigger = true;
+	} else if (n > usec && memcmp(line, watchdog_usec, usec) == 0) {
+		news->watchdog_usec = ready_number(line + usec, n - usec);
 	} else if (n >= skip && memcmp(line, status, skip) == 0) {
 		news->has_status = true;
 		ready_copy_status(

@@ -13,15 +13,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
 struct ready_news {
-	bool ready;     /* READY=1 */
-	bool stopping;  /* STOPPING=1 */
-	bool reloading; /* RELOADING=1 */
-	bool watchdog;  /* WATCHDOG=1 */
-	bool recycle;   /* X_REEVE_RECYCLE=1: it wants to be replaced */
+	bool ready;             /* READY=1 */
+	bool stopping;          /* STOPPING=1 */
+	bool reloading;         /* RELOADING=1 */
+	bool watchdog;          /* WATCHDOG=1 */
+	bool watchdog_trigger;  /* WATCHDOG=trigger: it gives itself up */
+	uint64_t watchdog_usec; /* WATCHDOG_USEC=: from now on; 0: none */
+	bool recycle;           /* X_REEVE_RECYCLE=1: it wants to be replaced */
 	bool has_status;
 	char status[128]; /* STATUS=, cut, control characters replaced */
 };

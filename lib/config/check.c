@@ -99,15 +99,6 @@ check_keys(struct check *ck, const struct config_program *p)
 	if (p->backoff_min_ms > p->backoff_max_ms)
 		CHECK_ERROR(ck, p, backoff_min,
 		    "backoff_min is longer than backoff_max");
-	if (p->ready != READY_PROBE &&
-	    check_is_set(p, SCHEMA_PROGRAM_ready_interval))
-		CHECK_ERROR(ck, p, ready_interval,
-		    "ready_interval is for ready = tcp:, unix: and http:, "
-		    "which are tried again and again");
-	if (p->ready != READY_PROBE &&
-	    check_is_set(p, SCHEMA_PROGRAM_ready_try_timeout))
-		CHECK_ERROR(ck, p, ready_try_timeout,
-		    "ready_try_timeout is for ready = tcp:, unix: and http:");
 	if (p->ready == READY_FD && p->ready_fd < 3 + (int)p->sockets.n)
 		CHECK_ERROR(ck, p, ready,
 		    "ready = fd:%d: descriptors 3 to %d are its sockets, use "
@@ -304,6 +295,37 @@ check_is_own_socket(
 	return false;
 }
 
+/* A key that would do nothing is a mistake of whoever wrote it. */
+static void
+check_probe_keys(struct check *ck, const struct config_program *p)
+{
+	static const enum schema_id keys[] = { SCHEMA_PROGRAM_health_interval,
+		SCHEMA_PROGRAM_health_timeout, SCHEMA_PROGRAM_health_failures,
+		SCHEMA_PROGRAM_health_grace, SCHEMA_PROGRAM_health_action };
+	bool asked = p->ready == READY_PROBE || p->ready == READY_EXEC;
+
+	if (!asked && check_is_set(p, SCHEMA_PROGRAM_ready_interval))
+		CHECK_ERROR(ck, p, ready_interval,
+		    "ready_interval is for ready = tcp:, unix:, http: and "
+		    "exec:, which are tried again and again");
+	if (!asked && check_is_set(p, SCHEMA_PROGRAM_ready_try_timeout))
+		CHECK_ERROR(ck, p, ready_try_timeout,
+		    "ready_try_timeout is for ready = tcp:, unix:, http: and "
+		    "exec:");
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (p->health == HEALTH_NONE && check_is_set(p, keys[i]))
+			config_error(ck->errs, check_file(p, keys[i]),
+			    check_line(p, keys[i]),
+			    "[program:%s] %s: there is no health= that it "
+			    "could be of",
+			    p->name, schema_keys[keys[i]].name);
+	if (p->health == HEALTH_WATCHDOG &&
+	    check_is_set(p, SCHEMA_PROGRAM_health_timeout))
+		CHECK_ERROR(ck, p, health_timeout,
+		    "health_timeout: a watchdog is not asked; health_interval "
+		    "is its time");
+}
+
 static int
 check_probe(struct check *ck, const struct config_program *p, const char *text,
     enum schema_id id, struct err *err)
@@ -345,16 +367,26 @@ check_probe_slot(struct check *ck, const struct config_program *p,
 	return rc == 0;
 }
 
+static void
+check_asked(struct check *ck, const struct config_program *p, const char *text,
+    enum schema_id id, int nslots)
+{
+	if (text == NULL)
+		return;
+	if (strncasecmp(text, "exec:", 5) == 0)
+		check_hook(ck, p, text + 5, id);
+	else if (check_probe_slot(ck, p, text, id, 0, nslots) && nslots > 1 &&
+		 strchr(text, '%') != NULL)
+		check_probe_slot(ck, p, text, id, nslots - 1, nslots);
+}
+
 /* The slots can be built. */
 static void
 check_probes(struct check *ck, const struct config_program *p, int nslots)
 {
-	enum schema_id id = SCHEMA_PROGRAM_ready;
-
-	if (p->ready_text != NULL &&
-	    check_probe_slot(ck, p, p->ready_text, id, 0, nslots) &&
-	    nslots > 1 && strchr(p->ready_text, '%') != NULL)
-		check_probe_slot(ck, p, p->ready_text, id, nslots - 1, nslots);
+	check_probe_keys(ck, p);
+	check_asked(ck, p, p->ready_text, SCHEMA_PROGRAM_ready, nslots);
+	check_asked(ck, p, p->health_text, SCHEMA_PROGRAM_health, nslots);
 }
 
 /* --- slots ------------------------------------------------------------ */

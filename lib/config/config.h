@@ -52,7 +52,21 @@ enum config_ready {
 	READY_NOTIFY,
 	READY_FD,
 	READY_PROBE, /* tcp:, unix:, http:, http+unix: */
+	READY_EXEC,  /* a command that exits with 0 */
 	READY_LOG,   /* a line that matches */
+};
+
+enum config_health {
+	HEALTH_NONE,
+	HEALTH_PROBE,
+	HEALTH_EXEC,
+	HEALTH_WATCHDOG /* sd_notify WATCHDOG=1 */
+};
+
+enum config_health_action {
+	HEALTH_ROLL,    /* its replacement first */
+	HEALTH_RESTART, /* stop it, start another */
+	HEALTH_REPORT
 };
 
 enum config_probe_kind {
@@ -209,6 +223,13 @@ struct config_program {
 	char *ready_text; /* of READY_PROBE and what follows: a template */
 	int64_t ready_interval_ms;
 	int64_t ready_try_ms; /* of one try */
+	enum config_health health;
+	char *health_text; /* of HEALTH_PROBE, HEALTH_EXEC: a template */
+	int64_t health_interval_ms;
+	int64_t health_timeout_ms;
+	int64_t health_failures; /* in a row; 0: not set */
+	int64_t health_grace_ms;
+	enum config_health_action health_action;
 	int64_t ready_timeout_ms;
 
 	int stopsignal;

@@ -136,7 +136,7 @@ schema_per_slot(enum schema_id id)
 		return false;
 	return row->type == TYPE_TEMPLATE || row->type == TYPE_DIRECTORY ||
 	       row->type == TYPE_LOGFILE || row->type == TYPE_ENV ||
-	       row->type == TYPE_READY;
+	       row->type == TYPE_READY || row->type == TYPE_HEALTH;
 }
 
 const struct config_key *

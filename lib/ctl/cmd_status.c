@@ -222,6 +222,8 @@ why_cause(enum death_cause cause)
 		return "no-start";
 	case DEATH_RECYCLE:
 		return "recycle";
+	case DEATH_UNHEALTHY:
+		return "unhealthy";
 	}
 	return "unknown";
 }

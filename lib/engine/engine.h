@@ -59,6 +59,7 @@ struct slot_info {
 	wall_ms recycle_at_ms;   /* next replaced by time; 0: never */
 	int draining;            /* old instances that are still finishing */
 	const char *description; /* one line for people */
+	const char *health;      /* see vitals_word; NULL: no health= */
 	const struct strv *depends_on; /* of its program: "db:ready" */
 	const struct strv *bind_to;    /* "db" */
 	const char *waits_for; /* "db:ready (STARTING)"; NULL: it does not */
@@ -87,6 +88,7 @@ enum death_cause {
 	DEATH_DISCARD,   /* the new one of an aborted roll */
 	DEATH_NO_START,  /* never came to be: stage and errno in text */
 	DEATH_RECYCLE,   /* its slot alone was rolled: why is in text */
+	DEATH_UNHEALTHY, /* it lost its health: the probe is in text */
 };
 
 struct death_info {

@@ -28,6 +28,7 @@
 
 struct slot;
 struct program;
+struct ready_news;
 struct orphan;
 
 enum inst_role {
@@ -65,6 +66,8 @@ struct inst {
 	int ready_fd;               /* notify socket or pipe; -1: none */
 	unsigned ready_slot;        /* of the keeper's store */
 	struct probing *probing;    /* NULL: is not asked */
+	struct vitals *vitals;      /* NULL: its health is no question */
+	uint32_t watchdog_ms;       /* what it was told; 0: nothing */
 	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
 	struct recycle recycle;
@@ -289,14 +292,42 @@ void inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 void inst_kill(struct inst *in);
 /* Why it must go: what people read of its death. */
 void inst_give_reason(struct inst *in, const char *why);
-/* It has said so, or answers. */
-void inst_is_up(struct inst *in);
 void inst_free(struct inst *in);
 struct inst *inst_find(struct engine *en, uint64_t id);
 void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
 void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);
 void inst_signal_failed(struct inst *in, int signo, int errnum);
+
+/* --- inst_ready.c: how an instance comes to be up ------------------------- */
+
+/* It has said so, or answers, or has lived for long enough. */
+void inst_is_up(struct inst *in);
+/* Watches for that; elapsed_ms: how much of the time is over already. */
+void inst_watch_ready(struct inst *in, int64_t elapsed_ms);
+/* Whether it is up is no question any more. */
+void inst_unwatch(struct inst *in);
+/* It is dead: did it say something before? */
+void inst_hear(struct inst *in);
+void inst_on_up_timer(struct loop_timer *t, void *arg);
+void inst_take_status(struct inst *in, const struct ready_news *news);
+
+/* --- vitals.c: whether it goes on well ------------------------------------ */
+
+/* Of one about to start; sock: what NOTIFY_SOCKET is to be, or "". */
+int vitals_new(struct inst *in, char sock[64], struct err *err);
+/* Of one that an engine before this one started; lost: it was unhealthy. */
+void vitals_adopt(struct inst *in, bool lost);
+void vitals_free(struct inst *in);
+/* From when it is ready until it is to stop. */
+void vitals_start(struct inst *in);
+void vitals_stop(struct inst *in);
+void vitals_on_notify(struct inst *in, const struct ready_news *news);
+bool vitals_are_lost(const struct inst *in);
+/* "unknown", "healthy", "unhealthy"; NULL: it has no health=. */
+const char *vitals_word(const struct inst *in);
+const char *vitals_error(const struct inst *in); /* the last; "": none */
+unsigned vitals_slot(const struct inst *in); /* of the keeper's store, or 0 */
 
 /* --- probing.c: instances that are asked whether they are ready ----------- */
 

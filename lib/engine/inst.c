@@ -22,7 +22,6 @@
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
-#define NOTIFY_TURN      16 /* datagrams */
 #define SWEEP_FIRST_MS   10
 #define SWEEP_MAX_MS     500
 #define SWEEP_GIVE_UP_MS 5000
@@ -50,146 +49,6 @@ inst_find(struct engine *en, uint64_t id)
 		}
 	}
 	return NULL;
-}
-
-/* --- being up ---------------------------------------------------------------
- */
-
-/* Whether it is up is no question any more. */
-static void
-inst_unwatch(struct inst *in)
-{
-	loop_timer_stop(&in->up);
-	probing_stop(in);
-}
-
-void
-inst_is_up(struct inst *in)
-{
-	/* One that is being stopped has no say any more. */
-	if (in->ready || in->dead || in->stopping)
-		return;
-	if (in->pid == 0) {
-		/* It was quicker than the keeper's word that it exists. */
-		in->up_early = true;
-		slot_save(in->slot);
-		return;
-	}
-	in->ready = true;
-	inst_unwatch(in);
-	hook_after_ready(in);
-	/* A delay is over only when it is; others still count startsecs. */
-	if (in->role == INST_CUR)
-		slot_event(in->slot, PE_UP);
-	slot_save(in->slot);
-	if (in->role == INST_NEXT)
-		rolling_inst_ready(in);
-}
-
-void
-inst_give_reason(struct inst *in, const char *why)
-{
-	struct slot *sl = in->slot;
-
-	snprintf(in->reason, sizeof in->reason, "%s", why);
-	/* In the record, for an engine after this one. */
-	memcpy(sl->reason, in->reason, sizeof sl->reason);
-}
-
-static void
-inst_on_up_timer(struct loop_timer *t, void *arg)
-{
-	const char *error = probing_error(arg);
-	struct inst *in = arg;
-	char ms[32];
-
-	(void)t;
-	if (in->conf->ready == READY_DELAY) {
-		inst_is_up(in);
-		return;
-	}
-	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
-	snprintf(in->why, sizeof in->why, "not ready within %s%s%.100s", ms,
-	    error[0] != '\0' ? ": " : "", error);
-	inst_give_reason(in, error);
-	log_warnx(
-	    "%s %d %s, it is stopped", in->slot->name, (int)in->pid, in->why);
-	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_NOT_READY, NULL);
-}
-
-static void
-inst_on_notify(struct inst *in)
-{
-	uid_t uid = in->conf->user.set ? in->conf->user.uid : getuid();
-	struct ready_news news;
-
-	/* Not for ever: who talks without end is heard again next turn. */
-	for (int i = 0; i < NOTIFY_TURN; i++) {
-		if (ready_notify_peek(in->ready_fd, uid, &news) != 1)
-			return;
-		if (news.has_status) {
-			free(in->status);
-			in->status = xstrdup(news.status);
-		}
-		/* Noted down, and only then out of the socket. */
-		if (news.ready)
-			inst_is_up(in);
-		if (news.recycle)
-			recycle_wanted(in);
-		ready_notify_read(in->ready_fd, uid, &news);
-	}
-}
-
-static void
-inst_on_ready_io(struct loop_io *io, int events, void *arg)
-{
-	struct inst *in = arg;
-	int rc;
-
-	(void)events;
-	if (in->conf->ready == READY_NOTIFY) {
-		inst_on_notify(in);
-		return;
-	}
-	if (in->conf->ready == READY_LOG) {
-		/* An eventfd; it stays readable until it is noted down. */
-		loop_io_stop(io);
-		if (ready_event_is_set(in->ready_fd))
-			inst_is_up(in);
-		else
-			loop_io_start(io);
-		return;
-	}
-	if (!in->ready && ready_fd_peek(in->ready_fd))
-		inst_is_up(in);
-	rc = ready_fd_read(in->ready_fd);
-	if (rc == 0)
-		return;
-	loop_io_stop(io);
-	if (rc == 1)
-		inst_is_up(in);
-}
-
-/* Watches for readiness; early: how much of the time is over already. */
-static void
-inst_watch_ready(struct inst *in, int64_t elapsed_ms)
-{
-	const struct config_program *conf = in->conf;
-	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms
-						  : conf->ready_timeout_ms;
-
-	if (in->ready_fd != -1) {
-		loop_io_init(&in->ready_io, in->slot->prog->en->lp,
-		    in->ready_fd, LOOP_READ, inst_on_ready_io, in);
-		loop_io_start(&in->ready_io);
-	}
-	if (in->ready)
-		return;
-	probing_start(in);
-	if (conf->ready == READY_DELAY && wait <= elapsed_ms)
-		inst_is_up(in);
-	else if (wait > 0)
-		loop_timer_start(&in->up, wait - elapsed_ms);
 }
 
 /* --- stopping ---------------------------------------------------------------
@@ -260,6 +119,7 @@ inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 			in->who = *who;
 	}
 	inst_unwatch(in);
+	vitals_stop(in);
 	if (ms == 0 || in->preparing || in->slot->prog->en->kill_now) {
 		in->stopping = true;
 		inst_kill(in);
@@ -507,10 +367,11 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	if (in->dead)
 		return;
 	if (in->ready_fd != -1 && !in->ready)
-		inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+		inst_hear(in);
 	log_hold();
 	in->dead = true;
 	inst_unwatch(in);
+	vitals_stop(in);
 	loop_timer_stop(&in->deadline);
 	recycle_stop(in);
 	if (in->after_ready != NULL)
@@ -684,6 +545,7 @@ inst_free(struct inst *in)
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
 	probing_free(in);
+	vitals_free(in);
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
 	config_program_unref(in->conf);
@@ -728,6 +590,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->up_early = ti->ready && in->pid == 0;
 	in->stopping = ti->stopping;
 	in->killed = ti->killed;
+	in->watchdog_ms = ti->watchdog_ms;
 	in->cause = (enum death_cause)ti->cause;
 	if (death_has_reason(in->cause))
 		memcpy(in->reason, in->slot->reason, sizeof in->reason);
@@ -736,7 +599,8 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->who.pid = ti->by_pid;
 	if (in->preparing)
 		return; /* its hook's end goes on with it */
-	in->stop_ms = in->cause == DEATH_ROLL || in->cause == DEATH_RECYCLE
+	in->stop_ms = in->cause == DEATH_ROLL || in->cause == DEATH_RECYCLE ||
+			      in->cause == DEATH_UNHEALTHY
 			  ? in->conf->drain_timeout_ms
 			  : in->conf->stopwaitsecs_ms;
 	if (in->stopping && in->hook != NULL)
@@ -750,6 +614,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	    (probing_new(in, &err) == -1 || probing_scan(in, true, &err) == -1))
 		log_errorx("%s: %s", in->slot->name, err.text);
 	recycle_arm(in);
+	vitals_adopt(in, ti->unhealthy);
 	inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }
 

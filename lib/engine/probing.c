@@ -13,15 +13,13 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "cluster/probe.h"
-#include "engine/engine_priv.h"
+#include "engine/ask.h"
 
 #define PROBING_FIRST_MS 10
 
 struct probing {
 	struct inst *in;
-	struct config_probe ready;
-	struct probe *probe; /* under way; NULL: none */
+	struct ask ask;
 	struct loop_timer timer;
 	unsigned tries;
 	char error[PROBE_ERROR_MAX]; /* of the last try */
@@ -37,12 +35,31 @@ probing_wait(struct probing *pb)
 	loop_timer_start(&pb->timer, ramp < ms ? ramp : ms);
 }
 
+/*
+ * In a roll it may have been the old one that answered, where the two share
+ * an address.  A new one that can't be there dies soon: it must have lived
+ * for startsecs, too.  Milliseconds until then.
+ */
+static int64_t
+probing_too_soon(const struct inst *in)
+{
+	mono_ms now = loop_now(in->slot->prog->en->lp);
+
+	if (in->role != INST_NEXT)
+		return 0;
+	return in->started_ms + in->conf->startsecs_ms - now;
+}
+
 static void
 probing_on_answer(void *arg, const char *error)
 {
 	struct probing *pb = arg;
+	int64_t left;
 
-	pb->probe = NULL;
+	if (error == NULL && (left = probing_too_soon(pb->in)) > 0) {
+		loop_timer_start(&pb->timer, left);
+		return;
+	}
 	if (error == NULL) {
 		inst_is_up(pb->in);
 		return;
@@ -59,10 +76,61 @@ static void
 probing_on_timer(struct loop_timer *t, void *arg)
 {
 	struct probing *pb = arg;
+	struct err err;
 
 	(void)t;
-	pb->probe = probe_start(pb->in->slot->prog->en->lp, &pb->ready,
-	    pb->in->conf->ready_try_ms, probing_on_answer, pb);
+	if (ask_start(&pb->ask, pb->in->conf->ready_try_ms, &err) == -1)
+		probing_on_answer(pb, err.text);
+}
+
+int
+probing_new(struct inst *in, struct err *err)
+{
+	struct probing *pb;
+
+	if (in->conf->ready != READY_PROBE && in->conf->ready != READY_EXEC)
+		return 0;
+	pb = xcalloc(1, sizeof *pb);
+	pb->in = in;
+	loop_timer_init(
+	    &pb->timer, in->slot->prog->en->lp, probing_on_timer, pb);
+	if (ask_init(&pb->ask, in, "ready", in->conf->ready_text,
+		probing_on_answer, pb, err) == -1) {
+		free(pb);
+		return -1;
+	}
+	in->probing = pb;
+	return 0;
+}
+
+void
+probing_free(struct inst *in)
+{
+	struct probing *pb = in->probing;
+
+	probing_stop(in);
+	if (pb == NULL)
+		return;
+	ask_fini(&pb->ask);
+	free(pb);
+	in->probing = NULL;
+}
+
+void
+probing_start(struct inst *in)
+{
+	if (in->probing != NULL && !loop_timer_active(&in->probing->timer) &&
+	    !ask_is_under_way(&in->probing->ask))
+		probing_wait(in->probing);
+}
+
+static int
+probing_scan_stream(const struct inst *in, struct pump_stream *st,
+    const char *regex, bool all, struct err *err)
+{
+	if (st == NULL || pump_scan(st, in->id, regex, in->ready_fd, all) == 0)
+		return 0;
+	return err_sys(err, "look for '%.64s' in its output", regex);
 }
 
 /* What ready= comes to for this slot. */
@@ -75,67 +143,6 @@ probing_text(char **out, const struct inst *in, struct err *err)
 		sl->prog->nslots, &sl->prog->en->base_env, err) == -1)
 		return err_prefix(err, "ready: ");
 	return 0;
-}
-
-static int
-probing_target(struct config_probe *out, const struct inst *in, struct err *err)
-{
-	char *text;
-	int rc;
-
-	if (probing_text(&text, in, err) == -1)
-		return -1;
-	rc = config_probe_parse(out, text, in->conf->here, err);
-	free(text);
-	return rc == -1 ? err_prefix(err, "ready: ") : 0;
-}
-
-int
-probing_new(struct inst *in, struct err *err)
-{
-	struct config_probe target;
-	struct probing *pb;
-
-	if (in->conf->ready != READY_PROBE)
-		return 0;
-	if (probing_target(&target, in, err) == -1)
-		return -1;
-	pb = in->probing = xcalloc(1, sizeof *pb);
-	pb->in = in;
-	pb->ready = target;
-	loop_timer_init(
-	    &pb->timer, in->slot->prog->en->lp, probing_on_timer, pb);
-	return 0;
-}
-
-void
-probing_free(struct inst *in)
-{
-	struct probing *pb = in->probing;
-
-	probing_stop(in);
-	if (pb == NULL)
-		return;
-	config_probe_fini(&pb->ready);
-	free(pb);
-	in->probing = NULL;
-}
-
-void
-probing_start(struct inst *in)
-{
-	if (in->probing != NULL && !loop_timer_active(&in->probing->timer) &&
-	    in->probing->probe == NULL)
-		probing_wait(in->probing);
-}
-
-static int
-probing_scan_stream(const struct inst *in, struct pump_stream *st,
-    const char *regex, bool all, struct err *err)
-{
-	if (st == NULL || pump_scan(st, in->id, regex, in->ready_fd, all) == 0)
-		return 0;
-	return err_sys(err, "look for '%.64s' in its output", regex);
 }
 
 /* The pipes are the slot's: what an old instance says there counts as well. */
@@ -177,7 +184,7 @@ probing_stop(struct inst *in)
 	if (in->probing == NULL)
 		return;
 	loop_timer_stop(&in->probing->timer);
-	probe_cancel(&in->probing->probe);
+	ask_cancel(&in->probing->ask);
 }
 
 const char *

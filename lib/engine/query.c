@@ -54,7 +54,10 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 	case PS_RUNNING:
 		query_memory(memory, sizeof memory, sl->cur);
 		query_uptime(up, sizeof up, uptime_ms);
-		if (sl->cur != NULL && sl->cur->status != NULL)
+		if (sl->cur != NULL && vitals_are_lost(sl->cur))
+			snprintf(
+			    out, size, "UNHEALTHY: %s", vitals_error(sl->cur));
+		else if (sl->cur != NULL && sl->cur->status != NULL)
 			snprintf(out, size, "%s", sl->cur->status);
 		else
 			snprintf(out, size, "pid %d, uptime %s%s",
@@ -128,6 +131,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.description = text,
 		.depends_on = &pg->conf->depends_on,
 		.bind_to = &pg->conf->bind_to,
+		.health = in != NULL ? vitals_word(in) : NULL,
 		.waits_for = waiting ? waits : NULL,
 		.program_note = pg->note,
 	};

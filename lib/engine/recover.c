@@ -370,15 +370,21 @@ recover_stray(struct slot *sl)
  * ---------------------------------------- */
 
 static bool
+recover_has_channel(const struct inst *in, unsigned slot)
+{
+	return in->ready_slot == slot || vitals_slot(in) == slot;
+}
+
+static bool
 recover_claims_ready(const struct slot *sl, unsigned slot)
 {
 	const struct inst *in;
 
-	if ((sl->cur != NULL && sl->cur->ready_slot == slot) ||
-	    (sl->next != NULL && sl->next->ready_slot == slot))
+	if ((sl->cur != NULL && recover_has_channel(sl->cur, slot)) ||
+	    (sl->next != NULL && recover_has_channel(sl->next, slot)))
 		return true;
 	TAILQ_FOREACH(in, &sl->draining, entry)
-		if (in->ready_slot == slot)
+		if (recover_has_channel(in, slot))
 			return true;
 	return false;
 }
@@ -414,7 +420,7 @@ recover_claims_log(struct engine *en, const char *name)
 static bool
 recover_claims(struct engine *en, const char *name, unsigned slot)
 {
-	bool ready = str_starts(name, "ready:");
+	bool ready = str_starts(name, "ready:") || str_starts(name, "watch:");
 
 	if (str_starts(name, "log:") || str_starts(name, "logw:"))
 		return recover_claims_log(en, name);

@@ -278,7 +278,9 @@ rolling_retire(struct rolling *r, struct slot *sl)
 	if (old != NULL) {
 		memcpy(old->reason, r->why, sizeof old->reason);
 		inst_stop(old, r->pg->conf->drain_timeout_ms,
-		    r->alone != -1 ? DEATH_RECYCLE : DEATH_ROLL,
+		    r->alone == -1         ? DEATH_ROLL
+		    : vitals_are_lost(old) ? DEATH_UNHEALTHY
+					   : DEATH_RECYCLE,
 		    rolling_who(r));
 	}
 	slot_save(sl);

@@ -105,6 +105,8 @@ slot_save_inst(struct table_inst *ti, const struct inst *in)
 	ti->by_uid = in->who.uid;
 	ti->by_pid = in->who.pid;
 	ti->deadline_ms = in->deadline_ms;
+	ti->unhealthy = vitals_are_lost(in);
+	ti->watchdog_ms = in->watchdog_ms;
 }
 
 void
@@ -144,7 +146,8 @@ slot_note(struct slot *sl, const char *fmt, ...)
 bool
 death_has_reason(enum death_cause cause)
 {
-	return cause == DEATH_RECYCLE || cause == DEATH_NOT_READY;
+	return cause == DEATH_RECYCLE || cause == DEATH_NOT_READY ||
+	       cause == DEATH_UNHEALTHY;
 }
 
 void

@@ -101,6 +101,7 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 			return err_sys(err, "eventfd for ready=log");
 		break;
 	case READY_PROBE:
+	case READY_EXEC:
 		return probing_new(in, err);
 	case READY_NOTIFY:
 		p[0] = ready_notify_open(sock, err);
@@ -118,6 +119,23 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 	in->ready_fd = p[0];
 	in->ready_slot = keeperlink_put(in->slot->prog->en->kl, name, p[0]);
 	return probing_scan(in, false, err);
+}
+
+static int
+start_health(struct start *st, struct inst *in, struct err *err)
+{
+	char sock[64], usec[32];
+
+	if (vitals_new(in, sock, err) == -1)
+		return -1;
+	if (sock[0] != '\0')
+		strv_env_set(&st->cs.env, "NOTIFY_SOCKET", sock);
+	if (in->watchdog_ms == 0)
+		return 0;
+	snprintf(usec, sizeof usec, "%lld", 1000LL * in->watchdog_ms);
+	strv_env_set(&st->cs.env, "WATCHDOG_USEC", usec);
+	st->spec.flags |= SPEC_WATCHDOG_PID;
+	return 0;
 }
 
 static void
@@ -223,7 +241,7 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 		return err_set(err, "no pipe for its output, see reeved's log");
 	start_stdio(st, sl, in->conf->redirect_stderr);
 	start_listeners(st, sl);
-	if (start_ready(st, in, err) == -1)
+	if (start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
 		return -1;
 	start_tree(st, in); /* last: its descriptor closes the message */
 	start_limits(st, sl);

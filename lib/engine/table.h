@@ -46,6 +46,8 @@ struct table_inst {
 	uint32_t generation;
 	uint8_t ready, stopping, killed, cause;
 	uint8_t by_person;
+	uint8_t unhealthy;
+	uint32_t watchdog_ms;
 	uint32_t by_uid;
 	int32_t by_pid;
 	mono_ms deadline_ms; /* of the stop; 0: none */

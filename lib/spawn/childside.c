@@ -174,23 +174,26 @@ childside_ids(const struct childside *cs)
 		childside_fail(cs, STAGE_UID, rc);
 }
 
-/* sd_listen_fds(3) wants the pid of the process itself. */
+/* sd_listen_fds(3), sd_watchdog_enabled(3) want the pid of the process itself.
+ */
 static CHILD_CODE void
-childside_listen_pid(const struct childside *cs)
+childside_pid_text(const struct childside *cs)
 {
 	char digits[LISTEN_PID_DIGITS];
 	long pid = rawsys(SYS_getpid, 0, 0, 0, 0);
 	int n = 0;
 
-	if (cs->listen_pid == NULL)
-		return;
 	do {
 		digits[n++] = (char)('0' + pid % 10);
 		pid /= 10;
 	} while (pid != 0 && n < LISTEN_PID_DIGITS);
-	for (int i = 0; i < n; i++)
-		cs->listen_pid[i] = digits[n - 1 - i];
-	cs->listen_pid[n] = '\0';
+	for (int k = 0; k < 2; k++) {
+		if (cs->pid_text[k] == NULL)
+			continue;
+		for (int i = 0; i < n; i++)
+			cs->pid_text[k][i] = digits[n - 1 - i];
+		cs->pid_text[k][n] = '\0';
+	}
 }
 
 CHILD_CODE int
@@ -220,7 +223,7 @@ childside_main(void *arg)
 		childside_fail(cs, STAGE_DIRECTORY, rc);
 	if (sp->umask != SPEC_KEEP)
 		rawsys(SYS_umask, sp->umask, 0, 0, 0);
-	childside_listen_pid(cs);
+	childside_pid_text(cs);
 	rawsys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
 	rc = rawsys(
 	    SYS_execve, (long)sp->path, (long)sp->argv, (long)sp->envp, 0);

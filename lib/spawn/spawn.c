@@ -36,7 +36,7 @@ struct spawn {
 	struct childside cs;
 	int *fd_copy; /* from and scratch of cs */
 	char **envp;  /* spec->envp is replaced by this one when not NULL */
-	char listen_pid[sizeof "LISTEN_PID=" + LISTEN_PID_DIGITS];
+	char pid_env[2][sizeof "WATCHDOG_PID=" + LISTEN_PID_DIGITS];
 	int report;              /* read end of the error pipe */
 	struct spawn_err failed; /* errnum 0: no failure was reported yet */
 	struct loop_io io;
@@ -180,23 +180,33 @@ spawn_prepare_fds(struct spawn *sp, const int *from)
 	return 0;
 }
 
-/* LISTEN_PID is known in the child only: it gets room to write it into. */
+/* Its pid is known in the child only: it gets room to write it into. */
 static int
 spawn_prepare_env(struct spawn *sp)
 {
+	static const struct {
+		uint32_t flag;
+		const char *text;
+	} vars[] = { { SPEC_LISTEN_PID, "LISTEN_PID=" },
+		{ SPEC_WATCHDOG_PID, "WATCHDOG_PID=" } };
 	size_t n = 0;
 
-	if ((sp->spec->flags & SPEC_LISTEN_PID) == 0)
+	if ((sp->spec->flags & (SPEC_LISTEN_PID | SPEC_WATCHDOG_PID)) == 0)
 		return 0;
 	while (sp->spec->envp[n] != NULL)
 		n++;
-	sp->envp = calloc(n + 2, sizeof *sp->envp);
+	sp->envp = calloc(n + 3, sizeof *sp->envp);
 	if (sp->envp == NULL)
 		return -1;
 	memcpy(sp->envp, sp->spec->envp, n * sizeof *sp->envp);
-	snprintf(sp->listen_pid, sizeof sp->listen_pid, "LISTEN_PID=");
-	sp->cs.listen_pid = sp->listen_pid + strlen(sp->listen_pid);
-	sp->envp[n] = sp->listen_pid;
+	for (int i = 0; i < 2; i++) {
+		if ((sp->spec->flags & vars[i].flag) == 0)
+			continue;
+		snprintf(
+		    sp->pid_env[i], sizeof sp->pid_env[i], "%s", vars[i].text);
+		sp->cs.pid_text[i] = sp->pid_env[i] + strlen(vars[i].text);
+		sp->envp[n++] = sp->pid_env[i];
+	}
 	free(sp->spec->envp);
 	sp->spec->envp = sp->envp;
 	sp->envp = NULL;

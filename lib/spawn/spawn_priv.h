@@ -25,7 +25,7 @@ struct childside {
 	int cgroup_fd;     /* -1: none, or clone3 has done it */
 	int report_fd;     /* error pipe, close-on-exec */
 	uint64_t ignored;  /* signals to set back to default: bit signo - 1 */
-	char *listen_pid;  /* digits to fill behind LISTEN_PID=, or NULL */
+	char *pid_text[2]; /* digits to fill behind LISTEN_PID=, or NULL */
 	char oom_text[12]; /* "" : leave it */
 	long rescue_fd;    /* lowest number above every target */
 };

@@ -52,6 +52,8 @@ enum {
 	SPEC_LISTEN_PID = 4,
 	/* Descriptor 0 becomes the controlling terminal. */
 	SPEC_TTY = 8,
+	/* WATCHDOG_PID=, as LISTEN_PID. */
+	SPEC_WATCHDOG_PID = 1024,
 };
 
 #define SPEC_KEEP INT32_MIN /* of nice, oom_score_adj, umask: leave it */

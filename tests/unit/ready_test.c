@@ -92,8 +92,11 @@ static const struct {
 	{ "READY=1\nSTATUS=up\n", "r", "up" },
 	{ "STATUS=going\nSTOPPING=1", "s", "going" },
 	{ "RELOADING=1\nMONOTONIC_USEC=1\n", "l", NULL },
-	{ "WATCHDOG=1", "w", NULL }, { "X_REEVE_RECYCLE=1", "c", NULL },
-	{ "X_REEVE_RECYCLE=0", "", NULL },
+	{ "X_REEVE_RECYCLE=1", "c", NULL }, { "X_REEVE_RECYCLE=0", "", NULL },
+	{ "WATCHDOG=1", "w", NULL }, { "WATCHDOG=trigger", "t", NULL },
+	{ "WATCHDOG_USEC=5000", "5", NULL }, { "WATCHDOG_USEC=999", "", NULL },
+	{ "WATCHDOG_USEC=", "", NULL }, { "WATCHDOG_USEC=-5000", "", NULL },
+	{ "WATCHDOG_USEC=99999999999999999999999", "", NULL },
 	{ "READY=1\nSTOPPING=1\nRELOADING=1\nWATCHDOG=1\n", "rslw", NULL },
 	{ "", "", NULL }, { "\n\n\n", "", NULL },
 	{ "MAINPID=1\nFDSTORE=1\nX=READY=1\n", "", NULL },
@@ -122,9 +125,13 @@ START_TEST(ready_parses)
 
 	memset(&news, 0xff, sizeof news);
 	ready_parse(rows[_i].text, strlen(rows[_i].text), &news);
-	snprintf(flags, sizeof flags, "%s%s%s%s%s", news.ready ? "r" : "",
+	snprintf(flags, sizeof flags, "%s%s%s%s%s%s%s", news.ready ? "r" : "",
 	    news.stopping ? "s" : "", news.reloading ? "l" : "",
-	    news.watchdog ? "w" : "", news.recycle ? "c" : "");
+	    news.watchdog ? "w" : "", news.watchdog_trigger ? "t" : "",
+	    news.watchdog_usec == 5000 ? "5"
+	    : news.watchdog_usec       ? "?"
+				       : "",
+	    news.recycle ? "c" : "");
 	ck_assert_str_eq(flags, rows[_i].flags);
 	ck_assert_int_eq(news.has_status, rows[_i].status != NULL);
 	if (rows[_i].status != NULL)

@@ -1,0 +1,164 @@
+/*
+ * inst_ready - how an instance comes to be up: what it says, what it answers,
+ * or that it lives.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "cluster/ready.h"
+#include "engine/engine_priv.h"
+
+#define NOTIFY_TURN 16 /* datagrams */
+
+void
+inst_unwatch(struct inst *in)
+{
+	loop_timer_stop(&in->up);
+	probing_stop(in);
+}
+
+void
+inst_is_up(struct inst *in)
+{
+	/* One that is being stopped has no say any more. */
+	if (in->ready || in->dead || in->stopping)
+		return;
+	if (in->pid == 0) {
+		/* It was quicker than the keeper's word that it exists. */
+		in->up_early = true;
+		slot_save(in->slot);
+		return;
+	}
+	in->ready = true;
+	inst_unwatch(in);
+	vitals_start(in);
+	hook_after_ready(in);
+	/* A delay is over only when it is; others still count startsecs. */
+	if (in->role == INST_CUR)
+		slot_event(in->slot, PE_UP);
+	slot_save(in->slot);
+	if (in->role == INST_NEXT)
+		rolling_inst_ready(in);
+}
+
+void
+inst_give_reason(struct inst *in, const char *why)
+{
+	struct slot *sl = in->slot;
+
+	snprintf(in->reason, sizeof in->reason, "%s", why);
+	/* In the record, for an engine after this one. */
+	memcpy(sl->reason, in->reason, sizeof sl->reason);
+}
+
+void
+inst_on_up_timer(struct loop_timer *t, void *arg)
+{
+	const char *error = probing_error(arg);
+	struct inst *in = arg;
+	char ms[32];
+
+	(void)t;
+	if (in->conf->ready == READY_DELAY) {
+		inst_is_up(in);
+		return;
+	}
+	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
+	snprintf(in->why, sizeof in->why, "not ready within %s%s%.100s", ms,
+	    error[0] != '\0' ? ": " : "", error);
+	inst_give_reason(in, error);
+	log_warnx(
+	    "%s %d %s, it is stopped", in->slot->name, (int)in->pid, in->why);
+	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_NOT_READY, NULL);
+}
+
+void
+inst_take_status(struct inst *in, const struct ready_news *news)
+{
+	if (!news->has_status)
+		return;
+	free(in->status);
+	in->status = xstrdup(news->status);
+}
+
+static void
+inst_on_notify(struct inst *in)
+{
+	uid_t uid = in->conf->user.set ? in->conf->user.uid : getuid();
+	struct ready_news news;
+
+	/* Not for ever: who talks without end is heard again next turn. */
+	for (int i = 0; i < NOTIFY_TURN; i++) {
+		if (ready_notify_peek(in->ready_fd, uid, &news) != 1)
+			return;
+		inst_take_status(in, &news);
+		vitals_on_notify(in, &news);
+		/* Noted down, and only then out of the socket. */
+		if (news.ready)
+			inst_is_up(in);
+		if (news.recycle)
+			recycle_wanted(in);
+		ready_notify_read(in->ready_fd, uid, &news);
+	}
+}
+
+static void
+inst_on_ready_io(struct loop_io *io, int events, void *arg)
+{
+	struct inst *in = arg;
+	int rc;
+
+	(void)events;
+	if (in->conf->ready == READY_NOTIFY) {
+		inst_on_notify(in);
+		return;
+	}
+	if (in->conf->ready == READY_LOG) {
+		/* An eventfd; it stays readable until it is noted down. */
+		loop_io_stop(io);
+		if (ready_event_is_set(in->ready_fd))
+			inst_is_up(in);
+		else
+			loop_io_start(io);
+		return;
+	}
+	if (!in->ready && ready_fd_peek(in->ready_fd))
+		inst_is_up(in);
+	rc = ready_fd_read(in->ready_fd);
+	if (rc == 0)
+		return;
+	loop_io_stop(io);
+	if (rc == 1)
+		inst_is_up(in);
+}
+
+void
+inst_hear(struct inst *in)
+{
+	inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+}
+
+void
+inst_watch_ready(struct inst *in, int64_t elapsed_ms)
+{
+	const struct config_program *conf = in->conf;
+	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms
+						  : conf->ready_timeout_ms;
+
+	if (in->ready_fd != -1) {
+		loop_io_init(&in->ready_io, in->slot->prog->en->lp,
+		    in->ready_fd, LOOP_READ, inst_on_ready_io, in);
+		loop_io_start(&in->ready_io);
+	}
+	if (in->ready)
+		return;
+	probing_start(in);
+	if (conf->ready == READY_DELAY && wait <= elapsed_ms)
+		inst_is_up(in);
+	else if (wait > 0)
+		loop_timer_start(&in->up, wait - elapsed_ms);
+}
