@@ -60,6 +60,7 @@ why_ordered(const char *cause)
 		{ "recycle", "replaced" },
 		{ "unhealthy", "ended" },
 		{ "not-ready", "killed: it was not ready in time" },
+		{ "bound", "stopped with what it is bound to" },
 		{ "discard", "removed: its roll was aborted" },
 	};
 

@@ -220,6 +220,8 @@ why_cause(enum death_cause cause)
 		return "discard";
 	case DEATH_NO_START:
 		return "no-start";
+	case DEATH_BOUND:
+		return "bound";
 	case DEATH_RECYCLE:
 		return "recycle";
 	case DEATH_UNHEALTHY:

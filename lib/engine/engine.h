@@ -89,6 +89,7 @@ enum death_cause {
 	DEATH_NO_START,  /* never came to be: stage and errno in text */
 	DEATH_RECYCLE,   /* its slot alone was rolled: why is in text */
 	DEATH_UNHEALTHY, /* it lost its health: the probe is in text */
+	DEATH_BOUND,     /* what it is bound to is down for good */
 };
 
 struct death_info {

@@ -96,6 +96,7 @@ struct slot {
 	enum slot_state state;
 	bool wanted;    /* up; what people asked for */
 	bool leaving;   /* scaled away or removed: freed when it is down */
+	bool let_go;    /* the stop is because of bind_to */
 	bool stop_held; /* told to stop, when who depends on it is down */
 	struct inst *cur;
 	struct inst *next;

@@ -183,7 +183,7 @@ inst_gone(struct inst *in)
 	if (role == INST_NEXT)
 		rolling_inst_failed(in, in->why, in->tail);
 	else if (role == INST_CUR && in->cause != DEATH_STOP &&
-		 in->cause != DEATH_RESTART)
+		 in->cause != DEATH_RESTART && in->cause != DEATH_BOUND)
 		op_slot_failed(sl, in->why, in->tail != NULL ? in->tail : "");
 	inst_free(in);
 	if (role == INST_DRAINING)

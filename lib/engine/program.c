@@ -214,7 +214,9 @@ act_stop(struct slot *sl)
 {
 	if (sl->cur != NULL)
 		inst_stop(sl->cur, sl->cur->conf->stopwaitsecs_ms,
-		    sl->start_again ? DEATH_RESTART : DEATH_STOP,
+		    sl->start_again ? DEATH_RESTART
+		    : sl->let_go    ? DEATH_BOUND
+				    : DEATH_STOP,
 		    sl->stop_by_person ? &sl->stop_who : NULL);
 	else
 		slot_event(sl, PE_GONE);

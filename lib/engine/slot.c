@@ -188,7 +188,7 @@ slot_want(struct slot *sl, bool up, const struct engine_who *who)
 	if (up && sl->cur == NULL)
 		slot_ordered(sl);
 	sl->wanted = up;
-	sl->stop_held = false;
+	sl->stop_held = sl->let_go = false;
 	sl->stop_by_person = !up && who != NULL;
 	if (who != NULL)
 		sl->stop_who = *who;

@@ -401,6 +401,7 @@ wait_let_go(struct slot *sl, const struct deps_edge *lost)
 	if (sl->prog->roll != NULL)
 		rolling_abort(sl->prog, "what it is bound to is down");
 	sl->stop_by_person = false;
+	sl->let_go = true;
 	slot_event(sl, PE_STOP);
 	slot_note(sl, "bound to %s, which is down", name);
 }

@@ -45,6 +45,7 @@ is "in order, one after the other" "$(tr '\n' ' ' <"$T/out/down")" "front web db
 is "who only depends on it goes on" "$(pid_of loose.0)" "$loose"
 is "they wait" "$(status_field web.0 waits_for), $(status_field front.0 waits_for)" "db:ready (STOPPED), web:ready (WAITING)"
 is "and are wanted" "$(status_field web.0 wanted)" up
+like "why tells it" "$(ctl why web)" "stopped with what it is bound to"
 like "the events say why" "$(ctl events web)" "stop: bound to db, which is down"
 : >"$T/out/up"
 code 0 "start db" ctl start db
