@@ -29,10 +29,11 @@
 #include "config/config.h"
 #include "run.h"
 
-#define RUN_AGAIN_MS  10000 /* as long as the command waits for us */
-#define RUN_TIMED_OUT 124   /* as timeout(1) */
-#define RUN_NO_EXEC   126
-#define RUN_NO_FILE   127
+#define RUN_AGAIN_MS     10000 /* as long as the command waits for us */
+#define RUN_PAUSE_MAX_MS 1000
+#define RUN_TIMED_OUT    124 /* as timeout(1) */
+#define RUN_NO_EXEC      126
+#define RUN_NO_FILE      127
 
 extern char **environ;
 
@@ -166,20 +167,32 @@ run_ask(struct run *r, bool resume, struct client_error *ce)
 /* --- while it runs ----------------------------------------------------------
  */
 
+/* Who is refused because there are many clients waits for a turn. */
+static void
+run_pause(struct run *r)
+{
+	r->pause_ms = r->pause_ms * 2 + 10 + (int)getpid() % 10;
+	if (r->pause_ms > RUN_PAUSE_MAX_MS)
+		r->pause_ms = RUN_PAUSE_MAX_MS;
+	poll(NULL, 0, r->pause_ms);
+}
+
 static int
 run_reconnect(struct run *r, struct client_error *ce)
 {
 	mono_ms until = clock_mono_ms() + RUN_AGAIN_MS;
 
-	client_disconnect(r->cmd->client);
-	while (client_connect(r->cmd->client, ce) == -1) {
-		if (clock_mono_ms() >= until)
-			return -1;
-		poll(NULL, 0, 50);
-	}
-	r->resumed = true;
-	r->id = run_ask(r, true, ce);
-	return r->id;
+	do {
+		client_disconnect(r->cmd->client);
+		run_pause(r);
+		if (client_connect(r->cmd->client, ce) == -1)
+			continue;
+		r->resumed = true;
+		r->id = run_ask(r, true, ce);
+		if (r->id != -1)
+			return 0;
+	} while (clock_mono_ms() < until);
+	return -1;
 }
 
 static int
@@ -191,12 +204,21 @@ run_error(struct run *r, json_t *error, struct client_error *ce)
 	if (r->resumed && !r->started) {
 		r->resumed = false;
 		r->id = run_ask(r, false, ce);
-		return r->id == -1 ? -1 : 0;
+		return r->id == -1 ? run_reconnect(r, ce) : 0;
 	}
 	ce->exit = (int)jint(data, "exit", EXIT_FAIL);
 	snprintf(ce->text, sizeof ce->text, "%s",
 	    jstr(error, "message", "it failed"));
 	return -1;
+}
+
+static int
+run_first(struct run *r, struct client_error *ce)
+{
+	if (client_connect(r->cmd->client, ce) == -1)
+		return -1;
+	r->id = run_ask(r, false, ce);
+	return r->id == -1 ? run_reconnect(r, ce) : 0;
 }
 
 /* 0: go on; 1: r->result is there; -1: ce tells. */
@@ -209,6 +231,7 @@ run_message(struct run *r, json_t *msg, struct client_error *ce)
 
 	if (params != NULL) {
 		r->started = true;
+		r->pause_ms = 0;
 		/* Its end is seen when nobody else has the terminal. */
 		fd_closep(&r->slave);
 		return 0;
@@ -230,7 +253,7 @@ run_hear(struct run *r, struct client_error *ce)
 
 	while (rc == 0) {
 		if (client_recv(r->cmd->client, 0, &msg, ce) == -1)
-			return run_reconnect(r, ce) == -1 ? -1 : 0;
+			return run_reconnect(r, ce);
 		if (msg == NULL)
 			return 0;
 		rc = run_message(r, msg, ce);
@@ -248,7 +271,7 @@ run_hand_on(struct run *r, int signo, struct client_error *ce)
 
 	if (client_send(r->cmd->client, "run_signal", p, ce) != -1)
 		return 0;
-	return run_reconnect(r, ce) == -1 ? -1 : 0;
+	return run_reconnect(r, ce);
 }
 
 static int
@@ -382,8 +405,7 @@ verb_run(struct command *cmd)
 	run_key(&r);
 	code = run_begin(&r);
 	if (code == -1) {
-		r.id = run_ask(&r, false, &ce);
-		if (r.id == -1 || run_wait(&r, &ce) != 1)
+		if (run_first(&r, &ce) == -1 || run_wait(&r, &ce) != 1)
 			code = command_failed(cmd, &ce);
 		run_io_end(&r);
 		if (code == -1)

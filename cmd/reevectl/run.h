@@ -26,6 +26,7 @@ struct run {
 	int pass[4]; /* strings, and its 0, 1 and 2 */
 	int id;      /* of the request */
 	int signals;
+	int pause_ms; /* reeved has many clients: before it is asked again */
 	bool started;
 	bool resumed; /* asked again after an engine died */
 	json_t *result;

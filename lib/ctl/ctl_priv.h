@@ -26,6 +26,7 @@
 /* More than that waiting: followers hold back, requests are not read. */
 #define CTL_OUT_HIGH (256 * 1024)
 #define CTL_FDS_MAX  8
+#define CTL_SPARE    4     /* clients that are heard when descriptors are out */
 #define CTL_STALL_MS 10000 /* so long may a client hold up its own requests */
 
 /* JSON-RPC's own codes, and ours, which go with an exit code of reevectl. */
@@ -74,6 +75,7 @@ struct ctl_server {
 	int listen_fd; /* -1: not listening */
 	struct loop_io io;
 	struct loop_timer again; /* after EMFILE */
+	int spare[CTL_SPARE];    /* given up, one for each client, then */
 	struct ctl_sessions sessions;
 	unsigned nsessions;
 };
@@ -102,6 +104,9 @@ struct ctl_session {
 	bool closing; /* send what is waiting, then close */
 	bool dead;    /* close at the end of this turn */
 };
+
+/* server.c: a descriptor is free again. */
+void ctl_server_refill(struct ctl_server *srv);
 
 /* session.c */
 void ctl_session_new(struct ctl_server *srv, int fd);

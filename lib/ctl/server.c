@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,26 @@ ctl_server_adopt(struct ctl_server *srv, int fd)
 	fd_closep(&fd);
 }
 
+void
+ctl_server_refill(struct ctl_server *srv)
+{
+	for (int i = 0; i < CTL_SPARE; i++)
+		if (srv->spare[i] == -1)
+			srv->spare[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* What is wrong must be visible just then. */
+static bool
+server_give_up_spare(struct ctl_server *srv)
+{
+	for (int i = 0; i < CTL_SPARE; i++)
+		if (srv->spare[i] != -1) {
+			fd_closep(&srv->spare[i]);
+			return true;
+		}
+	return false;
+}
+
 /* false: nothing more to accept now. */
 static bool
 server_accept(struct ctl_server *srv)
@@ -62,6 +83,11 @@ server_accept(struct ctl_server *srv)
 		return true;
 	if (errno == EAGAIN)
 		return false;
+	if ((errno == EMFILE || errno == ENFILE) && server_give_up_spare(srv)) {
+		log_warnx("no descriptors are left: clients get those kept "
+			  "for this");
+		return true;
+	}
 	log_warn("accept a client, again in %d ms", SERVER_AGAIN_MS);
 	loop_io_stop(&srv->io);
 	loop_timer_start(&srv->again, SERVER_AGAIN_MS);
@@ -103,6 +129,9 @@ ctl_server_new(struct loop *lp, struct engine *en, struct err *err)
 	srv->listen_fd = -1;
 	TAILQ_INIT(&srv->sessions);
 	loop_timer_init(&srv->again, lp, server_on_again, srv);
+	for (int i = 0; i < CTL_SPARE; i++)
+		srv->spare[i] = -1;
+	ctl_server_refill(srv);
 	return srv;
 }
 
@@ -132,6 +161,8 @@ ctl_server_free(struct ctl_server *srv)
 	loop_timer_stop(&srv->again);
 	while ((s = TAILQ_FIRST(&srv->sessions)) != NULL)
 		ctl_session_free(s);
+	for (int i = 0; i < CTL_SPARE; i++)
+		fd_closep(&srv->spare[i]);
 	srv->magic = 0;
 	free(srv);
 }

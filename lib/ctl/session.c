@@ -728,6 +728,7 @@ ctl_session_free(struct ctl_session *s)
 	s->srv->nsessions--;
 	fd_closep(&s->fd);
 	session_close_fds(s);
+	ctl_server_refill(s->srv);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 	s->magic = 0;

@@ -118,6 +118,28 @@ done
 is "40 commands, engines killed: each exit code" "$bad" ""
 is "... each was run once" "$(sort -n "$T/out/numbers" | uniq -c | awk '$1 != 1' | wc -l) $(wc -l <"$T/out/numbers")" "0 40"
 
+# More of them than the daemon serves clients: those that are refused wait.
+mkfifo "$T/out/fifo"
+i=0
+many=
+while [ $i -lt 270 ]; do
+	i=$((i + 1))
+	"$B/reevectl" -c "$CONF" run cat "$T/out/fifo" >/dev/null 2>>"$T/out/many" &
+	many="$many $!"
+	started $!
+done
+awaits 20 "256 are served" 'grep -q "256 are connected" "$LOG"'
+exec 8>"$T/out/fifo"
+rm "$T/out/fifo"
+: >"$T/out/fifo"
+exec 8>&-
+bad=0
+for pid in $many; do
+	wait "$pid" || bad=$((bad + 1))
+done
+is "270 at once: each is run" "$bad" 0
+is "... and says nothing" "$(cat "$T/out/many")" ""
+
 # A terminal.
 need script && {
 	like "--pty: a terminal of that size" "$(script -qec "stty rows 33 cols 99; $B/reevectl -c $CONF run --pty stty size" /dev/null </dev/null | tr -d '\r')" "33 99"

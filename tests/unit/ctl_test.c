@@ -1111,6 +1111,44 @@ START_TEST(accepts_and_waits_when_descriptors_are_out)
 }
 END_TEST
 
+START_TEST(somebody_is_heard_when_descriptors_are_out)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof sa.sun_family;
+	struct rlimit saved, none;
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), top;
+	json_t *v;
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&sa, len), 0);
+	ck_assert_int_eq(listen(listener, 8), 0);
+	len = sizeof sa;
+	getsockname(listener, (struct sockaddr *)&sa, &len);
+	fake_clock_set(1000);
+	ck_assert_int_eq(ctl_server_listen(srv, listener, NULL), 0);
+	fd_closep(&fd);
+	fake_loop_turn(lp);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, len), 0);
+	getrlimit(RLIMIT_NOFILE, &saved);
+	none = saved;
+	top = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	none.rlim_cur = (rlim_t)top; /* the lowest that is free is too high */
+	close(top);
+	setrlimit(RLIMIT_NOFILE, &none);
+	ck_assert_int_eq(open("/dev/null", O_RDONLY), -1);
+	fake_loop_io(lp, listener, LOOP_READ);
+	put(REQ(1, "pid", "{}"));
+	v = next();
+	setrlimit(RLIMIT_NOFILE, &saved);
+	ck_assert_ptr_nonnull(v);
+	expect_int(v, "result", 77);
+	json_decref(v);
+	ctl_server_free(srv);
+	srv = NULL;
+	fd_closep(&listener);
+}
+END_TEST
+
 START_TEST(free_sends_what_waits)
 {
 	json_t *v;
@@ -1332,6 +1370,7 @@ main(void)
 	tcase_add_test(tc, tail_follows);
 	tcase_add_test(tc, tail_without_a_log);
 	tcase_add_test(tc, accepts_and_waits_when_descriptors_are_out);
+	tcase_add_test(tc, somebody_is_heard_when_descriptors_are_out);
 	tcase_add_test(tc, free_sends_what_waits);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
