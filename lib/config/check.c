@@ -140,9 +140,10 @@ check_slot_files(
 
 	if (config_slot_find_command(s, p, &err) == -1)
 		CHECK_WARNING(ck, p, command, "command: %s", err.text);
+	check_box_slot(p, s, ck->errs);
 	if (s->directory == NULL)
 		return;
-	if (stat(s->directory, &st) == -1)
+	if (config_root_stat(p->chroot, s->directory, &st) == -1)
 		CHECK_WARNING(ck, p, directory, "directory %s: %s",
 		    s->directory, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
@@ -587,6 +588,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 
 		check_counts(&ck, p);
 		check_keys(&ck, p);
+		check_box(p, errs);
 		check_slots(&ck, p);
 		check_hooks(&ck, p);
 	}

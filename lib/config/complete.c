@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
-#include "config/config_priv.h"
+#include "config/value.h"
 
 static char *
 complete_state_dir(void)
@@ -123,6 +123,7 @@ complete_programs(struct config *cf)
 			p->group_priority = p->priority;
 		if (origins_line(&p->origins, SCHEMA_PROGRAM_numprocs) != 0)
 			p->workers = p->numprocs;
+		value_identity(p);
 		p->childlogdir = xstrdup(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);
 		p->reeve_umask = cf->umask;

@@ -121,6 +121,41 @@ struct config_owner {
 	size_t ngroups;
 };
 
+struct config_gid {
+	bool set;
+	gid_t gid;
+	char *name; /* as written */
+};
+
+struct config_groups {
+	bool set;
+	bool only; /* not those that group(5) has for the user */
+	struct strv names;
+	gid_t *v;
+	size_t n;
+};
+
+/* Who its instances are; not set: who reeved is. */
+struct config_identity {
+	bool set;
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	size_t ngroups;
+};
+
+struct config_caps {
+	bool set;
+	bool all;      /* that reeved has */
+	uint64_t keep; /* bit n: capability n */
+};
+
+#define CONFIG_PATHS_MAX 64 /* of read_only */
+
+/* As ioprio_set(2) takes it. */
+#define CONFIG_IOPRIO(class, level) ((class) << 13 | (level))
+#define CONFIG_IOPRIO_CLASS(prio)   ((int)((prio) >> 13))
+
 struct config_socket {
 	char *name; /* NAME=, else the program's name; unique in a program */
 	char *text; /* "tcp://127.0.0.1:8080": for people, the lock, the diff */
@@ -193,8 +228,17 @@ struct config_program {
 	struct strv environment; /* KEY=value, values not yet expanded */
 	bool clear_env;
 	struct config_owner user;
-	int64_t umask; /* -1: not set */
-	int64_t nice;  /* INT64_MIN: not set */
+	struct config_gid run_group;
+	struct config_groups supplementary;
+	struct config_identity identity; /* what the three come to */
+	bool no_new_privs;
+	struct config_caps capabilities;
+	char *chroot; /* NULL: none */
+	bool private_tmp;
+	struct strv read_only; /* as seen from chroot */
+	int64_t ioprio;        /* CONFIG_IOPRIO; -1: not set */
+	int64_t umask;         /* -1: not set */
+	int64_t nice;          /* INT64_MIN: not set */
 	int64_t oom_score_adj;
 	struct config_rlimit rlimit[RLIM_NLIMITS];
 
@@ -205,6 +249,7 @@ struct config_program {
 	enum config_sockmode socket_mode;
 	enum config_affinity cpu_affinity;
 	struct strv cpu_list; /* of AFFINITY_LIST: one number a string */
+	struct strv cpu_set;  /* the same; empty: all */
 	int64_t priority;
 	struct strv depends_on; /* "db:ready", the condition always there */
 	struct strv bind_to;    /* "db"; as if db:ready stood above, too */
@@ -473,6 +518,12 @@ typedef void config_value_cb(void *arg, const struct config_key *key,
     const char *value, const char *origin);
 void config_each_value(const struct config *cf,
     const struct config_program *prog, config_value_cb *cb, void *arg);
+
+/* "NET_RAW"; NULL: there is no such capability. */
+const char *config_cap_name(int cap);
+/* What this process may use, and what it could get: bit n, capability n. */
+uint64_t config_caps_own(void);
+uint64_t config_caps_bounding(void);
 
 /* "TERM", "sigterm", "15", "RTMIN+1"; -1: no signal. */
 int config_signal_parse(const char *text);

@@ -268,7 +268,8 @@ diff_keys(struct config_change *ch, const struct side *a, const struct side *b)
 		if (diff_is_count(id))
 			continue;
 		/* By number: "www" and "33" may be one user. */
-		if (id == SCHEMA_PROGRAM_user && value_equal(a->p, b->p, id))
+		if ((id == SCHEMA_PROGRAM_user || id == SCHEMA_PROGRAM_group) &&
+		    value_equal(a->p, b->p, id))
 			continue;
 		side_key(&old, a, id);
 		side_key(&new, b, id);

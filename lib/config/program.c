@@ -16,6 +16,7 @@ config_program_new(const char *name)
 	p->name = xstrdup(name);
 	p->umask = -1;
 	p->nice = INT64_MIN;
+	p->ioprio = -1;
 	p->ready_fd = -1;
 	origins_init(&p->origins, SECTION_PROGRAM);
 	return p;
@@ -46,6 +47,7 @@ config_program_unref(struct config_program *p)
 	free(p->here);
 	free(p->file);
 	free(p->childlogdir);
+	free(p->identity.groups);
 	strv_fini(&p->reeve_environment);
 	origins_fini(&p->origins);
 	free(p);
@@ -62,6 +64,8 @@ config_program_workers(const struct config_program *p, int usable_cpus)
 {
 	int64_t n = p->workers;
 
+	if (p->cpu_set.n > 0 && (size_t)usable_cpus > p->cpu_set.n)
+		usable_cpus = (int)p->cpu_set.n;
 	if (p->workers_per_cpu > 0)
 		n = p->workers_per_cpu * usable_cpus;
 	else if (n == -1)

@@ -8,12 +8,16 @@
 #include "config/slot.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/xalloc.h"
 #include "config/value.h"
 #include "config/words.h"
@@ -346,6 +350,33 @@ config_slot_fini(struct config_slot *s)
 /* --- the file to run -------------------------------------------------------
  */
 
+/* Links are the program's as well: /bin/sh in a root is a link within it. */
+int
+config_root_stat(const char *chroot, const char *path, struct stat *st)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT };
+	int root, fd, rc = -1;
+	char *whole;
+
+	if (chroot == NULL)
+		return stat(path, st);
+	root = open(chroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root == -1)
+		return -1;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	if (fd != -1) {
+		rc = fstat(fd, st);
+		close(fd);
+	} else if (errno == ENOSYS) { /* before Linux 5.6 */
+		whole = xasprintf("%s%s", chroot, path);
+		rc = stat(whole, st);
+		free(whole);
+	}
+	fd_closep(&root);
+	return rc;
+}
+
 static int
 slot_refuse_file(struct err *err, const char *path, const char *why)
 {
@@ -356,12 +387,14 @@ slot_refuse_file(struct err *err, const char *path, const char *why)
 }
 
 static int
-slot_check_file(const char *path, struct err *err)
+slot_check_file(const char *chroot, const char *path, struct err *err)
 {
 	struct stat st;
 
-	if (stat(path, &st) == -1)
-		return err_sys(err, "run %s", path);
+	if (config_root_stat(chroot, path, &st) == -1)
+		return chroot == NULL
+			   ? err_sys(err, "run %s", path)
+			   : err_sys(err, "run %s in chroot %s", path, chroot);
 	if (S_ISDIR(st.st_mode))
 		return slot_refuse_file(err, path, "it is a directory");
 	if ((st.st_mode & 0111) == 0)
@@ -372,7 +405,8 @@ slot_check_file(const char *path, struct err *err)
 
 /* Along PATH; something that is there but cannot run is only remembered. */
 static int
-slot_search(char **out, const char *name, const char *path, struct err *err)
+slot_search(char **out, const char *chroot, const char *name, const char *path,
+    struct err *err)
 {
 	struct err why, first = { 0 };
 	const char *dir = path;
@@ -382,7 +416,7 @@ slot_search(char **out, const char *name, const char *path, struct err *err)
 		char *file = xasprintf("%.*s/%s", (int)n, dir, name);
 
 		/* A relative folder in PATH: relative to what? */
-		if (*dir == '/' && slot_check_file(file, &why) == 0) {
+		if (*dir == '/' && slot_check_file(chroot, file, &why) == 0) {
 			*out = file;
 			return 0;
 		}
@@ -402,26 +436,39 @@ slot_search(char **out, const char *name, const char *path, struct err *err)
 	return -1;
 }
 
-int
-config_find_command(char **out, const char *name, const char *directory,
-    const char *path, struct err *err)
+/* As config_find_command, of a program whose root is chroot. */
+static int
+slot_find(char **out, const char *chroot, const char *name,
+    const char *directory, const char *path, struct err *err)
 {
 	*out = NULL;
 	if (strchr(name, '/') == NULL)
 		return slot_search(
-		    out, name, path != NULL ? path : PATH_DEFAULT, err);
+		    out, chroot, name, path != NULL ? path : PATH_DEFAULT, err);
 	/* Not path_absolute: ~ is a shell's business in a command. */
 	*out =
 	    *name == '/' ? xstrdup(name) : xasprintf("%s/%s", directory, name);
-	return slot_check_file(*out, err);
+	return slot_check_file(chroot, *out, err);
+}
+
+int
+config_find_command(char **out, const char *name, const char *directory,
+    const char *path, struct err *err)
+{
+	return slot_find(out, NULL, name, directory, path, err);
 }
 
 int
 config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err)
 {
-	return config_find_command(&s->exec_path, s->argv.v[0],
-	    s->directory != NULL ? s->directory : p->here,
+	const char *directory = p->here;
+
+	if (s->directory != NULL)
+		directory = s->directory;
+	else if (p->chroot != NULL) /* the file's folder is not in there */
+		directory = "";
+	return slot_find(&s->exec_path, p->chroot, s->argv.v[0], directory,
 	    strv_env_get(&s->env, "PATH"), err);
 }
 

@@ -4,6 +4,8 @@
 #ifndef CONFIG_SLOT_H
 #define CONFIG_SLOT_H
 
+#include <sys/stat.h>
+
 #include "config/config_priv.h"
 #include "config/expand.h"
 
@@ -27,5 +29,8 @@ int config_slot_env_file(char **out, const struct slot_in *in,
 /* Sets exec_path of a slot that is built. */
 int config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err);
+
+/* stat(2) of an absolute path as a program sees it; chroot NULL: none. */
+int config_root_stat(const char *chroot, const char *path, struct stat *st);
 
 #endif

@@ -69,6 +69,12 @@ value_equal(const void *a, const void *b, enum schema_id id)
 
 		return x->set == y->set && x->uid == y->uid && x->gid == y->gid;
 	}
+	if (schema_rows[id].type == TYPE_GROUP) {
+		const struct config_gid *x = value_cfield(a, id);
+		const struct config_gid *y = value_cfield(b, id);
+
+		return x->set == y->set && x->gid == y->gid;
+	}
 	buf_init(&atext);
 	buf_init(&btext);
 	value_add(&atext, a, id);
@@ -505,9 +511,8 @@ value_exitcodes_print(struct buf *out, const void *object, const void *field)
 		}
 }
 
-/* "2" or "2-5"; adds each number as a string. */
-static int
-cpus_range(struct strv *list, const char *item)
+int
+value_cpus_add(struct strv *list, const char *item)
 {
 	const char *dash = strchr(item, '-');
 	char *first =
@@ -552,7 +557,7 @@ value_affinity_parse(
 		return 0;
 	}
 	while (bad == 0 && (item = value_item(&rest)) != NULL) {
-		bad = cpus_range(&list, item);
+		bad = value_cpus_add(&list, item);
 		free(item);
 	}
 	if (bad != 0 || list.n == 0) {

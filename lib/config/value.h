@@ -48,11 +48,17 @@ int value_integer(const struct value_ctx *vc, int64_t *out, const char *text,
 /* The next of a list that commas and line breaks divide, trimmed; or NULL. */
 char *value_item(const char **text);
 
+/* "2" or "2-5": adds each number as a string; -1: it is neither. */
+int value_cpus_add(struct strv *list, const char *item);
+
 /* "=" "v" of environment= for one variable: quoted as the file wants it. */
 void value_env_quote(struct buf *out, const char *value);
 /* Sets out to "user" or "user:group" of passwd(5) and group(5). */
 int value_owner_lookup(
     struct config_owner *out, const char *text, struct err *err);
+
+/* Who a program's instances are, from all of its keys that say so. */
+void value_identity(struct config_program *p);
 
 #define TYPE(NAME, stem, owner, people)                                        \
 	value_parse value_##stem##_parse;                                      \
@@ -60,6 +66,6 @@ int value_owner_lookup(
 #include "config/types.def"
 value_fini value_none_fini, value_str_fini, value_list_fini, value_owner_fini,
     value_sockets_fini, value_affinity_fini, value_ready_fini,
-    value_health_fini, value_cron_fini;
+    value_health_fini, value_cron_fini, value_group_fini, value_groups_fini;
 
 #endif

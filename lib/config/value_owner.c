@@ -81,28 +81,37 @@ owner_group(gid_t *out, const char *group, struct err *err)
 	return err_set(err, "no such group '%s'", group);
 }
 
+static gid_t *
+owner_groups_of(const char *login, gid_t gid, size_t *n)
+{
+	gid_t *v = NULL;
+	int room = 64, got;
+
+	do {
+		v = xreallocarray(v, (size_t)room, sizeof *v);
+		got = room;
+		if (getgrouplist(login, gid, v, &got) != -1) {
+			*n = (size_t)got;
+			return v;
+		}
+		room = got > room ? got : room * 2;
+	} while (room <= GROUPS_MAX);
+	*n = 0;
+	return v;
+}
+
 /* All groups of out->login; just gid where passwd does not know the user. */
 static void
 owner_groups(struct config_owner *out)
 {
-	int n = 64;
-
-	if (out->login == NULL) {
-		out->groups = xmalloc(sizeof *out->groups);
-		out->groups[0] = out->gid;
-		out->ngroups = 1;
+	if (out->login != NULL) {
+		out->groups =
+		    owner_groups_of(out->login, out->gid, &out->ngroups);
 		return;
 	}
-	do {
-		int had = n;
-
-		out->groups =
-		    xreallocarray(out->groups, (size_t)n, sizeof *out->groups);
-		if (getgrouplist(out->login, out->gid, out->groups, &n) != -1)
-			break;
-		n = n > had ? n : had * 2;
-	} while (n <= GROUPS_MAX);
-	out->ngroups = (size_t)(n <= GROUPS_MAX ? n : 0);
+	out->groups = xmalloc(sizeof *out->groups);
+	out->groups[0] = out->gid;
+	out->ngroups = 1;
 }
 
 int
@@ -179,4 +188,141 @@ void
 value_user_print(struct buf *out, const void *object, const void *field)
 {
 	value_owner_print(out, object, field);
+}
+
+/* --- groups alone ----------------------------------------------------------
+ */
+
+int
+value_group_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_gid *out = field;
+	gid_t gid;
+
+	(void)vc;
+	if (*text == '\0')
+		return 0;
+	if (owner_group(&gid, text, err) == -1)
+		return -1;
+	*out = (struct config_gid){ true, gid, xstrdup(text) };
+	return 0;
+}
+
+void
+value_group_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_gid *g = field;
+
+	(void)object;
+	if (g->set)
+		buf_adds(out, g->name);
+}
+
+void
+value_group_fini(void *field)
+{
+	struct config_gid *g = field;
+
+	free(g->name);
+	*g = (struct config_gid){ 0 };
+}
+
+static bool
+groups_have(const gid_t *v, size_t n, gid_t gid)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i] == gid)
+			return true;
+	return false;
+}
+
+static void
+groups_add(gid_t **v, size_t *n, gid_t gid)
+{
+	if (groups_have(*v, *n, gid))
+		return;
+	*v = xreallocarray(*v, *n + 1, sizeof **v);
+	(*v)[(*n)++] = gid;
+}
+
+int
+value_groups_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_groups *out = field;
+	const char *rest = text;
+	char *item;
+	gid_t gid;
+	int rc = 0;
+
+	(void)vc;
+	while (rc == 0 && (item = value_item(&rest)) != NULL) {
+		bool none = strcasecmp(item, "none") == 0;
+
+		if (none && !out->set)
+			out->only = true;
+		else if (none)
+			rc = err_set(err, "none can only be the first");
+		else if (*item != '\0' &&
+			 (rc = owner_group(&gid, item, err)) == 0) {
+			groups_add(&out->v, &out->n, gid);
+			strv_add(&out->names, item);
+		}
+		out->set = out->set || *item != '\0';
+		free(item);
+	}
+	if (rc == -1)
+		value_groups_fini(out);
+	return rc;
+}
+
+void
+value_groups_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_groups *g = field;
+
+	if (g->only)
+		buf_addf(out, "none%s", g->names.n > 0 ? "," : "");
+	value_list_print(out, object, &g->names);
+}
+
+void
+value_groups_fini(void *field)
+{
+	struct config_groups *g = field;
+
+	strv_fini(&g->names);
+	free(g->v);
+	*g = (struct config_groups){ 0 };
+}
+
+void
+value_identity(struct config_program *p)
+{
+	const struct config_groups *more = &p->supplementary;
+	struct config_identity id = { .uid = geteuid(), .gid = getegid() };
+	const struct config_owner *user = &p->user;
+
+	id.set = (user->set && user->uid != id.uid) || more->set ||
+		 (user->set && strchr(user->name, ':') != NULL &&
+		     user->gid != id.gid) ||
+		 (p->run_group.set && p->run_group.gid != id.gid);
+	if (!id.set)
+		return;
+	if (user->set) {
+		id.uid = user->uid;
+		id.gid = user->gid;
+	}
+	if (p->run_group.set)
+		id.gid = p->run_group.gid;
+	if (!more->only && user->login != NULL && id.gid != user->gid)
+		id.groups = owner_groups_of(user->login, id.gid, &id.ngroups);
+	else if (!more->only)
+		for (size_t i = 0; i < user->ngroups; i++)
+			groups_add(&id.groups, &id.ngroups, user->groups[i]);
+	groups_add(&id.groups, &id.ngroups, id.gid);
+	for (size_t i = 0; i < more->n; i++)
+		groups_add(&id.groups, &id.ngroups, more->v[i]);
+	p->identity = id;
 }

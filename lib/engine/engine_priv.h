@@ -300,6 +300,10 @@ void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);
 void inst_signal_failed(struct inst *in, int signo, int errnum);
 
+/* Why a start failed, for people. */
+void start_err_text(char *out, size_t size, const struct spawn_err *se,
+    const struct config_program *conf);
+
 /* --- inst_ready.c: how an instance comes to be up ------------------------- */
 
 /* It has said so, or answers, or has lived for long enough. */

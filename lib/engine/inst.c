@@ -461,8 +461,7 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 		.errnum = errnum,
 		.max_rss_kb = -1 };
 
-	spawn_err_text(in->why, sizeof in->why, &se, in->conf->command,
-	    in->conf->directory != NULL ? in->conf->directory : "/");
+	start_err_text(in->why, sizeof in->why, &se, in->conf);
 	log_warnx("%s could not start: %s", sl->name, in->why);
 	slot_death(sl, &d);
 	inst_failed_start(in);

@@ -207,10 +207,7 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 	struct spawn_err se = { (enum spawn_stage)d->stage, d->errnum };
 
 	if (di.cause == DEATH_NO_START && d->stage != 0)
-		spawn_err_text(text, sizeof text, &se, sl->prog->conf->command,
-		    sl->prog->conf->directory != NULL
-			? sl->prog->conf->directory
-			: "/");
+		start_err_text(text, sizeof text, &se, sl->prog->conf);
 	else if (di.cause == DEATH_NO_START)
 		snprintf(text, sizeof text, "%.255s", di.tail);
 	else if (sl->death_text[i] != NULL)

@@ -139,13 +139,46 @@ start_health(struct start *st, struct inst *in, struct err *err)
 }
 
 static void
+start_cpu_list(cpu_set_t *out, const struct strv *list)
+{
+	CPU_ZERO(out);
+	for (size_t i = 0; i < list->n; i++)
+		CPU_SET((size_t)atoi(list->v[i]), out);
+}
+
+static void
+start_cpus(struct start *st, const struct config_program *conf, int index)
+{
+	const struct strv *set = &conf->cpu_set;
+	int cpu;
+
+	switch (conf->cpu_affinity) {
+	case AFFINITY_NONE:
+		if (set->n == 0)
+			return;
+		start_cpu_list(&st->cpus, set);
+		break;
+	case AFFINITY_AUTO:
+		cpu = set->n > 0 ? atoi(set->v[(size_t)index % set->n])
+				 : cpus_nth(index);
+		CPU_ZERO(&st->cpus);
+		CPU_SET((size_t)cpu, &st->cpus);
+		break;
+	case AFFINITY_LIST:
+		start_cpu_list(&st->cpus, &conf->cpu_list);
+		break;
+	}
+	st->spec.affinity = &st->cpus;
+	st->spec.affinity_len = sizeof st->cpus;
+}
+
+static void
 start_limits(struct start *st, const struct slot *sl)
 {
 	const struct config_program *conf = sl->prog->conf;
 	unsigned long nofile =
 	    keeperlink_welcome(sl->prog->en->kl)->soft_nofile;
 	struct rlimit now;
-	int cpu;
 
 	st->spec.rlimits = st->rlimits;
 	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
@@ -164,18 +197,26 @@ start_limits(struct start *st, const struct slot *sl)
 			st->spec.nrlimits++;
 		}
 	}
-	if (conf->cpu_affinity == AFFINITY_NONE)
-		return;
-	CPU_ZERO(&st->cpus);
-	if (conf->cpu_affinity == AFFINITY_AUTO)
-		CPU_SET((size_t)cpus_nth(sl->index), &st->cpus);
-	else
-		for (size_t i = 0; i < conf->cpu_list.n; i++) {
-			cpu = atoi(conf->cpu_list.v[i]);
-			CPU_SET((size_t)cpu, &st->cpus);
-		}
-	st->spec.affinity = &st->cpus;
-	st->spec.affinity_len = sizeof st->cpus;
+	start_cpus(st, conf, sl->index);
+}
+
+static void
+start_box(struct spec *sp, const struct config_program *conf)
+{
+	if (conf->ioprio != -1)
+		sp->ioprio = (int32_t)conf->ioprio;
+	if (conf->no_new_privs)
+		sp->flags |= SPEC_NO_NEW_PRIVS;
+	if (conf->private_tmp)
+		sp->flags |= SPEC_PRIVATE_TMP;
+	if (conf->capabilities.set) {
+		sp->flags |= SPEC_CAPS;
+		sp->caps = conf->capabilities.all ? config_caps_own()
+						  : conf->capabilities.keep;
+	}
+	if (conf->chroot != NULL)
+		sp->root = conf->chroot;
+	sp->read_only = conf->read_only.v;
 }
 
 static void
@@ -190,13 +231,14 @@ start_identity(
 		sp->nice = (int32_t)conf->nice;
 	if (conf->oom_score_adj != oom_score_adj)
 		sp->oom_score_adj = (int32_t)conf->oom_score_adj;
-	if (!conf->user.set || conf->user.uid == getuid())
-		return;
-	sp->set_ids = true;
-	sp->uid = conf->user.uid;
-	sp->gid = conf->user.gid;
-	sp->groups = conf->user.groups;
-	sp->ngroups = conf->user.ngroups;
+	if (conf->identity.set) {
+		sp->set_ids = true;
+		sp->uid = conf->identity.uid;
+		sp->gid = conf->identity.gid;
+		sp->groups = conf->identity.groups;
+		sp->ngroups = conf->identity.ngroups;
+	}
+	start_box(sp, conf);
 }
 
 static void
@@ -252,6 +294,25 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 
 /* --- an instance ------------------------------------------------------------
  */
+
+void
+start_err_text(char *out, size_t size, const struct spawn_err *se,
+    const struct config_program *conf)
+{
+	const char *place = conf->directory != NULL ? conf->directory : "/";
+	struct buf paths;
+
+	buf_init(&paths);
+	if (se->stage == STAGE_CHROOT && conf->chroot != NULL)
+		place = conf->chroot;
+	for (size_t i = 0; i < conf->read_only.n; i++)
+		buf_addf(
+		    &paths, "%s%s", i > 0 ? ", " : "", conf->read_only.v[i]);
+	if (se->stage == STAGE_READ_ONLY)
+		place = buf_str(&paths);
+	spawn_err_text(out, size, se, conf->command, place);
+	buf_fini(&paths);
+}
 
 static void
 start_refused(struct inst *in, const struct err *err)

@@ -33,6 +33,8 @@ struct task {
 	struct task_end end;
 	char *path; /* of the spec, for its errors */
 	char *directory;
+	char *root;      /* "": ours */
+	char *read_only; /* the first such path, "": none */
 	char *tree_name;
 	unsigned tree_index;
 	struct tree tree;
@@ -257,6 +259,8 @@ task_free(struct task *t)
 	free(t->tree_name);
 	free(t->path);
 	free(t->directory);
+	free(t->root);
+	free(t->read_only);
 	free(t);
 }
 
@@ -265,6 +269,8 @@ task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
 {
 	t->path = xstrdup(sp->path);
 	t->directory = xstrdup(sp->directory);
+	t->root = xstrdup(sp->root);
+	t->read_only = xstrdup(sp->read_only != NULL ? sp->read_only[0] : "");
 	t->spawned = true;
 	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
 }
@@ -321,6 +327,16 @@ task_on_spawned(struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms)
 	return true;
 }
 
+static const char *
+task_place(const struct task *t, int stage)
+{
+	if (t->path == NULL) /* of an engine before this one */
+		return "/";
+	if (stage == STAGE_CHROOT)
+		return t->root;
+	return stage == STAGE_READ_ONLY ? t->read_only : t->directory;
+}
+
 bool
 task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 {
@@ -333,8 +349,7 @@ task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 	t->end.stage = stage;
 	t->end.errnum = errnum;
 	spawn_err_text(t->end.text, sizeof t->end.text, &se,
-	    t->path != NULL ? t->path : "its command",
-	    t->directory != NULL ? t->directory : "/");
+	    t->path != NULL ? t->path : "its command", task_place(t, stage));
 	task_over(t);
 	return true;
 }

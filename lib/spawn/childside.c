@@ -13,19 +13,26 @@
  *    finds a half-made process
  *  2 session: a process group of its own before anybody can signal a group
  *  3 cgroup, unless clone3 has put it there: limits hold from here on
- *  4 oom_score_adj, nice, affinity: while still privileged
+ *  4 oom_score_adj, nice, ioprio, affinity: while still privileged
  *  5 descriptors: the sources are moved above every target first, for a
  *    target may be another one's source; the error pipe moves as well
  *    and the terminal, when there is one, is taken: the session has none yet
  *  6 rlimits, still privileged, but after the descriptors: the keeper has
  *    more of them than a child's RLIMIT_NOFILE may allow
- *  7 groups before gid before uid: each step needs the right that a later
- *    one gives away
- *  8 directory after uid: with the rights of the user, as supervisord does
- *  9 umask, signal mask, exec
+ *  7 what it sees of the files, still privileged: the mount namespace, the
+ *    root, then read-only paths and a private /tmp, whose paths are those
+ *    that the program sees; read-only first, so that a private /tmp stays
+ *    writable below a read-only /
+ *  8 groups before gid, the bounding set and the right to keep capabilities
+ *    before uid: each step needs the right that a later one gives away
+ *  9 capabilities after uid, which has taken away the effective ones
+ * 10 directory after uid: with the rights of the user, as supervisord does
+ * 11 umask, no_new_privs, signal mask, exec
+ *
+ * What 7 to 9 do is in childside_box.c.  None of it reaches the keeper: mounts,
+ * root and credentials are a process's own, only memory is shared.
  */
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,11 +43,10 @@
 #include "spawn/rawsys.h"
 #include "spawn/spawn_priv.h"
 
-#define CHILD_CODE                                                             \
-	__attribute__((no_sanitize("address", "thread", "undefined"),          \
-	    no_stack_protector))
+/* Of ioprio_set(2), which has no header everywhere. */
+#define IOPRIO_OF_PROCESS 1
 
-static CHILD_CODE void
+CHILD_CODE void
 childside_fail(const struct childside *cs, enum spawn_stage stage, long error)
 {
 	int32_t report[2] = { (int32_t)stage, (int32_t)-error };
@@ -97,6 +103,10 @@ childside_priority(const struct childside *cs)
 	if (sp->nice != SPEC_KEEP &&
 	    (rc = rawsys(SYS_setpriority, 0, 0, sp->nice, 0)) < 0)
 		childside_fail(cs, STAGE_NICE, rc);
+	if (sp->ioprio != SPEC_KEEP &&
+	    (rc = rawsys(SYS_ioprio_set, IOPRIO_OF_PROCESS, 0, sp->ioprio, 0)) <
+		0)
+		childside_fail(cs, STAGE_IOPRIO, rc);
 	if (sp->affinity != NULL &&
 	    (rc = rawsys(SYS_sched_setaffinity, 0, (long)sp->affinity_len,
 		 (long)sp->affinity, 0)) < 0)
@@ -161,14 +171,17 @@ childside_ids(const struct childside *cs)
 	const struct spec *sp = cs->spec;
 	long rc;
 
-	if (!sp->set_ids)
+	if (!sp->set_ids) {
+		childside_bounding(cs);
 		return;
+	}
 	rc = rawsys(SYS_setgroups, (long)sp->ngroups, (long)sp->groups, 0, 0);
 	if (rc < 0)
 		childside_fail(cs, STAGE_GROUPS, rc);
 	rc = rawsys(SYS_setresgid, sp->gid, sp->gid, sp->gid, 0);
 	if (rc < 0)
 		childside_fail(cs, STAGE_GID, rc);
+	childside_bounding(cs);
 	rc = rawsys(SYS_setresuid, sp->uid, sp->uid, sp->uid, 0);
 	if (rc < 0)
 		childside_fail(cs, STAGE_UID, rc);
@@ -217,13 +230,16 @@ childside_main(void *arg)
 	    (rc = rawsys(SYS_ioctl, 0, TIOCSCTTY, 0, 0)) < 0)
 		childside_fail(cs, STAGE_TTY, rc);
 	childside_limits(cs);
+	childside_root(cs);
 	childside_ids(cs);
+	childside_caps(cs);
 	if (sp->directory[0] != '\0' &&
 	    (rc = rawsys(SYS_chdir, (long)sp->directory, 0, 0, 0)) < 0)
 		childside_fail(cs, STAGE_DIRECTORY, rc);
 	if (sp->umask != SPEC_KEEP)
 		rawsys(SYS_umask, sp->umask, 0, 0, 0);
 	childside_pid_text(cs);
+	childside_no_new_privs(cs);
 	rawsys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
 	rc = rawsys(
 	    SYS_execve, (long)sp->path, (long)sp->argv, (long)sp->envp, 0);

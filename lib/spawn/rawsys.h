@@ -15,14 +15,15 @@
 #define RAWSYS_NATIVE 1
 
 static inline long
-rawsys(long nr, long a, long b, long c, long d)
+rawsys5(long nr, long a, long b, long c, long d, long e)
 {
 	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
 	long ret;
 
 	__asm__ volatile("syscall"
 			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
@@ -61,12 +62,18 @@ rawsys_clone3(void *args, unsigned long size, int (*fn)(void *), void *arg)
 #include <unistd.h>
 
 static inline long
-rawsys(long nr, long a, long b, long c, long d)
+rawsys5(long nr, long a, long b, long c, long d, long e)
 {
-	long ret = syscall(nr, a, b, c, d);
+	long ret = syscall(nr, a, b, c, d, e);
 
 	return ret == -1 ? -errno : ret;
 }
 #endif
+
+static inline long
+rawsys(long nr, long a, long b, long c, long d)
+{
+	return rawsys5(nr, a, b, c, d, 0);
+}
 
 #endif

@@ -47,7 +47,7 @@ struct spawn {
 
 void
 spawn_err_text(char *out, size_t size, const struct spawn_err *se,
-    const char *program, const char *directory)
+    const char *program, const char *place)
 {
 	const char *what = "start";
 
@@ -67,9 +67,10 @@ spawn_err_text(char *out, size_t size, const struct spawn_err *se,
 	else if (se->stage == STAGE_EXEC)
 		snprintf(out, size, "%s %s: %s", what, program,
 		    strerror(se->errnum));
-	else if (se->stage == STAGE_DIRECTORY)
-		snprintf(out, size, "%s %s: %s", what, directory,
-		    strerror(se->errnum));
+	else if (se->stage == STAGE_DIRECTORY || se->stage == STAGE_CHROOT ||
+		 se->stage == STAGE_READ_ONLY)
+		snprintf(
+		    out, size, "%s %s: %s", what, place, strerror(se->errnum));
 	else
 		snprintf(out, size, "%s: %s", what, strerror(se->errnum));
 }

@@ -29,9 +29,12 @@ struct spawn_err {
 	int errnum;
 };
 
-/* "no such file" for people; program is what was to be executed. */
+/*
+ * "no such file" for people; program is what was to be executed, place the
+ * folder or paths that the stage is about, where it is about any.
+ */
 void spawn_err_text(char *out, size_t size, const struct spawn_err *se,
-    const char *program, const char *directory);
+    const char *program, const char *place);
 
 struct spawn; /* one start under way */
 

@@ -32,6 +32,21 @@ struct childside {
 
 #define LISTEN_PID_DIGITS 10
 
+/* What runs in the child: an instrumented function would write our memory. */
+#define CHILD_CODE                                                             \
+	__attribute__((no_sanitize("address", "thread", "undefined"),          \
+	    no_stack_protector))
+
+/* Sends {stage, errno} and exits; error is negative, as rawsys has it. */
+void childside_fail(
+    const struct childside *cs, enum spawn_stage stage, long error);
+/* --- childside_box.c: the steps that shut the child in; see childside.c ----
+ */
+void childside_root(const struct childside *cs);
+void childside_bounding(const struct childside *cs);
+void childside_caps(const struct childside *cs);
+void childside_no_new_privs(const struct childside *cs);
+
 /* Runs in the child, on a stack of its own; does not return. */
 int childside_main(void *arg);
 

@@ -8,8 +8,8 @@ void
 spec_init(struct spec *sp)
 {
 	memset(sp, 0, sizeof *sp);
-	sp->label = sp->path = sp->directory = "";
-	sp->umask = sp->nice = sp->oom_score_adj = SPEC_KEEP;
+	sp->label = sp->path = sp->directory = sp->root = "";
+	sp->umask = sp->nice = sp->oom_score_adj = sp->ioprio = SPEC_KEEP;
 }
 
 static void
@@ -47,6 +47,10 @@ spec_write(struct mw *w, const struct spec *sp)
 		mw_u64(w, sp->rlimits[i].limit.rlim_max);
 	}
 	mw_bytes(w, sp->affinity, sp->affinity_len);
+	mw_u32(w, (uint32_t)sp->ioprio);
+	mw_u64(w, sp->caps);
+	mw_str(w, sp->root);
+	spec_write_strings(w, sp->read_only);
 	mw_u32(w, (uint32_t)sp->nfds);
 	for (size_t i = 0; i < sp->nfds; i++) {
 		mw_u32(w, (uint32_t)sp->fds[i].target);
@@ -106,6 +110,44 @@ spec_read_limits(struct mr *r, struct spec *sp)
 		sp->affinity = NULL;
 }
 
+static char **
+spec_read_strings(struct mr *r, size_t max)
+{
+	uint32_t n = mr_u32(r);
+	char **v;
+
+	if (n > max)
+		r->failed = true;
+	v = r->failed ? NULL : calloc(n + 1, sizeof *v);
+	if (v == NULL) {
+		r->failed = true;
+		return NULL;
+	}
+	for (uint32_t i = 0; !r->failed && i < n; i++) {
+		union {
+			const char *in;
+			char *out;
+		} s = { .in = mr_str(r) }; /* our copy: ours to write */
+		v[i] = s.out;
+	}
+	return v;
+}
+
+/* Where a start is shut in; paths are absolute, or they would mean nothing. */
+static void
+spec_read_box(struct mr *r, struct spec *sp)
+{
+	sp->ioprio = (int32_t)mr_u32(r);
+	sp->caps = mr_u64(r);
+	sp->root = mr_str(r);
+	if (!r->failed && sp->root[0] != '\0' && sp->root[0] != '/')
+		r->failed = true;
+	sp->read_only = spec_read_strings(r, SPEC_PATHS_MAX);
+	for (size_t i = 0; !r->failed && sp->read_only[i] != NULL; i++)
+		if (sp->read_only[i][0] != '/')
+			r->failed = true;
+}
+
 static void
 spec_read_fds(struct mr *r, struct spec *sp, size_t nfds_given)
 {
@@ -123,29 +165,6 @@ spec_read_fds(struct mr *r, struct spec *sp, size_t nfds_given)
 		sp->fds[i].from = (enum spec_fd_from)from;
 		sp->fds[i].value = (int)value;
 	}
-}
-
-static char **
-spec_read_strings(struct mr *r)
-{
-	uint32_t n = mr_u32(r);
-	char **v;
-
-	if (n > SPEC_STRINGS_MAX)
-		r->failed = true;
-	v = r->failed ? NULL : calloc(n + 1, sizeof *v);
-	if (v == NULL) {
-		r->failed = true;
-		return NULL;
-	}
-	for (uint32_t i = 0; !r->failed && i < n; i++) {
-		union {
-			const char *in;
-			char *out;
-		} s = { .in = mr_str(r) }; /* our copy: ours to write */
-		v[i] = s.out;
-	}
-	return v;
 }
 
 struct spec *
@@ -168,9 +187,10 @@ spec_read(struct mr *r, size_t nfds_given, struct err *err)
 	sp->directory = mr_str(&own);
 	spec_read_ids(&own, sp);
 	spec_read_limits(&own, sp);
+	spec_read_box(&own, sp);
 	spec_read_fds(&own, sp, nfds_given);
-	sp->argv = spec_read_strings(&own);
-	sp->envp = spec_read_strings(&own);
+	sp->argv = spec_read_strings(&own, SPEC_STRINGS_MAX);
+	sp->envp = spec_read_strings(&own, SPEC_STRINGS_MAX);
 	if (mr_end(&own) == -1 || sp->argv[0] == NULL ||
 	    strlen(sp->label) > SPEC_LABEL_MAX ||
 	    ((sp->flags & SPEC_CGROUP) != 0 && nfds_given == 0)) {
@@ -189,6 +209,7 @@ spec_free(struct spec *sp)
 		return;
 	free(sp->groups);
 	free(sp->rlimits);
+	free(sp->read_only);
 	free(sp->fds);
 	free(sp->argv);
 	free(sp->envp);

@@ -23,6 +23,7 @@
 #define SPEC_FDS_MAX     256 /* descriptors that a child is given */
 #define SPEC_TARGET_MAX  1023
 #define SPEC_GROUPS_MAX  1024
+#define SPEC_PATHS_MAX   64      /* of read_only */
 #define SPEC_STRINGS_MAX 1000000 /* words of argv, of envp */
 
 enum spec_fd_from {
@@ -54,9 +55,14 @@ enum {
 	SPEC_TTY = 8,
 	/* WATCHDOG_PID=, as LISTEN_PID. */
 	SPEC_WATCHDOG_PID = 1024,
+	SPEC_NO_NEW_PRIVS = 16,
+	/* A fresh tmpfs on /tmp and /var/tmp. */
+	SPEC_PRIVATE_TMP = 32,
+	/* caps is valid: keep these capabilities and no other. */
+	SPEC_CAPS = 64,
 };
 
-#define SPEC_KEEP INT32_MIN /* of nice, oom_score_adj, umask: leave it */
+#define SPEC_KEEP INT32_MIN /* of nice, ioprio and so on: leave it */
 
 struct spec {
 	const char *label; /* for the engine: "web.0#3"; not understood here */
@@ -72,6 +78,10 @@ struct spec {
 	int32_t umask;
 	int32_t nice;
 	int32_t oom_score_adj;
+	int32_t ioprio;   /* as ioprio_set(2) takes it */
+	uint64_t caps;    /* bit n: capability n; of SPEC_CAPS */
+	const char *root; /* absolute, of chroot(2); "": ours */
+	char **read_only; /* absolute, as seen from root; NULL: none */
 	struct spec_rlimit *rlimits;
 	size_t nrlimits;
 	const void *affinity; /* bytes of a cpu mask; NULL: leave it */

@@ -105,6 +105,14 @@ static const struct row rows[] = {
 	{ P, "env_file", "/e", "/f", NULL },
 	{ P, "clear_env", "false", "true", NULL },
 	{ P, "user", NULL, "SELF", "user: (none) -> SELF" },
+	{ P, "group", "12344", "12345", NULL },
+	{ P, "supplementary_groups", "12", "12,13", NULL },
+	{ P, "no_new_privs", "false", "true", NULL },
+	{ P, "capabilities", "none", "CAP_CHOWN", NULL },
+	{ P, "chroot", NULL, "/", "chroot: (none) -> /" },
+	{ P, "private_tmp", "false", "true", NULL },
+	{ P, "read_only", "/usr", "/usr,/etc", NULL },
+	{ P, "ioprio", NULL, "idle", "ioprio: (none) -> idle" },
 	{ P, "umask", "0022", "0027", NULL },
 	{ P, "nice", NULL, "5", "nice: (none) -> 5" },
 	{ P, "oom_score_adj", "0", "5", NULL },
@@ -125,6 +133,7 @@ static const struct row rows[] = {
 	{ P, "socket", "tcp://*:80", "tcp://*:81", NULL },
 	{ P, "socket_mode", "shared", "reuseport", NULL },
 	{ P, "cpu_affinity", "none", "auto", NULL },
+	{ P, "cpu_set", NULL, "0", "cpu_set: (none) -> 0" },
 	{ P, "priority", "999", "1", NULL },
 	{ P, "depends_on", "api:ready", "api:started", NULL },
 	{ P, "bind_to", NULL, "api", "bind_to: (none) -> api" },
@@ -248,6 +257,19 @@ row_kind(const struct config_key *key)
 					   : CHANGE_RESTART;
 }
 
+/* An ordinary user's reeved cannot have them, and would say so at load. */
+static bool
+row_is_for_root(const struct row *row)
+{
+	static const char *const keys[] = { "group", "supplementary_groups",
+		"capabilities", "chroot", "private_tmp", "read_only" };
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (strcmp(row->key, keys[i]) == 0)
+			return strcmp(row->section, P) == 0;
+	return false;
+}
+
 /* What the plan has for the section that the row is about. */
 static const struct config_change *
 row_change(const struct row *row)
@@ -272,6 +294,10 @@ START_TEST(each_key_asks_for_what_its_row_states)
 	const struct config_change *ch;
 
 	ck_assert_msg(key != NULL, "%s", row->key);
+	if (row_is_for_root(row) && geteuid() != 0) {
+		free(shown);
+		return;
+	}
 	a = row_load(row, row->from);
 	b = row_load(row, row->to);
 	diff();

@@ -153,6 +153,8 @@ START_TEST(numbers_of_workers)
 		{ "workers = 3", 8, 3 },
 		{ "workers = 0", 8, 0 },
 		{ "workers = auto", 8, 8 },
+		{ "workers = auto\ncpu_set = 0", 8, 1 },
+		{ "workers_per_cpu = 2\ncpu_set = 0", 8, 2 },
 		{ "workers_per_cpu = 2", 8, 16 },
 		{ "workers_per_cpu = 1000", 64, CONFIG_WORKERS_MAX },
 		{ "numprocs = 5", 8, 5 },
@@ -517,6 +519,131 @@ START_TEST(only_root_becomes_another_user)
 }
 END_TEST
 
+static const struct {
+	const char *line, *error;
+} rights[] = {
+	{ "group = 12345", "group: only root with CAP_SETGID can change the "
+			   "group: run reeved as root, or remove the key" },
+	{ "supplementary_groups = none",
+	    "supplementary_groups: only root with CAP_SETGID can" },
+	{ "chroot = /", "chroot: only root with CAP_SYS_CHROOT can" },
+	{ "private_tmp = true", "private_tmp: only root with CAP_SYS_ADMIN" },
+	{ "read_only = /usr", "read_only: only root with CAP_SYS_ADMIN can" },
+	{ "ioprio = realtime:4", "ioprio: only root with CAP_SYS_NICE can" },
+	{ "capabilities = none", "capabilities: only root with CAP_SETPCAP" },
+	{ "capabilities = all", "capabilities: reeved has none to pass on" },
+};
+
+START_TEST(keys_that_need_rights)
+{
+	const char *forks = getenv("CK_FORK");
+	char *text = xasprintf(WEB "%s\n", rights[_i].line), *want;
+
+	if (geteuid() == 0) {
+		must_load(text);
+		if (forks != NULL && strcmp(forks, "no") == 0)
+			return;
+		ck_assert_int_eq(setresgid(65534, 65534, 65534), 0);
+		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+	}
+	load(text);
+	free(text);
+	ck_assert_ptr_null(cf);
+	ck_assert_uint_eq(errs.errors.n, 1);
+	want = xasprintf("/etc/r.conf:4: [program:web] %s", rights[_i].error);
+	ck_assert_msg(
+	    str_starts(errs.errors.v[0], want), "%s", errs.errors.v[0]);
+	free(want);
+}
+END_TEST
+
+/* These need none. */
+START_TEST(an_ordinary_box)
+{
+	char *text = xasprintf(WEB "group = %u\nno_new_privs = true\n"
+				   "ioprio = idle\ncpu_set = 0\n",
+	    (unsigned)getegid());
+
+	must_load(text);
+	free(text);
+	ck_assert(!cf->programs[0]->identity.set);
+}
+END_TEST
+
+static const struct {
+	const char *lines, *error;
+} boxes[] = {
+	{ "cpu_set = 0,4095",
+	    "4: [program:web] cpu_set: there is no CPU 4095" },
+	{ "cpu_set = 0\ncpu_affinity = 0,1",
+	    "5: [program:web] cpu_affinity: CPU 1 is not in cpu_set" },
+	{ "user = 0:0\ngroup = 7",
+	    "5: [program:web] group: user = 0:0 names another group" },
+	{ "private_tmp = true\ndirectory = /tmp/x",
+	    "4: [program:web] private_tmp: hides directory /tmp/x" },
+	{ "private_tmp = true\nread_only = /tmp",
+	    "5: [program:web] read_only: /tmp: with private_tmp there is" },
+	{ "private_tmp = true\nread_only = /var/tmp/x",
+	    "5: [program:web] read_only: /var/tmp/x: with private_tmp" },
+};
+
+START_TEST(boxes_that_contradict)
+{
+	char *text = xasprintf(WEB "%s\n", boxes[_i].lines), *want;
+	bool found = false;
+
+	if (geteuid() != 0)
+		return;
+	load(text);
+	free(text);
+	ck_assert_ptr_null(cf);
+	want = xasprintf("/etc/r.conf:%s", boxes[_i].error);
+	for (size_t i = 0; i < errs.errors.n; i++)
+		found = found || str_starts(errs.errors.v[i], want);
+	ck_assert_msg(found, "%s", errs.errors.v[0]);
+	free(want);
+}
+END_TEST
+
+static const struct {
+	const char *lines;
+	bool set;
+	gid_t gid;
+	size_t n;
+	gid_t groups[3];
+} identities[] = {
+	{ "", false, 0, 0, { 0 } },
+	{ "user = 0", false, 0, 0, { 0 } },
+	{ "user = 12345:12346", true, 12346, 1, { 12346 } },
+	{ "user = 12345:12346\ngroup = 12346", true, 12346, 1, { 12346 } },
+	{ "user = 0:7", true, 7, 1, { 7 } },
+	{ "group = 7", true, 7, 1, { 7 } },
+	{ "supplementary_groups = 8,9", true, 0, 3, { 0, 8, 9 } },
+	{ "supplementary_groups = none", true, 0, 1, { 0 } },
+	{ "user = 12345:7\nsupplementary_groups = none,7,8", true, 7, 2,
+	    { 7, 8 } },
+};
+
+START_TEST(who_a_program_is)
+{
+	char *text = xasprintf(WEB "%s\n", identities[_i].lines);
+	const struct config_identity *id;
+
+	if (geteuid() != 0)
+		return;
+	must_load(text);
+	free(text);
+	id = &cf->programs[0]->identity;
+	ck_assert_int_eq(id->set, identities[_i].set);
+	ck_assert_uint_eq(id->ngroups, identities[_i].n);
+	if (!id->set)
+		return;
+	ck_assert_uint_eq(id->gid, identities[_i].gid);
+	for (size_t i = 0; i < id->ngroups; i++)
+		ck_assert_uint_eq(id->groups[i], identities[_i].groups[i]);
+}
+END_TEST
+
 /* --- files -----------------------------------------------------------------
  */
 
@@ -841,6 +968,13 @@ main(void)
 	tcase_add_loop_test(
 	    tc, doubts_are_warnings, 0, sizeof doubtful / sizeof *doubtful);
 	tcase_add_test(tc, only_root_becomes_another_user);
+	tcase_add_loop_test(tc, keys_that_need_rights, 0,
+	    (int)(sizeof rights / sizeof *rights));
+	tcase_add_test(tc, an_ordinary_box);
+	tcase_add_loop_test(
+	    tc, boxes_that_contradict, 0, (int)(sizeof boxes / sizeof *boxes));
+	tcase_add_loop_test(tc, who_a_program_is, 0,
+	    (int)(sizeof identities / sizeof *identities));
 	tcase_add_test(tc, values_and_where_they_come_from);
 	tcase_add_test(tc, keys_stand_together_and_have_help);
 	tcase_add_test(tc, the_manual_has_every_key);

@@ -21,6 +21,8 @@ static struct spec_rlimit limits[] = {
 	{ RLIMIT_NOFILE, { 64, 128 } },
 	{ RLIMIT_CORE, { 0, RLIM_INFINITY } },
 };
+static char path_a[] = "/", path_b[] = "/srv/data";
+static char *read_only[] = { path_a, path_b, NULL };
 static struct spec_fd fds[] = {
 	{ 0, SPEC_FD_NULL, 0 },
 	{ 1, SPEC_FD_STORE, 17 },
@@ -48,13 +50,18 @@ test_full(void)
 	sp.umask = 022;
 	sp.nice = -5;
 	sp.oom_score_adj = -999;
+	sp.ioprio = 3 << 13;
+	sp.caps = UINT64_C(1) << 40 | 0x401;
+	sp.root = "/jail";
+	sp.read_only = read_only;
 	sp.rlimits = limits;
 	sp.nrlimits = 2;
 	sp.affinity = mask;
 	sp.affinity_len = sizeof mask;
 	sp.fds = fds;
 	sp.nfds = 4;
-	sp.flags = SPEC_KILL_GROUP | SPEC_LISTEN_PID;
+	sp.flags = SPEC_KILL_GROUP | SPEC_LISTEN_PID | SPEC_NO_NEW_PRIVS |
+		   SPEC_PRIVATE_TMP | SPEC_CAPS;
 	return sp;
 }
 
@@ -127,6 +134,12 @@ START_TEST(everything_comes_back)
 	ck_assert_int_eq(back->umask, 022);
 	ck_assert_int_eq(back->nice, -5);
 	ck_assert_int_eq(back->oom_score_adj, -999);
+	ck_assert_int_eq(back->ioprio, 3 << 13);
+	ck_assert_uint_eq(back->caps, UINT64_C(1) << 40 | 0x401);
+	ck_assert_str_eq(back->root, "/jail");
+	ck_assert_str_eq(back->read_only[0], path_a);
+	ck_assert_str_eq(back->read_only[1], path_b);
+	ck_assert_ptr_null(back->read_only[2]);
 	ck_assert_uint_eq(back->nrlimits, 2);
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(back->rlimits[i].resource, limits[i].resource);
@@ -149,7 +162,7 @@ START_TEST(everything_comes_back)
 	ck_assert_str_eq(back->envp[0], env_a);
 	ck_assert_str_eq(back->envp[1], env_b);
 	ck_assert_ptr_null(back->envp[2]);
-	ck_assert_uint_eq(back->flags, SPEC_KILL_GROUP | SPEC_LISTEN_PID);
+	ck_assert_uint_eq(back->flags, sp.flags);
 	spec_free(back);
 }
 END_TEST
@@ -167,6 +180,9 @@ START_TEST(nothing_comes_back_as_nothing)
 	ck_assert_int_eq(back->umask, SPEC_KEEP);
 	ck_assert_int_eq(back->nice, SPEC_KEEP);
 	ck_assert_int_eq(back->oom_score_adj, SPEC_KEEP);
+	ck_assert_int_eq(back->ioprio, SPEC_KEEP);
+	ck_assert_str_eq(back->root, "");
+	ck_assert_ptr_null(back->read_only[0]);
 	ck_assert_uint_eq(back->nrlimits, 0);
 	ck_assert_ptr_null(back->affinity);
 	ck_assert_uint_eq(back->nfds, 0);
@@ -293,6 +309,29 @@ START_TEST(descriptors_in_range)
 }
 END_TEST
 
+/* A relative one would start wherever the keeper is. */
+START_TEST(paths_are_absolute)
+{
+	char relative[] = "srv", empty[] = "", good[] = "/srv";
+	char *paths[SPEC_PATHS_MAX + 2] = { good, relative, NULL };
+	struct spec sp = test_small();
+
+	sp.root = "jail";
+	ck_assert(!test_is_good(&sp, 0));
+	sp.root = "/jail";
+	ck_assert(test_is_good(&sp, 0));
+	sp.read_only = paths;
+	ck_assert(!test_is_good(&sp, 0));
+	paths[1] = empty;
+	ck_assert(!test_is_good(&sp, 0));
+	for (int i = 0; i < SPEC_PATHS_MAX; i++)
+		paths[i] = good;
+	ck_assert(test_is_good(&sp, 0));
+	paths[SPEC_PATHS_MAX] = good;
+	ck_assert(!test_is_good(&sp, 0));
+}
+END_TEST
+
 START_TEST(a_cgroup_needs_its_descriptor)
 {
 	struct spec sp = test_small();
@@ -388,6 +427,7 @@ main(void)
 	tcase_add_test(tc, strings_up_to_the_limit);
 	tcase_add_loop_test(tc, descriptors_in_range, 0,
 	    (int)(sizeof fd_rows / sizeof fd_rows[0]));
+	tcase_add_test(tc, paths_are_absolute);
 	tcase_add_test(tc, a_cgroup_needs_its_descriptor);
 	tcase_add_test(tc, a_program_has_a_name);
 	tcase_add_test(tc, a_label_fits_its_place);

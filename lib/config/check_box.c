@@ -1,0 +1,279 @@
+/*
+ * check_box - keys that shut a program in, against what this process may do.
+ *
+ * A start would fail with EPERM each time: better told with its line.
+ */
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "config/check.h"
+#include "config/slot.h"
+
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442
+#endif
+
+struct box {
+	const struct config_program *p;
+	struct config_errors *errs;
+	uint64_t own; /* capabilities of this process */
+};
+
+static const char *
+box_file(const struct box *b, enum schema_id id)
+{
+	const char *file = origins_file(&b->p->origins, id);
+
+	return file != NULL ? file : b->p->file;
+}
+
+static int
+box_line(const struct box *b, enum schema_id id)
+{
+	int line = origins_line(&b->p->origins, id);
+
+	return line != 0 ? line : b->p->line;
+}
+
+#define BOX_ERROR(b, key, fmt, ...)                                            \
+	config_error((b)->errs, box_file(b, SCHEMA_PROGRAM_##key),             \
+	    box_line(b, SCHEMA_PROGRAM_##key), "[program:%s] " #key ": " fmt,  \
+	    (b)->p->name __VA_OPT__(, ) __VA_ARGS__)
+#define BOX_WARNING(b, key, fmt, ...)                                          \
+	config_warning((b)->errs, box_file(b, SCHEMA_PROGRAM_##key),           \
+	    box_line(b, SCHEMA_PROGRAM_##key), "[program:%s] " #key ": " fmt,  \
+	    (b)->p->name __VA_OPT__(, ) __VA_ARGS__)
+
+/* Why a right is not there, and what to do about it. */
+#define BOX_NEED(b, key, cap, what)                                            \
+	do {                                                                   \
+		if (((b)->own >> (cap)&1) == 0)                                \
+			BOX_ERROR(b, key,                                      \
+			    "only root with CAP_%s can %s: %s, or remove the " \
+			    "key",                                             \
+			    config_cap_name(cap), what, box_remedy());         \
+	} while (0)
+
+static const char *
+box_remedy(void)
+{
+	return geteuid() == 0
+		   ? "give reeved that capability (a container's --cap-add)"
+		   : "run reeved as root";
+}
+
+/* --- who it is -------------------------------------------------------------
+ */
+
+static void
+box_identity(const struct box *b)
+{
+	const struct config_program *p = b->p;
+
+	if (p->run_group.set && p->user.set && strchr(p->user.name, ':') &&
+	    p->user.gid != p->run_group.gid)
+		BOX_ERROR(b, group,
+		    "user = %s names another group than group = %s: keep one "
+		    "of them",
+		    p->user.name, p->run_group.name);
+	if (!p->identity.set)
+		return;
+	if (p->run_group.set)
+		BOX_NEED(b, group, CAP_SETGID, "change the group");
+	if (p->supplementary.set)
+		BOX_NEED(b, supplementary_groups, CAP_SETGID, "change groups");
+}
+
+static void
+box_capabilities(const struct box *b)
+{
+	const struct config_caps *cc = &b->p->capabilities;
+	uint64_t keep = cc->all ? b->own : cc->keep;
+
+	if (!cc->set)
+		return;
+	if (cc->all && b->own == 0)
+		BOX_ERROR(b, capabilities,
+		    "reeved has none to pass on: run it as root, or remove "
+		    "the key");
+	else if ((config_caps_bounding() & ~keep) != 0)
+		BOX_NEED(b, capabilities, CAP_SETPCAP,
+		    "reduce what a program may have");
+	for (int cap = 0; cap < 64; cap++)
+		if ((keep & ~b->own) >> cap & 1)
+			BOX_ERROR(b, capabilities,
+			    "reeved itself does not have CAP_%s here: %s, or "
+			    "take it off the list",
+			    config_cap_name(cap), box_remedy());
+}
+
+/* --- where it runs ---------------------------------------------------------
+ */
+
+static void
+box_cpus(const struct box *b)
+{
+	const struct config_program *p = b->p;
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (size_t i = 0; i < p->cpu_set.n; i++)
+		if (n > 0 && atol(p->cpu_set.v[i]) >= n)
+			BOX_ERROR(b, cpu_set,
+			    "there is no CPU %s: this machine has 0 to %ld",
+			    p->cpu_set.v[i], n - 1);
+	if (p->cpu_set.n == 0 || p->cpu_affinity != AFFINITY_LIST)
+		return;
+	for (size_t i = 0; i < p->cpu_list.n; i++)
+		if (!strv_has(&p->cpu_set, p->cpu_list.v[i]))
+			BOX_ERROR(b, cpu_affinity,
+			    "CPU %s is not in cpu_set: add it there, or take "
+			    "it off here",
+			    p->cpu_list.v[i]);
+}
+
+static void
+box_ioprio(const struct box *b)
+{
+	if (b->p->ioprio != -1 && CONFIG_IOPRIO_CLASS(b->p->ioprio) == 1 &&
+	    (b->own >> CAP_SYS_ADMIN & 1) == 0)
+		BOX_NEED(b, ioprio, CAP_SYS_NICE, "have realtime");
+}
+
+/* --- what it sees of the files ---------------------------------------------
+ */
+
+static bool
+box_below(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	if (n == 1)
+		return true;
+	return strncmp(path, folder, n) == 0 &&
+	       (path[n] == '/' || path[n] == '\0');
+}
+
+static bool
+box_hidden(const char *path)
+{
+	return (box_below(path, "/tmp") && strcmp(path, "/tmp") != 0) ||
+	       (box_below(path, "/var/tmp") && strcmp(path, "/var/tmp") != 0);
+}
+
+static void
+box_chroot(const struct box *b)
+{
+	struct stat st;
+
+	BOX_NEED(b, chroot, CAP_SYS_CHROOT, "change the root");
+	if (stat(b->p->chroot, &st) == -1)
+		BOX_WARNING(b, chroot, "%s: %s", b->p->chroot, strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		BOX_WARNING(b, chroot, "%s: it is a file", b->p->chroot);
+}
+
+/*
+ * Before Linux 5.12 a tree of mounts can't be made read-only at once: each has
+ * to be named, or it would stay writable and nobody would know.
+ */
+static void
+box_submounts(const struct box *b, const char *path)
+{
+	const struct config_program *p = b->p;
+	size_t len = p->chroot != NULL ? strlen(p->chroot) : 0;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, *save, *at;
+	size_t room = 0;
+
+	while (f != NULL && getline(&line, &room, f) != -1) {
+		at = strtok_r(line, " ", &save);
+		for (int i = 0; i < 4 && at != NULL; i++)
+			at = strtok_r(NULL, " ", &save);
+		if (at == NULL ||
+		    (len > 0 && (!box_below(at, p->chroot) || at[len] == '\0')))
+			continue;
+		at += len;
+		if (strcmp(at, path) != 0 && strcmp(at, "/") != 0 &&
+		    box_below(at, path) && !strv_has(&p->read_only, at))
+			BOX_ERROR(b, read_only,
+			    "%s is a mount below %s, and this kernel (before "
+			    "5.12) makes it read-only only when it is named: "
+			    "add it",
+			    at, path);
+	}
+	free(line);
+	if (f != NULL)
+		fclose(f);
+}
+
+static void
+box_read_only(const struct box *b)
+{
+	const struct config_program *p = b->p;
+	bool old = syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) == -1 &&
+		   errno == ENOSYS;
+	struct stat st;
+
+	BOX_NEED(b, read_only, CAP_SYS_ADMIN, "mount for a program alone");
+	for (size_t i = 0; i < p->read_only.n; i++) {
+		const char *path = p->read_only.v[i];
+
+		if (p->private_tmp &&
+		    (box_hidden(path) || strcmp(path, "/tmp") == 0 ||
+			strcmp(path, "/var/tmp") == 0))
+			BOX_ERROR(b, read_only,
+			    "%s: with private_tmp there is another, writable "
+			    "/tmp: keep one of the two",
+			    path);
+		else if (config_root_stat(p->chroot, path, &st) == -1)
+			BOX_WARNING(
+			    b, read_only, "%s: %s", path, strerror(errno));
+		if (old)
+			box_submounts(b, path);
+	}
+}
+
+void
+check_box(const struct config_program *p, struct config_errors *errs)
+{
+	struct box b = { .p = p, .errs = errs, .own = config_caps_own() };
+
+	box_identity(&b);
+	box_capabilities(&b);
+	box_cpus(&b);
+	box_ioprio(&b);
+	if (p->chroot != NULL)
+		box_chroot(&b);
+	if (p->private_tmp)
+		BOX_NEED(&b, private_tmp, CAP_SYS_ADMIN,
+		    "mount for a program alone");
+	if (p->read_only.n > 0)
+		box_read_only(&b);
+}
+
+void
+check_box_slot(const struct config_program *p, const struct config_slot *s,
+    struct config_errors *errs)
+{
+	struct box b = { .p = p, .errs = errs };
+
+	if (!p->private_tmp)
+		return;
+	if (s->exec_path != NULL && box_hidden(s->exec_path))
+		BOX_ERROR(&b, private_tmp,
+		    "hides %s, which is to be run: keep it elsewhere, or "
+		    "remove the key",
+		    s->exec_path);
+	if (s->directory != NULL && box_hidden(s->directory))
+		BOX_ERROR(&b, private_tmp,
+		    "hides directory %s: use another, or remove the key",
+		    s->directory);
+}
