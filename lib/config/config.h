@@ -179,6 +179,11 @@ struct config_rlimit {
 	rlim_t hard;
 };
 
+struct config_cpu_max {
+	int64_t quota_us; /* 0: none */
+	int64_t period_us;
+};
+
 struct config_cron {
 	char *text; /* as written; NULL: not set */
 	struct cron cron;
@@ -287,6 +292,10 @@ struct config_program {
 	int64_t roll_surge;
 	int64_t roll_soak_ms;
 
+	int64_t memory_max; /* bytes; 0: none */
+	int64_t cpu_weight; /* 0: as the kernel has it */
+	struct config_cpu_max cpu_max;
+	int64_t pids_max;     /* 0: none */
 	int64_t memory_limit; /* bytes; 0: none */
 	int64_t memory_interval_ms;
 	int64_t max_lifetime_ms; /* 0: none */
@@ -514,6 +523,10 @@ const struct config_key *config_keys(size_t *n);
  * Calls cb for each key with its effective value as it would stand in a file
  * and its origin ("default", "/etc/reeve/reeve.conf:12").  prog NULL: [reeve].
  */
+/* Where a key of a program stands; where the program does: the default. */
+const char *config_program_origin(
+    const struct config_program *p, const char *key, int *line);
+
 typedef void config_value_cb(void *arg, const struct config_key *key,
     const char *value, const char *origin);
 void config_each_value(const struct config *cf,

@@ -451,7 +451,9 @@ load_value(const struct ini_entry *e, struct section *sec, enum schema_id id,
 
 	schema_range(id, &vc.min, &vc.max);
 	load_scope(sec, &sc, &env);
-	if (schema_per_slot(id) || is_env)
+	/* In "50%" it is the unit. */
+	if (schema_per_slot(id) || is_env ||
+	    schema_rows[id].type == TYPE_CPUMAX)
 		text = xstrdup(e->value);
 	else
 		rc = expand(&text, e->value, &sc, err);

@@ -62,3 +62,16 @@ origins_line(const struct config_origins *og, enum schema_id id)
 {
 	return origins_at(og, id)->line;
 }
+
+const char *
+config_program_origin(
+    const struct config_program *p, const char *key, int *line)
+{
+	enum schema_id id = schema_find(SECTION_PROGRAM, key);
+	const char *file = NULL;
+
+	if (id != SCHEMA__N)
+		file = origins_file(&p->origins, id);
+	*line = file != NULL ? origins_line(&p->origins, id) : p->line;
+	return file != NULL ? file : p->file;
+}

@@ -278,6 +278,20 @@ engine_write_pidfile(struct engine *en, struct err *err)
 /* --- start
  * -------------------------------------------------------------------------- */
 
+static void
+engine_limits(struct engine *en)
+{
+	struct strv warnings;
+
+	strv_init(&warnings);
+	limits_setup(en, en->cf, &warnings);
+	for (size_t i = 0; i < warnings.n; i++) {
+		fprintf(stderr, "%s\n", warnings.v[i]);
+		engine_event(en, "", "limit", "%s", warnings.v[i]);
+	}
+	strv_fini(&warnings);
+}
+
 static int
 engine_first_start(struct engine *en, struct err *err)
 {
@@ -295,6 +309,7 @@ engine_first_start(struct engine *en, struct err *err)
 	    en->kl, "events", fcntl(event_fd(en->events), F_DUPFD_CLOEXEC, 3));
 	tree_base(
 	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
+	engine_limits(en);
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		program_new(en, en->cf->programs[i]);
 	program_sort(en);
@@ -323,7 +338,7 @@ engine_start_failed(struct engine *en, const struct err *err)
 		engine_unlink_lock(en);
 	for (size_t i = 0; i < en->nprograms; i++)
 		sockets_close(en->programs[i]);
-	tree_base_remove(en->cgroup);
+	tree_base_remove(en->cgroup, keeperlink_welcome(en->kl)->pid);
 	exit(1);
 }
 
@@ -394,6 +409,7 @@ engine_on_synced(void *arg)
 	bool again = keeperlink_find(en->kl, "state") != 0;
 
 	engine_load_config(en);
+	limits_look(en);
 	en->next_id = ((uint64_t)w->incarnation << 32) + 1;
 	en->pump = pump_new(en->lp, engine_on_sink, en, &err);
 	if (en->pump == NULL)
@@ -473,7 +489,7 @@ engine_finish(struct engine *en)
 		unlink(en->cf->pidfile);
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
-	tree_base_remove(en->cgroup);
+	tree_base_remove(en->cgroup, keeperlink_welcome(en->kl)->pid);
 	engine_unlink_lock(en);
 	keeperlink_shutdown(en->kl, en->exit_code);
 	loop_stop(en->lp);

@@ -92,6 +92,14 @@ enum death_cause {
 	DEATH_BOUND,     /* what it is bound to is down for good */
 };
 
+/* Was it the kernel's OOM killer? */
+enum death_oom {
+	OOM_NO,
+	OOM_YES,
+	OOM_PERHAPS, /* it was at work; whom it killed is not known */
+	OOM_UNKNOWN,
+};
+
 struct death_info {
 	wall_ms at_ms;
 	enum death_cause cause;
@@ -101,6 +109,7 @@ struct death_info {
 	int exit_code;   /* -1: by signal or never ran */
 	int exit_signal; /* 0: none */
 	bool core;
+	enum death_oom oom;
 	bool killed;    /* it took SIGKILL after the stop signal */
 	bool by_person; /* uid and by_pid say who asked */
 	uid_t by_uid;

@@ -71,6 +71,7 @@ struct inst {
 	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
 	struct recycle recycle;
+	int64_t oom_kills;   /* in its cgroup before it; -1: not known */
 	char *status;        /* STATUS= it sent */
 	struct tree tree;    /* its cgroup, or how to find what it left */
 	unsigned tree_index; /* of its cgroup among the slot's */
@@ -215,6 +216,9 @@ struct engine {
 	int exit_code;
 	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *on_up_arg;
+	unsigned controllers; /* TREE_*: to be had below cgroup */
+	int64_t oom_kills;    /* of the machine, see limits.c */
+	mono_ms oom_since_ms; /* when that was looked at */
 	char cgroup[256]; /* folder for the cgroups of instances; "": none */
 	uint64_t next_id;
 	uint64_t roll_serial;
@@ -345,6 +349,19 @@ void probing_stop(struct inst *in);
 int probing_scan(struct inst *in, bool all, struct err *err);
 /* Of the last try; "": none has failed. */
 const char *probing_error(const struct inst *in);
+
+/* --- limits.c: cgroup controllers, OOM kills --------------------------------
+ */
+
+/* Gets the controllers that cf asks for; warnings: keys without effect. */
+void limits_setup(
+    struct engine *en, const struct config *cf, struct strv *warnings);
+void limits_start(struct inst *in); /* its cgroup is there, it is not */
+void limits_changed(struct program *pg);
+/* An engine begins: what was killed before it does not count. */
+void limits_look(struct engine *en);
+enum death_oom limits_oom(const struct inst *in, const struct keeper_exit *ex);
+const char *limits_oom_text(enum death_oom oom); /* "": it was none */
 
 /* --- start.c: another command in a slot ------------------------------------
  */

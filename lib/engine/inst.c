@@ -289,16 +289,19 @@ inst_flush(struct inst *in)
 static void
 inst_describe_end(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 {
+	bool oom = in->death.oom == OOM_YES;
 	char ms[32];
 
 	if (in->cause == DEATH_NOT_READY)
 		return; /* said already */
 	str_duration(ms, sizeof ms, ran);
 	if (ex->signo != 0)
-		snprintf(in->why, sizeof in->why, "killed by SIG%s%s after %s",
+		snprintf(in->why, sizeof in->why,
+		    "killed by SIG%s%s after %s%s",
 		    sigabbrev_np(ex->signo) != NULL ? sigabbrev_np(ex->signo)
 						    : "?",
-		    ex->core ? " (core dumped)" : "", ms);
+		    ex->core ? " (core dumped)" : "", ms,
+		    oom ? ": out of memory" : "");
 	else
 		snprintf(in->why, sizeof in->why, "exited with %d after %s",
 		    ex->code, ms);
@@ -309,7 +312,6 @@ inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 {
 	struct table_death *d = &in->death;
 
-	memset(d, 0, sizeof *d);
 	d->at_ms = clock_wall_ms();
 	d->ran_ms = ran;
 	d->max_rss_kb = ex->max_rss_kb;
@@ -376,6 +378,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	recycle_stop(in);
 	if (in->after_ready != NULL)
 		task_kill(in->after_ready);
+	in->death.oom = (uint8_t)limits_oom(in, ex);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
 	if (!in->stopping || in->cause == DEATH_NOT_READY)
@@ -515,6 +518,7 @@ inst_new(struct slot *sl, enum inst_role role, struct config_program *conf)
 	in->role = role;
 	in->conf = config_program_ref(conf);
 	in->ready_fd = -1;
+	in->oom_kills = -1;
 	in->tree_index = inst_free_tree(sl);
 	loop_timer_init(&in->up, lp, inst_on_up_timer, in);
 	loop_timer_init(&in->deadline, lp, inst_on_deadline, in);
@@ -590,6 +594,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->stopping = ti->stopping;
 	in->killed = ti->killed;
 	in->watchdog_ms = ti->watchdog_ms;
+	in->oom_kills = ti->oom_kills;
 	in->cause = (enum death_cause)ti->cause;
 	if (death_has_reason(in->cause))
 		memcpy(in->reason, in->slot->reason, sizeof in->reason);

@@ -196,6 +196,7 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 		.exit_code = d->code,
 		.exit_signal = d->signo,
 		.core = d->core,
+		.oom = (enum death_oom)d->oom,
 		.killed = d->killed,
 		.by_person = d->by_person,
 		.by_uid = d->by_uid,
@@ -212,6 +213,8 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 		snprintf(text, sizeof text, "%.255s", di.tail);
 	else if (sl->death_text[i] != NULL)
 		snprintf(text, sizeof text, "%s", sl->death_text[i]);
+	else
+		snprintf(text, sizeof text, "%s", limits_oom_text(di.oom));
 	cb(arg, si, &di);
 }
 

@@ -497,6 +497,7 @@ recover(struct engine *en)
 {
 	struct err err = { .text = "" };
 	struct table_self self;
+	struct strv warnings;
 
 	en->table = table_open(
 	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "state")), &err);
@@ -508,6 +509,9 @@ recover(struct engine *en)
 		fatalx("%s", err.text);
 	tree_base(
 	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
+	strv_init(&warnings);
+	limits_setup(en, en->cf, &warnings);
+	strv_fini(&warnings); /* said by the first one */
 	en->started = table_get_self(en->table, &self) && self.started;
 	/* Who waits for a line must say so before the pipes are read. */
 	pump_hold(en->pump);

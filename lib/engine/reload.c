@@ -91,6 +91,7 @@ reload_live(struct program *pg, struct config_program *conf)
 		in->conf = conf;
 	}
 	recycle_program(pg);
+	limits_changed(pg);
 	reload_resize(pg, old);
 	config_program_unref(old);
 }
@@ -355,6 +356,15 @@ reload_tell(struct engine *en, const struct config_errors *errs)
 	    errs->errors.n != 0 ? errs->errors.v[0] : "?");
 }
 
+static void
+reload_limits(
+    struct engine *en, const struct config *cf, struct config_errors *errs)
+{
+	limits_setup(en, cf, &errs->warnings);
+	for (size_t i = 0; i < errs->warnings.n; i++)
+		log_warnx("%s", errs->warnings.v[i]);
+}
+
 int
 reload_apply(struct engine *en, const struct engine_who *who,
     struct config_plan *plan, struct config_errors *errs)
@@ -381,8 +391,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 		engine_notify(en, "READY=1");
 		return -1;
 	}
-	for (size_t i = 0; i < errs->warnings.n; i++)
-		log_warnx("%s", errs->warnings.v[i]);
+	reload_limits(en, cf, errs);
 	reload_keep_before(en, plan);
 	en->cf = cf;
 	engine_save_config(en);

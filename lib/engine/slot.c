@@ -107,6 +107,7 @@ slot_save_inst(struct table_inst *ti, const struct inst *in)
 	ti->deadline_ms = in->deadline_ms;
 	ti->unhealthy = vitals_are_lost(in);
 	ti->watchdog_ms = in->watchdog_ms;
+	ti->oom_kills = in->oom_kills;
 }
 
 void

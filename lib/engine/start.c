@@ -248,6 +248,7 @@ start_tree(struct start *st, struct inst *in)
 	    in->slot->name, in->tree_index, in->id);
 
 	if (dir != -1) {
+		limits_start(in);
 		st->pass[st->npass++] = dir;
 		st->spec.flags |= SPEC_CGROUP;
 	} else {

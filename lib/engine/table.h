@@ -35,6 +35,7 @@ struct table_death {
 	uint8_t signo;
 	uint8_t cause; /* enum death_cause */
 	uint8_t core, killed, by_person;
+	uint8_t oom;   /* enum death_oom */
 	uint8_t stage; /* of DEATH_NO_START */
 	int32_t errnum;
 	uint32_t by_uid;
@@ -51,6 +52,7 @@ struct table_inst {
 	uint32_t by_uid;
 	int32_t by_pid;
 	mono_ms deadline_ms; /* of the stop; 0: none */
+	int64_t oom_kills;   /* see struct inst */
 };
 
 /* Of the last start by order, by CLOCK_MONOTONIC; 0: not yet, or not known. */

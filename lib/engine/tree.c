@@ -108,6 +108,32 @@ tree_base_clean(const char *own)
 		closedir(d);
 }
 
+/* An engine before this one may have moved to the leaf below the base. */
+static void
+tree_base_above(char own[PATH_MAX], pid_t keeper)
+{
+	char leaf[64];
+
+	snprintf(leaf, sizeof leaf, "/reeve-%d/" TREE_SUPERVISOR, (int)keeper);
+	if (str_ends(own, leaf))
+		own[strlen(own) - strlen(leaf)] = '\0';
+}
+
+/* In a folder below: one that hands controllers down can't be joined. */
+static int
+tree_base_try(const char *base)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	if (!tree_cgroup_path(path, base, "try") ||
+	    (mkdir(path, 0755) == -1 && errno != EEXIST))
+		return -1;
+	rc = tree_cgroup_try(path);
+	rmdir(path);
+	return rc;
+}
+
 void
 tree_base(char *out, size_t size, pid_t keeper)
 {
@@ -118,6 +144,7 @@ tree_base(char *out, size_t size, pid_t keeper)
 	out[0] = '\0';
 	if (!tree_cgroup_own(own))
 		return;
+	tree_base_above(own, keeper);
 	tree_base_clean(own);
 	n = snprintf(out, size, "%s/reeve-%d", own, (int)keeper);
 	if (n < 0 || (size_t)n >= size ||
@@ -125,7 +152,7 @@ tree_base(char *out, size_t size, pid_t keeper)
 		out[0] = '\0';
 		return;
 	}
-	if (tree_cgroup_try(out) == -1) {
+	if (tree_base_try(out) == -1) {
 		log_debug("cgroup %s can't be joined", out);
 		rmdir(out);
 		out[0] = '\0';
@@ -133,10 +160,12 @@ tree_base(char *out, size_t size, pid_t keeper)
 }
 
 void
-tree_base_remove(const char *base)
+tree_base_remove(const char *base, pid_t keeper)
 {
-	if (base[0] != '\0')
-		tree_cgroup_remove(base);
+	if (base[0] == '\0')
+		return;
+	tree_limits_undo(base, keeper);
+	tree_cgroup_remove(base);
 }
 
 void

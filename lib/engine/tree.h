@@ -20,6 +20,14 @@
 
 #include "base/err.h"
 
+struct config_program;
+
+enum { /* controllers */
+	TREE_MEMORY = 1,
+	TREE_CPU = 2,
+	TREE_PIDS = 4
+};
+
 struct tree {
 	char *cgroup;  /* folder; NULL: none */
 	char mark[40]; /* value of REEVE_TREE; "" with a cgroup */
@@ -34,7 +42,7 @@ struct tree {
  * keeper.  A folder that is there already (an engine before) is fine.
  */
 void tree_base(char *out, size_t size, pid_t keeper);
-void tree_base_remove(const char *base);
+void tree_base_remove(const char *base, pid_t keeper);
 
 /*
  * Prepares t; base "": without a cgroup.  name: "web.0"; parity: two
@@ -66,6 +74,20 @@ bool tree_is_empty(const struct tree *t, pid_t keeper);
  * up to where a quick estimate that is never too small will do.
  */
 int64_t tree_memory(const struct tree *t, pid_t keeper, int64_t limit);
+
+/*
+ * Has that controller ("memory") in the cgroups below base.  may_move: keeper
+ * and engine go to a leaf below it when that is needed; tree_base_remove
+ * takes them back.  -1: it can't be had, err tells why.
+ */
+int tree_enable(const char *base, const char *controller, pid_t keeper,
+    bool may_move, struct err *err);
+/* Sets what p says of those controllers, also of a tree that runs. */
+int tree_limit(const struct tree *t, unsigned controllers,
+    const struct config_program *p, struct err *err);
+/* By the OOM killer, in the folder, ever; -1: no memory controller. */
+int64_t tree_oom_kills(const struct tree *t);
+int64_t tree_oom_kills_anywhere(void); /* of the machine; -1: not told */
 
 /* Frees what t holds; touches no process and no folder. */
 void tree_fini(struct tree *t);

@@ -53,8 +53,8 @@ pids_has(const struct pids *ps, pid_t pid)
 	return false;
 }
 
-static bool
-cgroup_path(char out[PATH_MAX], const char *folder, const char *name)
+bool
+tree_cgroup_path(char out[PATH_MAX], const char *folder, const char *name)
 {
 	int n = snprintf(out, PATH_MAX, "%s/%s", folder, name);
 
@@ -73,7 +73,7 @@ cgroup_walk(const char *folder, int depth, cgroup_cb *cb, void *arg)
 
 	while (dir != NULL && (de = readdir(dir)) != NULL)
 		if (de->d_type == DT_DIR && de->d_name[0] != '.' &&
-		    cgroup_path(path, folder, de->d_name))
+		    tree_cgroup_path(path, folder, de->d_name))
 			cgroup_walk(path, depth - 1, cb, arg);
 	if (dir != NULL)
 		closedir(dir);
@@ -90,7 +90,7 @@ cgroup_add_pids(void *arg, const char *folder)
 	struct buf b;
 
 	buf_init(&b);
-	if (cgroup_path(path, folder, "cgroup.procs") &&
+	if (tree_cgroup_path(path, folder, "cgroup.procs") &&
 	    tree_read(&b, path, SIZE_MAX) == 0 && b.len > 0) {
 		for (s = b.data; *s != '\0';) {
 			pid_t pid = (pid_t)strtol(s, &s, 10);
@@ -173,13 +173,13 @@ cgroup_kill_each(const struct tree *t, pid_t keeper)
 	return n;
 }
 
-static int
-cgroup_write(const char *folder, const char *name, const char *text)
+int
+tree_cgroup_write(const char *folder, const char *name, const char *text)
 {
 	char path[PATH_MAX];
 	int fd, rc;
 
-	if (!cgroup_path(path, folder, name))
+	if (!tree_cgroup_path(path, folder, name))
 		return -1;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd == -1)
@@ -201,7 +201,8 @@ tree_cgroup_kill(const struct tree *t, pid_t keeper)
 	n = (int)all.n;
 	free(all.v);
 	/* Also when nobody was seen: one call, and nobody slips through. */
-	if (is_all_ours && cgroup_write(t->cgroup, "cgroup.kill", "1") == 0)
+	if (is_all_ours &&
+	    tree_cgroup_write(t->cgroup, "cgroup.kill", "1") == 0)
 		return n;
 	return cgroup_kill_each(t, keeper);
 }
@@ -228,7 +229,7 @@ tree_cgroup_is_populated(const char *folder)
 	struct buf b;
 
 	buf_init(&b);
-	if (cgroup_path(path, folder, "cgroup.events")) {
+	if (tree_cgroup_path(path, folder, "cgroup.events")) {
 		if (tree_read(&b, path, 4096) == 0)
 			populated = strstr(buf_str(&b), "populated 0") == NULL;
 		else if (errno == ENOENT || errno == ENODEV)
@@ -354,7 +355,7 @@ tree_cgroup_try(const char *folder)
 	int fd, status;
 	pid_t pid;
 
-	if (!cgroup_path(path, folder, "cgroup.procs"))
+	if (!tree_cgroup_path(path, folder, "cgroup.procs"))
 		return -1;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd == -1)

@@ -36,12 +36,23 @@ int tree_scan_kill(const struct tree *t, pid_t keeper);
 int tree_scan_survivors(
     const struct tree *t, pid_t keeper, pid_t *pids, int max);
 
+/* --- tree_limits.c -------------------------------------------------------- */
+
+#define TREE_SUPERVISOR "supervisor" /* leaf of keeper and engine, below base  \
+				      */
+
+/* Before the base is removed. */
+void tree_limits_undo(const char *base, pid_t keeper);
+
 /* --- tree_cgroup.c -------------------------------------------------------- */
 
 /* The folder of this process's cgroup; false: cgroup2 is not to be had. */
 bool tree_cgroup_own(char out[PATH_MAX]);
 /* Joins it with a child that does nothing else. */
 int tree_cgroup_try(const char *folder);
+bool tree_cgroup_path(char out[PATH_MAX], const char *folder, const char *name);
+/* -1 and errno. */
+int tree_cgroup_write(const char *folder, const char *name, const char *text);
 int tree_cgroup_kill(const struct tree *t, pid_t keeper);
 int tree_cgroup_survivors(
     const struct tree *t, pid_t keeper, pid_t *pids, int max);

@@ -275,7 +275,7 @@ test_setup_cgroup(void)
 static void
 test_teardown_cgroup(void)
 {
-	tree_base_remove(base);
+	tree_base_remove(base, getpid());
 }
 
 START_TEST(cgroup_ends_all)
@@ -314,7 +314,7 @@ START_TEST(cgroup_ends_all)
 	tree_remove(&t);
 	ck_assert_ptr_null(t.cgroup);
 	ck_assert_int_eq(stat(sub, &st), -1);
-	tree_base_remove(base);
+	tree_base_remove(base, getpid());
 	ck_assert_int_eq(stat(base, &st), -1);
 }
 END_TEST
@@ -396,7 +396,7 @@ static bool
 test_has_cgroups(void)
 {
 	tree_base(base, sizeof base, getpid());
-	tree_base_remove(base);
+	tree_base_remove(base, getpid());
 	return base[0] != '\0';
 }
 
