@@ -54,6 +54,7 @@ enum config_ready {
 	READY_PROBE, /* tcp:, unix:, http:, http+unix: */
 	READY_EXEC,  /* a command that exits with 0 */
 	READY_LOG,   /* a line that matches */
+	READY_IPC,   /* a message on NODE_CHANNEL_FD */
 };
 
 enum config_health {

@@ -52,7 +52,8 @@ value_ready_kind(const char *text, enum config_ready *ready, struct err *err)
 		return value_no_tls(text, err);
 	else
 		return err_set(err,
-		    "'%s' is not delay, notify, fd:N with N from 3 to 255, "
+		    "'%s' is not delay, notify, ipc, fd:N with N from 3 to "
+		    "255, "
 		    "tcp:[HOST:]PORT, unix:PATH, http:URL, exec:COMMAND or "
 		    "log:REGEX",
 		    text);
@@ -72,6 +73,8 @@ value_ready_parse(
 		*ready = READY_DELAY;
 	else if (strcasecmp(text, "notify") == 0)
 		*ready = READY_NOTIFY;
+	else if (strcasecmp(text, "ipc") == 0)
+		*ready = READY_IPC;
 	else if (strncasecmp(text, "fd:", 3) == 0 &&
 		 str_to_i64(text + 3, 3, 255, &fd))
 		*ready = READY_FD;
@@ -94,6 +97,9 @@ value_ready_print(struct buf *out, const void *object, const void *field)
 		break;
 	case READY_NOTIFY:
 		buf_adds(out, "notify");
+		break;
+	case READY_IPC:
+		buf_adds(out, "ipc");
 		break;
 	case READY_FD:
 		buf_addf(out, "fd:%d", p->ready_fd);

@@ -11,6 +11,7 @@
 
 #include <sys/queue.h>
 
+#include "cluster/ipc.h"
 #include "cluster/roll.h"
 #include "engine/deps.h"
 #include "engine/engine.h"
@@ -70,6 +71,7 @@ struct inst {
 	uint32_t watchdog_ms;       /* what it was told; 0: nothing */
 	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
+	struct ipc ipc; /* of ready=ipc */
 	struct recycle recycle;
 	int64_t oom_kills;   /* in its cgroup before it; -1: not known */
 	char *status;        /* STATUS= it sent */

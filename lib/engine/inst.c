@@ -547,6 +547,7 @@ inst_free(struct inst *in)
 	recycle_stop(in);
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
+	ipc_fini(&in->ipc);
 	probing_free(in);
 	vitals_free(in);
 	if (in->ready_slot != 0)

@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "base/xalloc.h"
 #include "cluster/cpus.h"
+#include "cluster/ipc.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
@@ -85,6 +86,20 @@ inst_ready_name(const struct inst *in, char *out, size_t size)
 	snprintf(out, size, "ready:%s#%u", in->slot->name, in->generation);
 }
 
+/* As Node's child_process.fork() does; takes fd. */
+static void
+start_channel(struct start *st, const struct inst *in, int fd)
+{
+	int target = LISTEN_FIRST + (int)in->slot->prog->nlisteners;
+	char text[16];
+
+	start_fd(st, target, SPEC_FD_MESSAGE, 0);
+	st->pass[st->npass++] = fd;
+	snprintf(text, sizeof text, "%d", target);
+	strv_env_set(&st->cs.env, "NODE_CHANNEL_FD", text);
+	strv_env_set(&st->cs.env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+}
+
 static int
 start_ready(struct start *st, struct inst *in, struct err *err)
 {
@@ -108,6 +123,11 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 		if (p[0] == -1)
 			return -1;
 		strv_env_set(&st->cs.env, "NOTIFY_SOCKET", sock);
+		break;
+	case READY_IPC:
+		if (ipc_open(p, err) == -1)
+			return -1;
+		start_channel(st, in, p[1]);
 		break;
 	case READY_FD:
 		if (sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
