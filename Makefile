@@ -65,9 +65,9 @@ ALL_LDFLAGS = -pie $(flags) -pthread -Wl,-z,relro -Wl,-z,now \
 	      -Wl,-z,noexecstack -Wl,--as-needed $(LDFLAGS)
 
 LIBS_reeved       = -lev
-LIBS_reeve-engine = -lev $(call pkg,--libs inih jansson)
+LIBS_reeve-engine = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_reevectl     = -lev $(call pkg,--libs inih jansson)
-LIBS_all          = -lev $(call pkg,--libs inih jansson)
+LIBS_all          = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_check        = $(call pkg,--libs check)
 
 # --- sources ---------------------------------------------------------------

@@ -7,7 +7,8 @@
 # there: "tool:package" asks for the tool, a plain word for the package.
 set -eu
 
-build='gcc make pkg-config libc6-dev libev-dev libinih-dev libjansson-dev uthash-dev'
+build='gcc make pkg-config libc6-dev libev-dev libinih-dev libjansson-dev uthash-dev
+ libsqlite3-dev'
 test='check perl python3:python3 curl:curl wrk:wrk node:nodejs socat:socat
  pgrep:procps setpriv:util-linux tmux:tmux strace:strace nginx:nginx-light'
 fuzz='clang:clang llvm-symbolizer:llvm'

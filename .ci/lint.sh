@@ -34,10 +34,12 @@ my %may = (
 	keeper => [@low, "spawn"],
 	logs => [@low, "config", "spawn"],
 	cluster => [@low, "config", "spawn"],
-	engine => [@low, qw(config spawn logs cluster)],
+	queue => [qw(base loop)],
+	engine => [@low, qw(config spawn logs cluster queue)],
 	tasks => [@low, qw(config spawn logs cluster)],
 	pool => [@low, qw(config spawn logs cluster)],
-	ctl => [@low, qw(config spawn logs cluster engine tasks pool)],
+	ctl => [@low, qw(config spawn logs cluster queue engine tasks
+	    pool)],
 	"cmd/reeved" => [@low, qw(spawn keeper)],
 	"cmd/reeve-engine" => [@low, qw(config spawn logs cluster engine ctl
 	    tasks pool)],

@@ -168,6 +168,7 @@ main_is_query(const struct command *cmd)
 	case VERB_SIGNAL:
 	case VERB_SHUTDOWN:
 	case VERB_RUN:
+	case VERB_TASK:
 	case VERB__N:
 		return false;
 	}
@@ -208,8 +209,8 @@ main_client(struct command *cmd)
 	else
 		socket = cf != NULL ? xstrdup(cf->ctl_socket)
 				    : main_default_socket();
-	/* run's is the command's own. */
-	if (cmd->on[OPTION_TIMEOUT] && cmd->verb != VERB_RUN)
+	/* That of a command is the command's own. */
+	if (cmd->on[OPTION_TIMEOUT] && !opts_name_command(cmd))
 		timeout = cmd->number[OPTION_TIMEOUT];
 	cmd->color = main_color(cmd, cf);
 	config_free(cf);

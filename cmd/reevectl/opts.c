@@ -181,7 +181,7 @@ opts_number(struct command *cmd, enum option_id id, const char *text)
 	double seconds;
 	char *end;
 
-	if (id == OPTION_TIMEOUT) {
+	if (id == OPTION_TIMEOUT || id == OPTION_DELAY) {
 		errno = 0;
 		seconds = strtod(text, &end);
 		if (errno == 0 && end != text && *end == '\0' && seconds >= 0 &&
@@ -191,10 +191,31 @@ opts_number(struct command *cmd, enum option_id id, const char *text)
 		}
 	} else if (id == OPTION_NICE
 		       ? str_to_i64(text, -20, 19, &cmd->number[id])
+		   : id == OPTION_PRIORITY
+		       ? str_to_i64(text, -1000000, 1000000, &cmd->number[id])
 		       : str_to_i64(text, 0, INT64_MAX - 1, &cmd->number[id])) {
 		return -1;
 	}
 	warn_user("--%s needs a number, not \"%s\"", options[id].name, text);
+	return opts_usage(cmd);
+}
+
+/* "3,4": ids, each of which must be a number. */
+static int
+opts_after(struct command *cmd, const char *list)
+{
+	char *words = xstrdup(list), *at = words, *word;
+	int64_t id;
+	bool good = true;
+
+	while (good && (word = strsep(&at, ",")) != NULL) {
+		good = str_to_i64(word, 1, INT64_MAX, &id);
+		strv_add(&cmd->after, word);
+	}
+	free(words);
+	if (good)
+		return -1;
+	warn_user("--after needs ids of tasks, not \"%s\"", list);
 	return opts_usage(cmd);
 }
 
@@ -205,8 +226,11 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 	cmd->on[id] = true;
 	cmd->value[id] = value;
 	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT ||
-	    id == OPTION_NICE || id == OPTION_MAX_OUTPUT)
+	    id == OPTION_NICE || id == OPTION_MAX_OUTPUT ||
+	    id == OPTION_PRIORITY || id == OPTION_RETRIES || id == OPTION_DELAY)
 		return opts_number(cmd, id, value);
+	if (id == OPTION_AFTER)
+		return opts_after(cmd, value);
 	if (id == OPTION_ENV) {
 		if (*value != '=' && strchr(value, '=') != NULL) {
 			strv_add(&cmd->env, value);
@@ -332,11 +356,20 @@ opts_word(struct parser *p, char *word, bool no_options)
 	return -1;
 }
 
+bool
+opts_name_command(const struct command *cmd)
+{
+	return cmd->verb == VERB_RUN ||
+	       (cmd->verb == VERB_TASK && cmd->nargs > 0 &&
+		   strcmp(cmd->args[0], "add") == 0);
+}
+
 /* What comes after the name of a command is the command's. */
 static bool
 opts_are_over(const struct command *cmd)
 {
-	return cmd->verb == VERB_RUN && cmd->nargs > 0;
+	return opts_name_command(cmd) &&
+	       cmd->nargs > (cmd->verb == VERB_TASK ? 1 : 0);
 }
 
 static int
@@ -410,4 +443,5 @@ opts_fini(struct command *cmd)
 {
 	free(cmd->args);
 	strv_fini(&cmd->env);
+	strv_fini(&cmd->after);
 }

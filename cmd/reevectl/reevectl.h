@@ -60,7 +60,8 @@ struct command {
 	int64_t number[OPTION__N];    /* of those that take a number */
 	char **args;                  /* NULL-terminated, borrowed from argv */
 	size_t nargs;
-	struct strv env; /* of --env */
+	struct strv env;   /* of --env */
+	struct strv after; /* of --after */
 	struct client *client;
 	bool color;
 };
@@ -73,6 +74,8 @@ extern const struct verb verbs[VERB__N];
 /* -1: go on; else the exit code: help was printed, or what is wrong. */
 int opts_parse(struct command *cmd, int argc, char **argv);
 void opts_fini(struct command *cmd);
+/* Are its arguments, or will they be, a command and its words? */
+bool opts_name_command(const struct command *cmd);
 
 /* --- out.c -----------------------------------------------------------------
  */
@@ -184,6 +187,8 @@ json_t *command_ask(
     struct command *cmd, const char *method, json_t *params, int *code);
 /* tree.c.  All slots as status has them; those asked for, or NULL. */
 void tree_print(const json_t *slots, const json_t *asked);
+/* tail.c: appends what the digits stand for. */
+void tail_base64(struct buf *b, const char *s);
 /* watch.c */
 int watch_status(struct command *cmd);
 

@@ -28,6 +28,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "run.h"
+#include "task.h"
 
 #define RUN_AGAIN_MS     10000 /* as long as the command waits for us */
 #define RUN_PAUSE_MAX_MS 1000
@@ -89,7 +90,7 @@ run_add(struct buf *b, const char *s)
 }
 
 /* Folder, words, environment: in a memfd, whatever their bytes and length. */
-static int
+int
 run_strings(struct run *r)
 {
 	const struct command *cmd = r->cmd;
@@ -345,7 +346,7 @@ run_tell(struct run *r)
 	return code;
 }
 
-static void
+void
 run_key(struct run *r)
 {
 	unsigned char random[16];
@@ -402,6 +403,8 @@ verb_run(struct command *cmd)
 	struct client_error ce = { 0 };
 	int code;
 
+	if (cmd->on[OPTION_DETACH])
+		return task_detach(cmd);
 	run_key(&r);
 	code = run_begin(&r);
 	if (code == -1) {

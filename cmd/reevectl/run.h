@@ -38,6 +38,10 @@ struct run {
 	struct termios before;
 };
 
+/* A new key; the command and its environment into pass[0].  -1, or the exit
+ * code. */
+void run_key(struct run *r);
+int run_strings(struct run *r);
 int run_io_open(struct run *r);
 nfds_t run_io_poll(struct run *r, struct pollfd *pfd);
 void run_io_turn(struct run *r, struct pollfd *pfd);

@@ -41,7 +41,7 @@ tail_base64_digit(char c)
 	return p != NULL ? (int)(p - digits) : -1;
 }
 
-static void
+void
 tail_base64(struct buf *b, const char *s)
 {
 	unsigned v = 0, bits = 0;

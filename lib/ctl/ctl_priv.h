@@ -142,7 +142,7 @@ const char *ctl_cmd_nearest(const char *name);
  */
 struct args {
 	struct json_t *obj; /* NULL: no parameters */
-	const char *seen[8];
+	const char *seen[16];
 	size_t nseen;
 	struct err err;
 	bool bad;

@@ -28,6 +28,7 @@
 #include "cluster/cpus.h"
 #include "engine/engine_main.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
 
 extern char **environ;
 
@@ -437,6 +438,7 @@ engine_on_synced(void *arg)
 		order_start_all(en);
 	en->started = true;
 	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
+	queued_begin(en); /* nobody waits for its disk */
 	malloc_trim(0); /* loading took more than what stays */
 }
 
@@ -600,6 +602,7 @@ void
 engine_free(struct engine *en)
 {
 	op_free_all(en);
+	queued_free(en);
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
 	free(en->programs);

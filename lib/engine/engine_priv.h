@@ -151,6 +151,7 @@ struct listener {
 	char name[160]; /* of its address */
 };
 
+struct queued;
 struct rolling;
 
 struct program {
@@ -202,6 +203,7 @@ struct engine {
 	struct op_list ops;
 	struct task_list tasks;
 	struct run_list runs;
+	struct queued *queued; /* NULL: not used yet */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
 
 #define ORDER_REMIND_MS 3000
 
@@ -171,7 +172,7 @@ order_progress(struct engine *en)
 	/* What they were for is gone; the last one's end comes here. */
 	run_end_all(en);
 	task_kill_all(en);
-	if (task_any(en))
+	if (queued_end_all(en) || task_any(en))
 		return;
 	en->finished = true;
 	loop_timer_stop(&en->remind);

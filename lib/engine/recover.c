@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
 
 #define STRAY_KILL_MS 10000
 
@@ -177,7 +178,8 @@ recover_task(struct engine *en, const struct orphan *o)
 {
 	struct task *t;
 
-	if (o->label[0] != '!' || hook_adopt(en, o) || run_adopt(en, o))
+	if (o->label[0] != '!' || hook_adopt(en, o) ||
+	    run_adopt(en, o) || queued_adopt(en, o))
 		return;
 	log_debug("%s is nobody's any more, it is killed", o->label);
 	t = task_adopt(en, "", 0, o->id, o->pid, o->started_ms, NULL, NULL);

@@ -162,12 +162,10 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	}
 }
 
-struct run *
-run_start(struct engine *en, uid_t owner, const struct run_request *req,
-    const struct run_ops *ops, void *arg)
+void
+run_spawn(struct engine *en, struct task *t, const struct run_request *req,
+    const char *label)
 {
-	struct run *r = run_new(en, owner, req->key);
-	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
 	struct spec_rlimit nofile;
 	struct spec_fd fds[3];
 	int pass[4], dir;
@@ -176,12 +174,6 @@ run_start(struct engine *en, uid_t owner, const struct run_request *req,
 	struct strv env;
 	const char *mark;
 
-	r->ops = ops;
-	r->arg = arg;
-	run_tree_name(r, tree, sizeof tree);
-	snprintf(label, sizeof label, "!q:%u.%s", (unsigned)owner, r->key);
-	r->task = task_new(en, tree, 0, run_on_done, r);
-	task_on_start(r->task, run_on_started);
 	run_fill(&sp, en, req, &nofile);
 	sp.label = label;
 	for (int i = 0; i < 3; i++) {
@@ -197,7 +189,7 @@ run_start(struct engine *en, uid_t owner, const struct run_request *req,
 	strv_init(&env);
 	for (char **e = req->envp; *e != NULL; e++)
 		strv_add(&env, *e);
-	dir = task_tree(r->task, &mark);
+	dir = task_tree(t, &mark);
 	if (dir != -1) {
 		pass[npass++] = dir;
 		sp.flags |= SPEC_CGROUP;
@@ -205,10 +197,26 @@ run_start(struct engine *en, uid_t owner, const struct run_request *req,
 		strv_env_set(&env, "REEVE_TREE", mark);
 	}
 	sp.envp = env.v;
-	task_spawn(r->task, &sp, pass, npass);
-	task_set_timeout(r->task, req->timeout_ms);
+	task_spawn(t, &sp, pass, npass);
+	task_set_timeout(t, req->timeout_ms);
 	strv_fini(&env);
 	fd_closep(&dir);
+}
+
+struct run *
+run_start(struct engine *en, uid_t owner, const struct run_request *req,
+    const struct run_ops *ops, void *arg)
+{
+	struct run *r = run_new(en, owner, req->key);
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+
+	r->ops = ops;
+	r->arg = arg;
+	run_tree_name(r, tree, sizeof tree);
+	snprintf(label, sizeof label, "!q:%u.%s", (unsigned)owner, r->key);
+	r->task = task_new(en, tree, 0, run_on_done, r);
+	task_on_start(r->task, run_on_started);
+	run_spawn(en, r->task, req, label);
 	return r;
 }
 

@@ -41,6 +41,10 @@ struct run_request {
 	size_t ngroups;
 };
 
+/* Asks for a task as the request says; borrows everything.  key: unused. */
+void run_spawn(struct engine *en, struct task *t, const struct run_request *req,
+    const char *label);
+
 /* Both from the loop, never from inside a call. */
 struct run_ops {
 	void (*started)(void *arg, pid_t pid);

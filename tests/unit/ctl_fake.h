@@ -15,6 +15,7 @@
 
 #include "base/xalloc.h"
 #include "engine/engine.h"
+#include "engine/queued.h"
 #include "engine/run.h"
 #include "logs/pump.h"
 
@@ -487,6 +488,63 @@ void
 run_signal(struct run *r, int signo)
 {
 	r->signo = signo;
+}
+
+/* --- the queue ------------------------------------------------------------ */
+
+void
+queued_send(struct engine *en, struct queue_req *req)
+{
+	(void)en;
+	(void)req;
+}
+
+void
+queued_cancel(struct engine *en, uint64_t id)
+{
+	(void)en;
+	(void)id;
+}
+
+pid_t
+queued_pid(struct engine *en, uint64_t id)
+{
+	(void)en;
+	(void)id;
+	return 0;
+}
+
+char *
+queued_log_path(const struct engine *en, uint64_t id)
+{
+	(void)en;
+	(void)id;
+	return xstrdup("/nonexistent");
+}
+
+void
+queued_pack(struct queue_task *t, const struct run_request *req,
+    const char *strings, size_t len, size_t argc)
+{
+	(void)t;
+	(void)req;
+	(void)strings;
+	(void)len;
+	(void)argc;
+}
+
+void
+queued_watch(struct engine *en, struct queued_watch *w)
+{
+	(void)en;
+	(void)w;
+}
+
+void
+queued_unwatch(struct engine *en, struct queued_watch *w)
+{
+	(void)en;
+	(void)w;
 }
 
 #endif

@@ -1,0 +1,243 @@
+/*
+ * task - the queue: what "reevectl task" can do.
+ *
+ * Every order may be given twice, so it is given again when an engine died
+ * under it.
+ */
+#include "task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	TASK_TIMED_OUT = 124, /* as run */
+	TASK_NO_EXEC = 126,
+	TASK_NO_FILE = 127
+};
+
+static json_t *
+task_ask(struct command *cmd, const char *method, int *code)
+{
+	if (cmd->nargs == 0) {
+		warn_user("it needs the id of a task");
+		*code = EXIT_USAGE;
+		return NULL;
+	}
+	return command_ask(cmd, method,
+	    json_pack("{s:o}", "ids", args_json(cmd, 0, cmd->nargs)), code);
+}
+
+/* What a shell would say of it. */
+static int
+task_exit_code(const json_t *t)
+{
+	const char *state = jstr(t, "state", "");
+	int64_t code = jint(t, "exit_code", -1);
+	int64_t signo = jint(t, "exit_signal", 0);
+	int64_t errnum = jint(t, "errno", 0);
+
+	if (strcmp(state, "done") == 0)
+		return EXIT_OK;
+	if (strcmp(state, "failed") != 0)
+		return EXIT_FAIL;
+	if (json_is_true(json_object_get(t, "timed_out")))
+		return TASK_TIMED_OUT;
+	if (errnum != 0)
+		return errnum == ENOENT ? TASK_NO_FILE : TASK_NO_EXEC;
+	if (signo != 0)
+		return 128 + (int)signo;
+	return code > 0 ? (int)code : EXIT_FAIL;
+}
+
+static int
+task_wait(struct command *cmd)
+{
+	int code = EXIT_OK, one = EXIT_OK;
+	json_t *result = task_ask(cmd, "task_wait", &code), *tasks, *t;
+	size_t i;
+
+	if (result == NULL)
+		return code;
+	tasks = json_object_get(result, "tasks");
+	json_array_foreach(tasks, i, t)
+	{
+		one = task_exit_code(t);
+		if (one == EXIT_OK)
+			continue;
+		code = EXIT_FAIL;
+		if (!cmd->on[OPTION_JSON])
+			warn_user("task %lld is %s%s%s",
+			    (long long)jint(t, "id", 0), jstr(t, "state", "?"),
+			    jstr(t, "reason", NULL) != NULL ? ": " : "",
+			    jstr(t, "reason", ""));
+	}
+	if (cmd->on[OPTION_JSON])
+		out_json(tasks);
+	if (json_array_size(tasks) == 1)
+		code = one;
+	json_decref(result);
+	return code;
+}
+
+static int
+task_cancel(struct command *cmd)
+{
+	int code = EXIT_OK;
+	json_t *result = task_ask(cmd, "task_cancel", &code), *tasks, *t;
+	size_t i;
+
+	if (result == NULL)
+		return code;
+	tasks = json_object_get(result, "tasks");
+	if (cmd->on[OPTION_JSON])
+		out_json(tasks);
+	json_array_foreach(tasks, i, t) if (!cmd->on[OPTION_JSON])
+	    out_printf("task %lld is %s\n", (long long)jint(t, "id", 0),
+		jstr(t, "state", "?"));
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static int
+task_rm(struct command *cmd)
+{
+	int code = EXIT_OK;
+
+	json_decref(task_ask(cmd, "task_rm", &code));
+	return code;
+}
+
+/* --- log --------------------------------------------------------------------
+ */
+
+static void
+log_print(const json_t *piece)
+{
+	const json_t *text = json_object_get(piece, "text");
+	struct buf raw;
+
+	if (text != NULL) {
+		out_write(json_string_value(text), json_string_length(text));
+	} else {
+		buf_init(&raw);
+		tail_base64(&raw, jstr(piece, "base64", ""));
+		out_write(raw.data, raw.len);
+		buf_fini(&raw);
+	}
+	out_flush();
+}
+
+static int
+task_log(struct command *cmd)
+{
+	int64_t offset = 0;
+	bool end = false;
+	json_t *piece;
+	int code = EXIT_OK;
+
+	if (cmd->nargs != 1) {
+		warn_user("task log needs the id of one task");
+		return EXIT_USAGE;
+	}
+	while (!end && !out_failed()) {
+		piece = command_ask(cmd, "task_log",
+		    json_pack("{s:s,s:I,s:b}", "id", cmd->args[0], "offset",
+			(json_int_t)offset, "follow",
+			(int)cmd->on[OPTION_FOLLOW]),
+		    &code);
+		if (piece == NULL)
+			return code;
+		log_print(piece);
+		offset = jint(piece, "offset", 0);
+		end = json_is_true(json_object_get(piece, "end"));
+		json_decref(piece);
+	}
+	return code;
+}
+
+/* --- groups -----------------------------------------------------------------
+ */
+
+static int
+task_group(struct command *cmd, json_t *params)
+{
+	int code = EXIT_OK;
+
+	json_decref(command_ask(cmd, "task_group", params, &code));
+	return code;
+}
+
+static int
+task_hold(struct command *cmd, bool paused)
+{
+	if (cmd->nargs > 1) {
+		warn_user("it takes one group");
+		return EXIT_USAGE;
+	}
+	return task_group(cmd, json_pack("{s:s,s:b}", "group",
+				   cmd->nargs > 0 ? cmd->args[0] : "default",
+				   "paused", (int)paused));
+}
+
+static int
+task_pause(struct command *cmd)
+{
+	return task_hold(cmd, true);
+}
+
+static int
+task_resume(struct command *cmd)
+{
+	return task_hold(cmd, false);
+}
+
+static int
+task_parallel(struct command *cmd)
+{
+	int64_t n;
+
+	if (cmd->nargs != 2 || !str_to_i64(cmd->args[1], 0, 1000000, &n)) {
+		warn_user("task parallel needs GROUP N; 0: as many as CPUs");
+		return EXIT_USAGE;
+	}
+	return task_group(cmd, json_pack("{s:s,s:I}", "group", cmd->args[0],
+				   "parallel", (json_int_t)n));
+}
+
+static const struct {
+	const char *name;
+	verb_fn *run;
+} orders[] = {
+	{ "add", task_add },
+	{ "list", task_list },
+	{ "log", task_log },
+	{ "wait", task_wait },
+	{ "cancel", task_cancel },
+	{ "rm", task_rm },
+	{ "pause", task_pause },
+	{ "resume", task_resume },
+	{ "parallel", task_parallel },
+};
+
+int
+verb_task(struct command *cmd)
+{
+	const char *name = cmd->args[0];
+
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+		if (strcmp(orders[i].name, name) != 0)
+			continue;
+		cmd->args++;
+		cmd->nargs--;
+		i = (size_t)orders[i].run(cmd);
+		cmd->args--;
+		cmd->nargs++;
+		return (int)i;
+	}
+	warn_user(
+	    "task has no \"%s\": add, list, log, wait, cancel, rm, pause, "
+	    "resume, parallel",
+	    name);
+	return EXIT_USAGE;
+}

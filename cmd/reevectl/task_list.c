@@ -1,0 +1,225 @@
+/* task_list - the queue as a table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "task.h"
+
+enum {
+	W_STATE = 9,
+	W_EXIT = 7,
+	W_TIME = 9,
+	W_GROUP_MAX = 12,
+	W_COMMAND_MIN = 10
+};
+
+struct widths {
+	size_t id, group, command; /* command 0: no limit */
+};
+
+static enum tint
+list_tint(const char *state)
+{
+	if (strcmp(state, "done") == 0 || strcmp(state, "running") == 0)
+		return TINT_GREEN;
+	if (strcmp(state, "failed") == 0 || strcmp(state, "lost") == 0)
+		return TINT_RED;
+	if (strcmp(state, "queued") == 0)
+		return TINT_NONE;
+	return TINT_YELLOW;
+}
+
+static void
+list_exit(const json_t *t, char *out, size_t size)
+{
+	int64_t signo = jint(t, "exit_signal", 0);
+	int64_t code = jint(t, "exit_code", -1);
+
+	if (json_is_true(json_object_get(t, "timed_out")))
+		snprintf(out, size, "timeout");
+	else if (signo != 0)
+		render_signal(out, size, (int)signo);
+	else if (code != -1)
+		snprintf(out, size, "%lld", (long long)code);
+	else
+		snprintf(out, size, "-");
+	/* "SIGTERM" and no longer. */
+	if (strncmp(out, "SIG", 3) == 0 && strlen(out) > W_EXIT)
+		memmove(out, out + 3, strlen(out + 3) + 1);
+}
+
+/* How long it ran, runs, or has to wait. */
+static void
+list_time(const json_t *t, wall_ms now, char *out, size_t size)
+{
+	const char *state = jstr(t, "state", "");
+	int64_t ran = jint(t, "ran_ms", -1);
+	int64_t left = jint(t, "not_before", 0) - now;
+	char ms[32];
+
+	snprintf(out, size, "-");
+	if (strcmp(state, "running") == 0) {
+		render_uptime(out, size, now - jint(t, "started", now));
+	} else if (strcmp(state, "queued") == 0) {
+		if (left > 0) {
+			render_uptime(ms, sizeof ms, left);
+			snprintf(out, size, "in %s", ms);
+		}
+	} else if (ran >= 0 && ran < 1000) {
+		snprintf(out, size, "%lld ms", (long long)ran);
+	} else if (ran >= 0) {
+		render_uptime(out, size, ran);
+	}
+}
+
+static void
+list_cell(struct buf *b, const char *s, size_t width, bool right)
+{
+	render_pad(b, s, width, right);
+	buf_adds(b, "  ");
+}
+
+/* What it runs, and why it is as it is. */
+static void
+list_command(struct buf *b, const json_t *t, const struct widths *w)
+{
+	const char *state = jstr(t, "state", ""), *reason;
+	struct buf text;
+
+	buf_init(&text);
+	render_safe(&text, jstr(t, "command", ""));
+	reason = jstr(t, "reason", NULL);
+	if (reason != NULL && strcmp(state, "done") != 0 &&
+	    strncmp(reason, "exited with", 11) != 0 &&
+	    strncmp(reason, "killed by", 9) != 0) {
+		buf_adds(&text, " (");
+		render_safe(&text, reason);
+		buf_adds(&text, ")");
+	}
+	if (w->command == 0)
+		buf_adds(b, buf_str(&text));
+	else
+		render_cut(b, buf_str(&text), w->command);
+	buf_fini(&text);
+}
+
+static void
+list_row(const json_t *t, const struct widths *w, wall_ms now)
+{
+	const char *state = jstr(t, "state", "");
+	char id[24], code[32], time[48];
+	struct buf b;
+
+	buf_init(&b);
+	snprintf(id, sizeof id, "%lld", (long long)jint(t, "id", 0));
+	list_exit(t, code, sizeof code);
+	list_time(t, now, time, sizeof time);
+	list_cell(&b, id, w->id, true);
+	buf_adds(&b, render_tint(list_tint(state)));
+	render_pad(&b, state, W_STATE, false);
+	buf_adds(&b, render_untint(list_tint(state)));
+	buf_adds(&b, "  ");
+	list_cell(&b, code, W_EXIT, true);
+	list_cell(&b, time, W_TIME, true);
+	list_cell(&b, jstr(t, "group", ""), w->group, false);
+	list_command(&b, t, w);
+	out_printf("%s\n", buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+list_widths(const json_t *tasks, struct widths *w)
+{
+	size_t all = render_width(), used, i, n;
+	const json_t *t;
+	char id[24];
+
+	json_array_foreach(tasks, i, t)
+	{
+		n = (size_t)snprintf(
+		    id, sizeof id, "%lld", (long long)jint(t, "id", 0));
+		w->id = n > w->id ? n : w->id;
+		n = render_columns(jstr(t, "group", ""));
+		w->group = n > w->group ? n : w->group;
+	}
+	if (w->group > W_GROUP_MAX)
+		w->group = W_GROUP_MAX;
+	used = w->id + W_STATE + W_EXIT + W_TIME + w->group + 10;
+	w->command = all == 0                     ? 0
+		     : all > used + W_COMMAND_MIN ? all - used
+						  : W_COMMAND_MIN;
+}
+
+static void
+list_groups(const json_t *groups)
+{
+	const json_t *g;
+	size_t i;
+
+	json_array_foreach(groups, i, g)
+	{
+		int64_t n = jint(g, "parallel", 0);
+		bool paused = json_is_true(json_object_get(g, "paused"));
+
+		if (n == 0 && !paused)
+			continue;
+		out_printf("group %s:%s", jstr(g, "group", "?"),
+		    paused ? " paused" : "");
+		if (n != 0)
+			out_printf("%s %lld at a time", paused ? "," : "",
+			    (long long)n);
+		out_puts("\n");
+	}
+}
+
+static void
+list_table(const json_t *result, bool all)
+{
+	const json_t *tasks = json_object_get(result, "tasks"), *t;
+	wall_ms now = clock_wall_ms();
+	struct widths w = { 2, 5, 0 };
+	struct buf b;
+	size_t i;
+
+	if (json_array_size(tasks) == 0) {
+		out_puts(
+		    all ? "no tasks\n"
+			: "no tasks wait or run (--all: what has ended)\n");
+	} else {
+		list_widths(tasks, &w);
+		buf_init(&b);
+		list_cell(&b, "ID", w.id, true);
+		list_cell(&b, "STATE", W_STATE, false);
+		list_cell(&b, "EXIT", W_EXIT, true);
+		list_cell(&b, "TIME", W_TIME, true);
+		list_cell(&b, "GROUP", w.group, false);
+		out_printf("%s%sCOMMAND%s\n", render_tint(TINT_BOLD),
+		    buf_str(&b), render_untint(TINT_BOLD));
+		buf_fini(&b);
+	}
+	json_array_foreach(tasks, i, t) list_row(t, &w, now);
+	list_groups(json_object_get(result, "groups"));
+}
+
+int
+task_list(struct command *cmd)
+{
+	bool all = cmd->on[OPTION_ALL];
+	json_t *result;
+	int code = 0;
+
+	if (cmd->nargs > 0) {
+		warn_user("task list takes no arguments");
+		return EXIT_USAGE;
+	}
+	result = command_ask(
+	    cmd, "task_list", json_pack("{s:b}", "all", all), &code);
+	if (result == NULL)
+		return code;
+	if (cmd->on[OPTION_JSON])
+		out_json(json_object_get(result, "tasks"));
+	else
+		list_table(result, all);
+	json_decref(result);
+	return EXIT_OK;
+}

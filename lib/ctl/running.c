@@ -1,0 +1,162 @@
+/* running - what a client wants run.  See running.h. */
+#include "ctl/running.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/xalloc.h"
+
+void
+running_init(struct running *rn)
+{
+	memset(rn, 0, sizeof *rn);
+	for (int i = 0; i < 3; i++)
+		rn->req.fds[i] = -1;
+}
+
+void
+running_fini(struct running *rn)
+{
+	free(rn->strings);
+	free(rn->path);
+	free(rn->argv.v);
+	free(rn->envp.v);
+	free(rn->groups);
+	value_owner_fini(&rn->user);
+	for (int i = 0; i < 3; i++)
+		fd_closep(&rn->req.fds[i]);
+}
+
+/* A memfd, so that no read of it can wait; copied, so that it can't change. */
+static int
+running_copy(struct running *rn, int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fd == -1)
+		return err_set(err, "no descriptors came with the request");
+	if (fcntl(fd, F_GET_SEALS) == -1 || fstat(fd, &st) == -1)
+		return err_set(err, "the first descriptor is no memfd");
+	if (st.st_size < 1 || st.st_size > RUN_STRINGS_MAX)
+		return err_set(err, "%lld bytes of strings: at most %d",
+		    (long long)st.st_size, RUN_STRINGS_MAX);
+	rn->len = (size_t)st.st_size;
+	rn->strings = xmalloc(rn->len);
+	if (pread(fd, rn->strings, rn->len, 0) != (ssize_t)rn->len ||
+	    rn->strings[rn->len - 1] != '\0')
+		return err_set(err, "the strings are not ended by a NUL");
+	return 0;
+}
+
+/* Borrowed: the arrays are freed, not what is in them. */
+static void
+running_add(struct strv *to, char *s)
+{
+	to->v = xreallocarray(to->v, to->n + 2, sizeof *to->v);
+	to->v[to->n++] = s;
+	to->v[to->n] = NULL;
+}
+
+static int
+running_split(struct running *rn, int64_t argc, struct err *err)
+{
+	char *p = rn->strings, *end = p + rn->len;
+
+	rn->req.directory = p;
+	for (p += strlen(p) + 1; p < end; p += strlen(p) + 1) {
+		if ((int64_t)rn->argv.n < argc)
+			running_add(&rn->argv, p);
+		else
+			running_add(&rn->envp, p);
+	}
+	if (rn->envp.v == NULL)
+		rn->envp.v = xcalloc(1, sizeof *rn->envp.v);
+	if ((int64_t)rn->argv.n < argc)
+		return err_set(err, "%zu words came, not %lld", rn->argv.n,
+		    (long long)argc);
+	if (rn->req.directory[0] != '/')
+		return err_set(err, "the folder must begin with /");
+	rn->req.argv = rn->argv.v;
+	rn->req.envp = rn->envp.v;
+	return 0;
+}
+
+int
+running_read(struct running *rn, int fd, int64_t argc, struct err *err)
+{
+	if (running_copy(rn, fd, err) == -1)
+		return -1;
+	return running_split(rn, argc, err);
+}
+
+/* --- as whom ----------------------------------------------------------------
+ */
+
+static int
+running_peer_groups(struct running *rn, int fd, struct err *err)
+{
+	socklen_t len = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == -1 &&
+	    errno != ERANGE)
+		return err_sys(err, "read the client's groups");
+	rn->groups = xmalloc(len + sizeof(gid_t));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, rn->groups, &len) == -1)
+		return err_sys(err, "read the client's groups");
+	rn->req.groups = rn->groups;
+	rn->req.ngroups = len / sizeof(gid_t);
+	return 0;
+}
+
+static int
+running_as_user(struct running *rn, const struct ctl_session *s,
+    const char *user, struct err *err)
+{
+	if (s->who.uid != 0 || geteuid() != 0)
+		return err_set(err, "only root may run as another user");
+	if (value_owner_lookup(&rn->user, user, err) == -1)
+		return -1;
+	rn->req.set_ids = true;
+	rn->req.uid = rn->user.uid;
+	rn->req.gid = rn->user.gid;
+	rn->req.groups = rn->user.groups;
+	rn->req.ngroups = rn->user.ngroups;
+	return 0;
+}
+
+/* Never as anyone but the client, unless root says so. */
+int
+running_identity(struct running *rn, const struct ctl_session *s,
+    const char *user, struct err *err)
+{
+	if (user != NULL)
+		return running_as_user(rn, s, user, err);
+	if (s->who.uid == geteuid())
+		return 0;
+	if (geteuid() != 0)
+		return err_set(err,
+		    "reeved is not root: it can run nothing "
+		    "for uid %u",
+		    (unsigned)s->who.uid);
+	rn->req.set_ids = true;
+	rn->req.uid = s->who.uid;
+	rn->req.gid = s->who.gid;
+	return running_peer_groups(rn, s->fd, err);
+}
+
+bool
+run_key_ok(const char *key)
+{
+	size_t n = strlen(key);
+
+	return n > 0 && n <= RUN_KEY_MAX &&
+	       strspn(key, "0123456789abcdefghijklmnopqrstuvwxyz"
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == n;
+}

@@ -1,0 +1,37 @@
+/*
+ * running - what a client wants run: from its request into a run_request.
+ *
+ * The strings come in a memfd: folder, argc words, the environment, each ended
+ * by a NUL.  It runs as the client, unless root says otherwise.
+ */
+#ifndef CTL_RUNNING_H
+#define CTL_RUNNING_H
+
+#include "config/value.h"
+#include "ctl/ctl_priv.h"
+#include "engine/run.h"
+
+#define RUN_STRINGS_MAX (8 << 20)
+
+/* What a request is made of, until it is started. */
+struct running {
+	struct run_request req;
+	struct strv argv, envp; /* borrowed: into strings */
+	char *strings;
+	size_t len;
+	char *path;
+	struct config_owner user;
+	gid_t *groups;
+};
+
+void running_init(struct running *rn);
+void running_fini(struct running *rn);
+/* Strings of a memfd; borrows fd.  -1: err says what is wrong with them. */
+int running_read(struct running *rn, int fd, int64_t argc, struct err *err);
+/* user NULL: the client itself.  -1: it may not. */
+int running_identity(struct running *rn, const struct ctl_session *s,
+    const char *user, struct err *err);
+/* Letters and digits, not too many. */
+bool run_key_ok(const char *key);
+
+#endif

@@ -1,0 +1,39 @@
+/* task_priv - what cmd_task.c and cmd_task_log.c share. */
+#ifndef CTL_TASK_PRIV_H
+#define CTL_TASK_PRIV_H
+
+#include "ctl/ctl_priv.h"
+#include "engine/queued.h"
+
+/* A request of a client's that waits for the queue. */
+struct asked {
+	struct ctl_req *r; /* NULL: the client is gone */
+	struct engine *en;
+	uid_t uid; /* whose tasks it may see */
+	uint64_t *ids;
+	size_t nids;
+	bool asking; /* the queue has a request of ours */
+	bool again;  /* something ended meanwhile */
+	bool cancel; /* they are to be cancelled first */
+	bool watching;
+	struct queued_watch watch;
+	void (*answer)(struct asked *a, struct queue_req *req);
+	/* of task_log */
+	bool follow, ended;
+	int64_t offset;
+	struct loop_timer poll;
+};
+
+/* It is r's priv from now on. */
+struct asked *asked_new(struct ctl_req *r);
+/* For queued_send; answer is not called when the client has gone or the
+ * request failed, which it is told. */
+struct queue_req *asked_req(struct asked *a, enum queue_kind kind,
+    void (*answer)(struct asked *a, struct queue_req *req));
+void asked_watch(struct asked *a, void (*ended)(void *arg, uint64_t id));
+/* Freed; the request is the caller's to answer. */
+struct ctl_req *asked_end(struct asked *a);
+
+bool task_group_ok(const char *name);
+
+#endif

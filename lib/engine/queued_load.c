@@ -1,0 +1,212 @@
+/*
+ * queued_load - the queue as it was left: by an engine or by a reeved before.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/queued_priv.h"
+
+#define LOAD_AGAIN_MS 5000
+#define DELAY_MAX_MS  INT64_C(60000)
+
+static char *
+queued_path(const struct engine *en)
+{
+	return xasprintf("%s/queue.db", en->cf->state_dir);
+}
+
+/* "!Q:ID.TRY" */
+bool
+queued_adopt(struct engine *en, const struct orphan *o)
+{
+	struct queued *q;
+	char tree[SLOT_NAME_MAX];
+	struct work *w;
+	uint64_t id;
+	int tries;
+
+	if (sscanf(o->label, "!Q:%" SCNu64 ".%d", &id, &tries) != 2)
+		return false;
+	q = queued_get(en);
+	w = work_new(q, id, tries);
+	queued_tree_name(tree, sizeof tree, id);
+	w->task = task_adopt(en, tree, (unsigned)tries, o->id, o->pid,
+	    o->started_ms, work_on_done, w);
+	return true;
+}
+
+static struct work *
+load_work(struct queued *q, const struct queue_task *t)
+{
+	struct work *w;
+
+	LIST_FOREACH(w, &q->works, entry)
+		if (w->id == t->id && w->tries == t->tries)
+			return w;
+	return NULL;
+}
+
+/* Its process is there, dead or alive. */
+static void
+load_running(struct queued *q, struct live *l, struct work *w)
+{
+	l->work = w;
+	l->phase = LP_RUNNING;
+	if (w->over) {
+		live_over(q, l);
+		return;
+	}
+	task_set_timeout(w->task, l->timeout_ms);
+	if (l->cancel)
+		live_signal(l);
+	log_info("task %llu still runs", (unsigned long long)l->id);
+}
+
+static void
+load_lost(struct queued *q, struct live *l)
+{
+	struct queue_task end;
+
+	queue_task_init(&end);
+	end.reason = xstrdup("reeved ended while it ran");
+	live_fail(q, l, QS_LOST, &end);
+}
+
+/* A time of the wall clock, which may have been set since, into ours. */
+static mono_ms
+load_not_before(const struct queued *q, const struct queue_task *t)
+{
+	int64_t left = t->not_before - clock_wall_ms();
+	int64_t most = t->not_before - t->added;
+
+	if (t->not_before == 0 || left <= 0)
+		return 0;
+	if (t->tries > 0 || most < 0)
+		most = DELAY_MAX_MS;
+	return loop_now(q->en->lp) + (left < most ? left : most);
+}
+
+static void
+load_task(struct queued *q, struct queue_task *t)
+{
+	struct sched_task st = { t->id, t->uid, t->group, t->priority, 0,
+		t->after, t->nafter };
+	struct work *w = t->state == QS_RUNNING ? load_work(q, t) : NULL;
+	struct live *l;
+
+	/* It was to be run under us, and the keeper knows nothing of it. */
+	if (t->state == QS_RUNNING && w == NULL &&
+	    str_equal(t->host, q->host)) {
+		t->state = QS_QUEUED;
+		t->not_before = 0;
+		t->tries--;
+	}
+	l = live_new(q, t);
+	if (t->state == QS_RUNNING) {
+		sched_add_running(q->sched, &st);
+		if (w != NULL) {
+			load_running(q, l, w);
+		} else {
+			sched_stopped(q->sched, t->id);
+			load_lost(q, l);
+		}
+		return;
+	}
+	st.not_before = load_not_before(q, t);
+	sched_add(q->sched, &st);
+	if (l->cancel)
+		queued_cancel(q->en, t->id);
+	else if (t->doomed)
+		live_skip(q, l, t->doomed_by, "not done");
+}
+
+/* Of tasks whose end is known already; one that runs is nobody's. */
+static void
+load_leftovers(struct queued *q)
+{
+	struct work *w, *next;
+	struct live *l;
+
+	for (w = LIST_FIRST(&q->works); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		l = live_find(q, w->id);
+		if (l != NULL && l->work == w)
+			continue;
+		if (w->over) {
+			work_free(w);
+			continue;
+		}
+		log_warnx("the queue does not know task %llu, which runs: it "
+			  "is killed",
+		    (unsigned long long)w->id);
+		task_kill(w->task);
+	}
+}
+
+static void
+load_on_answer(void *arg, struct queue_req *req)
+{
+	struct queued *q = arg;
+
+	q->loading = false;
+	if (req->rc == -1) {
+		if (q->en->stopping)
+			loop_task_queue(q->en->lp, &q->progress);
+		else
+			loop_timer_start(&q->due, LOAD_AGAIN_MS);
+		return;
+	}
+	q->loaded = true;
+	for (size_t i = 0; i < req->ngroups; i++) {
+		const struct queue_group *g = &req->groups[i];
+
+		sched_parallel(q->sched, g->uid, g->name, g->parallel);
+		sched_pause(q->sched, g->uid, g->name, g->paused);
+	}
+	for (size_t i = 0; i < req->ntasks; i++)
+		load_task(q, &req->tasks[i]);
+	load_leftovers(q);
+	if (req->ntasks > 0)
+		log_info(
+		    "the queue has %zu tasks that have not ended", req->ntasks);
+	queued_step(q);
+	if (q->en->stopping)
+		loop_task_queue(q->en->lp, &q->progress);
+}
+
+void
+queued_load(struct queued *q)
+{
+	struct err err = { .text = "" };
+	char *path;
+
+	if (q->loaded || q->loading)
+		return;
+	if (q->queue == NULL) {
+		path = queued_path(q->en);
+		engine_make_dirs(path, 0755);
+		q->queue = q->backend->open(q->en->lp, path, &err);
+		free(path);
+	}
+	if (q->queue == NULL) {
+		log_errorx("%s", err.text);
+		return;
+	}
+	q->loading = true;
+	q->backend->send(q->queue, queue_req_new(QR_LOAD, load_on_answer, q));
+}
+
+void
+queued_begin(struct engine *en)
+{
+	char *path = queued_path(en);
+
+	if (en->queued != NULL || access(path, F_OK) == 0)
+		queued_load(queued_get(en));
+	free(path);
+}

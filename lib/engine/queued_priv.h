@@ -1,0 +1,95 @@
+/* queued_priv - what queued.c, queued_load.c and queued_spawn.c share. */
+#ifndef ENGINE_QUEUED_PRIV_H
+#define ENGINE_QUEUED_PRIV_H
+
+#include "engine/engine_priv.h"
+#include "engine/queued.h"
+#include "queue/sched.h"
+
+/* uthash's own falls through its cases in a way that clang warns of. */
+#define HASH_FUNCTION(key, len, hash)                                          \
+	(hash) = (unsigned)((*(const uint64_t *)(key)*UINT64_C(                \
+				0x9e3779b97f4a7c15)) >>                        \
+			    32)
+#include <uthash.h>
+
+enum live_phase {
+	LP_WAITING,  /* sched.h has it */
+	LP_STARTING, /* that it runs is being written */
+	LP_RUNNING,  /* work is its process */
+	LP_ENDING,   /* its end is being written */
+};
+
+/* A process of a task, from its label on. */
+struct work {
+	LIST_ENTRY(work) entry;
+	struct queued *q;
+	uint64_t id;
+	int32_t tries;
+	struct task *task;
+	bool over; /* end is valid, the keeper keeps it until released */
+	struct task_end end;
+	struct loop_timer term; /* cancelled: TERM to KILL */
+};
+
+/* A task that has not ended. */
+struct live {
+	UT_hash_handle hh;
+	uint64_t id;
+	uid_t uid;
+	enum live_phase phase;
+	int32_t tries, retries;
+	bool cancel; /* ordered */
+	int64_t timeout_ms;
+	struct work *work;
+};
+
+LIST_HEAD(work_list, work);
+
+struct queued {
+	struct engine *en;
+	const struct queue_backend *backend;
+	struct queue *queue; /* NULL: not opened */
+	struct sched *sched;
+	struct live *lives;
+	struct work_list works;
+	struct queued_watch *watches;
+	bool loaded, loading;
+	unsigned writing;      /* START and END under way */
+	struct loop_timer due; /* sched_due, or to load again */
+	struct loop_timer give_up;
+	bool gave_up; /* reeved ends without what could not be written */
+	struct loop_task progress;
+	char host[80]; /* this reeved: boot, pid, start */
+};
+
+/* queued.c */
+struct queued *queued_get(struct engine *en);
+struct live *live_find(struct queued *q, uint64_t id);
+struct live *live_new(struct queued *q, const struct queue_task *t);
+/* Its process is over. */
+void live_over(struct queued *q, struct live *l);
+/* It ends in that state, or with QS_QUEUED is tried again after delay. */
+void live_end(struct queued *q, struct live *l, struct queue_task *end);
+void live_fail(struct queued *q, struct live *l, enum queue_state otherwise,
+    struct queue_task *end);
+void live_skip(struct queued *q, struct live *l, uint64_t by, const char *why);
+void live_signal(struct live *l);
+struct work *work_new(struct queued *q, uint64_t id, int32_t tries);
+void work_on_done(void *arg, const struct task_end *end);
+/* The keeper forgets it. */
+void work_free(struct work *w);
+void queued_step(struct queued *q);
+
+/* queued_load.c */
+void queued_load(struct queued *q);
+
+/* queued_spawn.c: -1: it could not be asked for. */
+int queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
+    struct err *err);
+/* The last lines of its output; NULL: none. */
+char *queued_tail(const struct engine *en, uint64_t id);
+void queued_label(char *out, size_t size, uint64_t id, int32_t tries);
+void queued_tree_name(char *out, size_t size, uint64_t id);
+
+#endif

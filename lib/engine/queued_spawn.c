@@ -1,0 +1,224 @@
+/*
+ * queued_spawn - a task of the queue becomes a process.
+ *
+ * What is run is kept as one block: a line of numbers (see queued_pack), a
+ * NUL, then the client's strings.  Its output goes into a file of its own,
+ * which the command has as 1 and 2: whatever becomes of us, nothing is lost.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/queued_priv.h"
+#include "engine/run.h"
+
+#define TAIL_BYTES 2048
+#define TAIL_LINES 10
+
+void
+queued_label(char *out, size_t size, uint64_t id, int32_t tries)
+{
+	snprintf(out, size, "!Q:%llu.%d", (unsigned long long)id, (int)tries);
+}
+
+void
+queued_tree_name(char *out, size_t size, uint64_t id)
+{
+	snprintf(out, size, "queue.%llu", (unsigned long long)id);
+}
+
+char *
+queued_log_path(const struct engine *en, uint64_t id)
+{
+	return xasprintf(
+	    "%s/tasks/%llu.log", en->cf->state_dir, (unsigned long long)id);
+}
+
+/* "1 ARGC UMASK NICE SET_IDS UID GID N GROUP...": 1 is the form's number. */
+void
+queued_pack(struct queue_task *t, const struct run_request *req,
+    const char *strings, size_t len, size_t argc)
+{
+	struct buf b;
+
+	buf_init(&b);
+	buf_addf(&b, "1 %zu %d %d %d %u %u %zu", argc, (int)req->umask,
+	    (int)req->nice, req->set_ids, (unsigned)req->uid,
+	    (unsigned)req->gid, req->ngroups);
+	for (size_t i = 0; i < req->ngroups; i++)
+		buf_addf(&b, " %u", (unsigned)req->groups[i]);
+	buf_add(&b, "", 1);
+	buf_add(&b, strings, len);
+	t->spec_len = b.len;
+	t->spec = buf_steal(&b);
+}
+
+/* What a kept block says; strings are in the block. */
+struct packed {
+	struct run_request req;
+	char **words; /* argc, NULL, the environment, NULL */
+	char *path;
+	int log;
+};
+
+static void
+packed_fini(struct packed *pk)
+{
+	free(pk->words);
+	free(pk->path);
+	free(pk->req.groups);
+	fd_closep(&pk->log);
+}
+
+static int
+packed_numbers(struct packed *pk, const char *s, size_t *argc)
+{
+	struct run_request *r = &pk->req;
+	int form, umask_, nice_, set, at = 0, more;
+	unsigned uid, gid, group;
+
+	if (sscanf(s, "%d %zu %d %d %d %u %u %zu%n", &form, argc, &umask_,
+		&nice_, &set, &uid, &gid, &r->ngroups, &at) != 8 ||
+	    form != 1 || r->ngroups > SPEC_GROUPS_MAX)
+		return -1;
+	r->umask = umask_;
+	r->nice = nice_;
+	r->set_ids = set != 0;
+	r->uid = uid;
+	r->gid = gid;
+	r->groups = xcalloc(r->ngroups + 1, sizeof *r->groups);
+	for (size_t i = 0; i < r->ngroups; i++) {
+		s += at;
+		if (sscanf(s, " %u%n", &group, &more) != 1)
+			return -1;
+		r->groups[i] = group;
+		at = more;
+	}
+	return 0;
+}
+
+static int
+packed_read(struct packed *pk, char *data, size_t len)
+{
+	char *end = data + len, *p = data;
+	size_t argc, n = 0, count = 0;
+
+	if (len == 0 || end[-1] != '\0' ||
+	    packed_numbers(pk, data, &argc) == -1)
+		return -1;
+	p += strlen(p) + 1;
+	if (p >= end)
+		return -1;
+	pk->req.directory = p;
+	for (char *c = p; c < end; c += strlen(c) + 1)
+		count++;
+	pk->words = xcalloc(count + 2, sizeof *pk->words);
+	for (p += strlen(p) + 1; p < end; p += strlen(p) + 1) {
+		if (n == argc)
+			n++; /* a NULL between them */
+		pk->words[n++] = p;
+	}
+	pk->req.argv = pk->words;
+	pk->req.envp = pk->words + argc + 1;
+	return argc >= 1 && n >= argc ? 0 : -1;
+}
+
+/* 0600, its owner's; opened for adding, so that each write is at the end. */
+static int
+queued_open_log(struct engine *en, const struct live *l, struct err *err)
+{
+	char *path = queued_log_path(en, l->id);
+	char *dir = xasprintf("%s/tasks", en->cf->state_dir);
+	int fd;
+
+	engine_make_dirs(dir, 0755);
+	mkdir(dir, 0700);
+	fd = open(path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+	    0600);
+	if (fd == -1)
+		err_sys(err, "open %s", path);
+	else if (geteuid() == 0 && l->uid != 0 &&
+		 fchown(fd, l->uid, (gid_t)-1) == -1)
+		log_warn("give %s to uid %u", path, (unsigned)l->uid);
+	free(path);
+	free(dir);
+	return fd;
+}
+
+static int
+queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
+    struct packed *pk, struct err *err)
+{
+	const char *search = NULL;
+
+	if (packed_read(pk, t->spec, t->spec_len) == -1)
+		return err_set(err, "what it is to run is kept in a form that "
+				    "is not known");
+	pk->log = queued_open_log(q->en, l, err);
+	if (pk->log == -1)
+		return -1;
+	for (char **e = pk->req.envp; *e != NULL; e++)
+		if (str_starts(*e, "PATH="))
+			search = *e + 5;
+	return config_find_command(
+	    &pk->path, pk->req.argv[0], pk->req.directory, search, err);
+}
+
+int
+queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
+    struct err *err)
+{
+	struct packed pk = { .log = -1 };
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+	int rc = queued_prepare(q, l, t, &pk, err);
+
+	if (rc == 0) {
+		pk.req.path = pk.path;
+		pk.req.fds[0] = -1;
+		pk.req.fds[1] = pk.req.fds[2] = pk.log;
+		pk.req.timeout_ms = l->timeout_ms;
+		l->work = work_new(q, l->id, l->tries);
+		queued_label(label, sizeof label, l->id, l->tries);
+		queued_tree_name(tree, sizeof tree, l->id);
+		l->work->task = task_new(
+		    q->en, tree, (unsigned)l->tries, work_on_done, l->work);
+		run_spawn(q->en, l->work->task, &pk.req, label);
+	}
+	packed_fini(&pk);
+	return rc;
+}
+
+char *
+queued_tail(const struct engine *en, uint64_t id)
+{
+	char *path = queued_log_path(en, id), *text = NULL, *p;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char data[TAIL_BYTES + 1];
+	struct stat st;
+	ssize_t n = 0;
+	int lines = 0;
+
+	free(path);
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = pread(fd, data, TAIL_BYTES,
+		    st.st_size > TAIL_BYTES ? st.st_size - TAIL_BYTES : 0);
+	fd_closep(&fd);
+	if (n > 0) {
+		data[n] = '\0';
+		for (p = data + n - 1; p > data; p--)
+			if (p[-1] == '\n' && ++lines == TAIL_LINES)
+				break;
+		text = xstrdup(p);
+	}
+	return text;
+}
