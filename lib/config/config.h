@@ -29,6 +29,8 @@
 
 #define CONFIG_NAME_MAX    63 /* bytes of a program's or group's name */
 #define CONFIG_WORKERS_MAX 10000
+#define CONFIG_EXITS       384 /* exit codes, and behind them signals */
+#define CONFIG_EXIT_SIGNAL 256
 
 enum config_needs {
 	CONFIG_LIVE,
@@ -40,6 +42,21 @@ enum config_autorestart {
 	AUTORESTART_FALSE,
 	AUTORESTART_UNEXPECTED,
 	AUTORESTART_TRUE,
+	AUTORESTART_NEVER,      /* however soon it exits */
+	AUTORESTART_ON_FAILURE, /* an expected exit is none, however soon */
+};
+
+enum config_essential {
+	ESSENTIAL_NO,
+	ESSENTIAL_ON_FATAL,
+	ESSENTIAL_ON_EXIT, /* and is not started again */
+	ESSENTIAL_YES,
+};
+
+/* count within a period. */
+struct config_rate {
+	int64_t count; /* 0: not set */
+	int64_t period_ms;
 };
 
 enum config_sockmode {
@@ -268,7 +285,10 @@ struct config_program {
 	int64_t startretries; /* -1: unlimited */
 	int64_t backoff_min_ms;
 	int64_t backoff_max_ms;
-	uint8_t exitcodes[32]; /* bit n % 8 of byte n / 8 */
+	uint8_t exitcodes[CONFIG_EXITS / 8]; /* bit n % 8 of byte n / 8 */
+	struct config_rate restart_limit;
+	int64_t fatal_retry_ms; /* 0: never */
+	enum config_essential essential;
 	enum config_ready ready;
 	int ready_fd;     /* of READY_FD */
 	char *ready_text; /* of READY_PROBE and what follows: a template */
@@ -339,6 +359,7 @@ struct config {
 	mode_t umask;
 	bool nodaemon;
 	char *identifier;
+	struct config_rate restart_rate;
 	/* [reevectl] */
 	char *ctl_socket;
 	enum config_color ctl_color;
@@ -354,6 +375,9 @@ struct config {
 	struct config_origins origins;
 	struct config_origins ctl_origins;
 };
+
+/* As it stands in a file: "5/1m", or none. */
+void config_rate_text(char *out, size_t size, const struct config_rate *rate);
 
 /* Errors of a load, one line each: "FILE:LINE: text". */
 struct config_errors {

@@ -191,12 +191,24 @@ static const struct word autorestarts[] = {
 	{ "true", AUTORESTART_TRUE },
 	{ "false", AUTORESTART_FALSE },
 	{ "unexpected", AUTORESTART_UNEXPECTED },
+	{ "never", AUTORESTART_NEVER },
+	{ "on-failure", AUTORESTART_ON_FAILURE },
+	{ "always", AUTORESTART_TRUE },
 	{ "yes", AUTORESTART_TRUE },
 	{ "no", AUTORESTART_FALSE },
 	{ "on", AUTORESTART_TRUE },
 	{ "off", AUTORESTART_FALSE },
 	{ "1", AUTORESTART_TRUE },
 	{ "0", AUTORESTART_FALSE },
+};
+
+static const struct word essentials[] = {
+	{ "no", ESSENTIAL_NO },
+	{ "on-fatal", ESSENTIAL_ON_FATAL },
+	{ "on-exit", ESSENTIAL_ON_EXIT },
+	{ "yes", ESSENTIAL_YES },
+	{ "false", ESSENTIAL_NO },
+	{ "true", ESSENTIAL_YES },
 };
 
 static const struct word sockmodes[] = {
@@ -218,6 +230,7 @@ static const struct word loglevels[] = {
 };
 
 WORD_TYPE(autorestart, autorestarts, enum config_autorestart)
+WORD_TYPE(essential, essentials, enum config_essential)
 WORD_TYPE(sockmode, sockmodes, enum config_sockmode)
 WORD_TYPE(color, colors, enum config_color)
 WORD_TYPE(loglevel, loglevels, enum log_level)
@@ -473,20 +486,37 @@ value_item(const char **text)
 	return xstrndup(s, (size_t)(end - s));
 }
 
+/* A number is always a code. */
+static bool
+exit_parse(const char *item, int64_t *bit)
+{
+	int sig;
+
+	if (str_to_i64(item, 0, 255, bit))
+		return true;
+	sig = *item >= 'A' && *item <= 'z' ? config_signal_parse(item) : -1;
+	if (sig <= 0 || sig >= CONFIG_EXITS - CONFIG_EXIT_SIGNAL)
+		return false;
+	*bit = CONFIG_EXIT_SIGNAL + sig;
+	return true;
+}
+
 int
 value_exitcodes_parse(
     const struct value_ctx *vc, void *field, const char *text, struct err *err)
 {
-	uint8_t bits[32] = { 0 };
+	uint8_t bits[CONFIG_EXITS / 8] = { 0 };
 	char *item;
 	int64_t v;
 
 	(void)vc;
 	while ((item = value_item(&text)) != NULL) {
-		bool ok = str_to_i64(item, 0, 255, &v);
+		bool ok = exit_parse(item, &v);
 
 		if (!ok)
-			err_set(err, "'%s' is not an exit code from 0 to 255",
+			err_set(err,
+			    "'%s' is not an exit code from 0 to 255 and not "
+			    "a signal such as SIGTERM",
 			    item);
 		free(item);
 		if (!ok)
@@ -504,11 +534,18 @@ value_exitcodes_print(struct buf *out, const void *object, const void *field)
 	const char *comma = "";
 
 	(void)object;
-	for (int i = 0; i < 256; i++)
-		if ((bits[i / 8] & 1U << (i % 8)) != 0) {
-			buf_addf(out, "%s%d", comma, i);
-			comma = ",";
-		}
+	for (int i = 0; i < CONFIG_EXITS; i++) {
+		int sig = i - CONFIG_EXIT_SIGNAL;
+
+		if ((bits[i / 8] & 1U << (i % 8)) == 0)
+			continue;
+		buf_addf(out, "%s%s", comma, sig > 0 ? "SIG" : "");
+		if (sig > 0)
+			value_signal_print(out, object, &sig);
+		else
+			buf_addf(out, "%d", i);
+		comma = ",";
+	}
 }
 
 int

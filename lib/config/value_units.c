@@ -1,6 +1,7 @@
 /* value_units - durations, sizes and limits. */
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,66 @@ value_duration_print(struct buf *out, const void *object, const void *field)
 		buf_addf(out, "%lld", (long long)(ms / 1000));
 	else
 		buf_addf(out, "%lldms", (long long)ms);
+}
+
+/* "5/1m" */
+int
+value_rate_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct value_ctx period = { .min = 1, .max = 86400000 };
+	struct config_rate rate = { 0, 0 };
+	const char *slash = strchr(text, '/');
+	char *count;
+	int rc;
+
+	if (strcmp(text, "none") == 0) {
+		*(struct config_rate *)field = rate;
+		return 0;
+	}
+	if (slash == NULL)
+		return err_set(err,
+		    "'%s' is not a NUMBER/DURATION such as 5/1m, and not none",
+		    text);
+	count = xstrndup(text, (size_t)(slash - text));
+	rc = value_integer(vc, &rate.count, count, err);
+	free(count);
+	if (rc == -1 || value_duration_parse(
+			    &period, &rate.period_ms, slash + 1, err) == -1)
+		return -1;
+	*(struct config_rate *)field = rate;
+	return 0;
+}
+
+void
+config_rate_text(char *out, size_t size, const struct config_rate *rate)
+{
+	static const struct unit units[] = {
+		{ "h", 3600000 },
+		{ "m", 60000 },
+		{ "s", 1000 },
+		{ "ms", 1 },
+	};
+	const struct unit *u = units;
+
+	if (rate->count == 0) {
+		snprintf(out, size, "none");
+		return;
+	}
+	while (rate->period_ms % u->factor != 0)
+		u++;
+	snprintf(out, size, "%lld/%lld%s", (long long)rate->count,
+	    (long long)(rate->period_ms / u->factor), u->name);
+}
+
+void
+value_rate_print(struct buf *out, const void *object, const void *field)
+{
+	char text[64];
+
+	(void)object;
+	config_rate_text(text, sizeof text, field);
+	buf_adds(out, text);
 }
 
 static int

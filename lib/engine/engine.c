@@ -349,6 +349,8 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 	struct table_self self = { .stopping = en->stopping,
 		.started = en->started,
 		.startup_ms = en->startup_ms,
+		.exit_code = (uint8_t)en->exit_code,
+		.budget_us = { en->budget_us[0], en->budget_us[1] },
 		.by_person = who != NULL };
 
 	if (who != NULL) {
@@ -356,6 +358,16 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 		self.by_pid = who->pid;
 	}
 	table_put_self(en->table, &self);
+}
+
+int64_t
+engine_budget(struct engine *en, bool was_up)
+{
+	int64_t ms = policy_budget(
+	    &en->cf->restart_rate, &en->budget_us[was_up], loop_now(en->lp));
+
+	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
+	return ms;
 }
 
 void

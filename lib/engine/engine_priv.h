@@ -108,7 +108,9 @@ struct slot {
 	uint32_t generation; /* of the newest instance */
 	uint64_t restarts;
 	unsigned failures;   /* failed starts in a row */
-	mono_ms retry_at_ms; /* BACKOFF: 0 when not */
+	mono_ms retry_at_ms; /* BACKOFF, FATAL: 0 when not */
+	struct table_past past;
+	bool budgeted; /* the retry was counted by restart_rate= already */
 	struct loop_timer retry;
 	char note[160];  /* why it is in its state, for people */
 	unsigned record; /* of the state table */
@@ -218,6 +220,7 @@ struct engine {
 	struct engine_who stop_who;
 	struct loop_timer remind; /* who is waited for */
 	int exit_code;
+	int64_t budget_us[2]; /* of failed starts; of what was up */
 	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *on_up_arg;
 	unsigned controllers; /* TREE_*: to be had below cgroup */
@@ -253,6 +256,11 @@ void slot_event(struct slot *sl, enum slot_event e);
 void slot_run_events(void *arg); /* of the slot's step_task */
 /* The table's answer: false when the cell is empty. */
 bool slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to);
+
+/* Its timer, for retry_at_ms. */
+void slot_arm_retry(struct slot *sl);
+/* An exit that a death in the record tells of is still to be acted on. */
+enum slot_event slot_death_event(const struct slot *sl);
 
 /* --- slot.c: one place ---------------------------------------------------- */
 
@@ -512,6 +520,8 @@ int names_match(struct engine *en, char *const *names, size_t n,
 void order_start_all(struct engine *en);
 void order_stop_all(struct engine *en, const struct engine_who *who);
 void order_progress(struct engine *en);
+/* An essential program is over, and everything with it. */
+void order_stop_essential(struct slot *sl);
 
 /* --- wait.c: dependencies ----------------------------------------------------
  */
@@ -593,6 +603,8 @@ void engine_finish(struct engine *en);
 void engine_make_dirs(const char *path, mode_t mode);
 /* The keeper gets the config in force, for an engine after this one. */
 void engine_save_config(struct engine *en);
+/* Takes a start after a failure out of restart_rate=: ms that it waits. */
+int64_t engine_budget(struct engine *en, bool was_up);
 void engine_save_self(struct engine *en, const struct engine_who *who);
 /* "stopped by uid 0, pid 12" or "stopped by SIGTERM". */
 void engine_who_text(char *out, size_t size, const struct engine_who *who);

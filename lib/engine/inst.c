@@ -348,23 +348,12 @@ inst_leave(struct inst *in)
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
 }
 
-/* What has done its work may be as quick as it likes. */
-static bool
-inst_is_young(const struct inst *in, const struct keeper_exit *ex, int64_t ran)
-{
-	if (in->conf->ready == READY_DELAY &&
-	    policy_done(in->conf, ex->signo != 0 ? -1 : ex->code, ex->signo))
-		return false;
-	return policy_young(in->conf, ran, in->ready);
-}
-
 void
 inst_exited(struct inst *in, const struct keeper_exit *ex)
 {
 	struct slot *sl = in->slot;
 	struct engine *en = sl->prog->en;
 	int64_t ran = ex->died_ms - in->started_ms;
-	bool young = inst_is_young(in, ex, ran);
 
 	if (in->dead)
 		return;
@@ -389,7 +378,10 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	if (in->role == INST_CUR &&
 	    (!in->stopping || in->cause == DEATH_NOT_READY)) {
 		slot_note(sl, "%s", in->why);
-		slot_event(sl, young ? PE_DIE_YOUNG : PE_DIE);
+		slot_event(sl, policy_failed_start(in->conf, ran, in->ready,
+				   ex->code, ex->signo)
+				   ? PE_DIE_YOUNG
+				   : PE_DIE);
 	}
 	in->sweep_since = loop_now(sl->prog->en->lp);
 	/* Members of the tree may hold the port: before any new start. */

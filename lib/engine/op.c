@@ -302,8 +302,14 @@ op_check_up(struct item *it)
 			op_verdict(
 			    it, true, "", "started, pid %d", (int)sl->cur->pid);
 		return;
-	case PS_BACKOFF:
 	case PS_EXITED:
+		if (!it->failed && sl->queued == 0 && !sl->wanted &&
+		    sl->deaths[0].generation > it->since && !op_check_done(it))
+			op_verdict(it, false, "", "%s", sl->note);
+		if (it->slot == NULL || !it->failed)
+			return;
+		__attribute__((fallthrough));
+	case PS_BACKOFF:
 	case PS_FATAL:
 		/* Why comes with the instance's last lines, or came before. */
 		if (sl->queued != 0 || op_check_done(it) || !it->failed)

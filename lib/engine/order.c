@@ -179,6 +179,36 @@ order_progress(struct engine *en)
 	engine_finish(en);
 }
 
+static void
+order_begin_stop(struct engine *en, const struct engine_who *who, int64_t ms)
+{
+	engine_notify(en, "STOPPING=1\nSTATUS=stopping");
+	en->stopping = true;
+	recover_end_strays(en);
+	en->stop_by_person = who != NULL;
+	if (who != NULL)
+		en->stop_who = *who;
+	engine_save_self(en, who);
+	loop_timer_init(&en->remind, en->lp, order_remind, en);
+	loop_timer_start(&en->remind, ms);
+}
+
+/* Its slot is in the middle of a step: the stop comes by the loop. */
+void
+order_stop_essential(struct slot *sl)
+{
+	struct engine *en = sl->prog->en;
+
+	if (en->stopping)
+		return;
+	en->exit_code = policy_exit_code(&sl->deaths[0]);
+	log_warnx("stopping everything: %s is essential; exit code %d",
+	    sl->name, en->exit_code);
+	engine_event(en, sl->name, "order",
+	    "shutdown: it is essential; exit code %d", en->exit_code);
+	order_begin_stop(en, NULL, 0);
+}
+
 void
 order_stop_all(struct engine *en, const struct engine_who *who)
 {
@@ -188,17 +218,9 @@ order_stop_all(struct engine *en, const struct engine_who *who)
 		engine_who_text(by, sizeof by, who);
 		log_info("stopping everything, ordered %s", by);
 		engine_event(en, "", "order", "shutdown %s", by);
-		engine_notify(en, "STOPPING=1\nSTATUS=stopping");
-		en->stopping = true;
-		recover_end_strays(en);
-		en->stop_by_person = who != NULL;
-		if (who != NULL)
-			en->stop_who = *who;
-		engine_save_self(en, who);
-		loop_timer_init(&en->remind, en->lp, order_remind, en);
 		/* Who ordered it is answered before the end. */
-		loop_timer_start(
-		    &en->remind, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
+		order_begin_stop(
+		    en, who, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
 	}
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);

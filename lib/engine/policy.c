@@ -1,11 +1,17 @@
 /* policy - decisions about restarts, as pure functions. */
 #include "engine/policy.h"
 
-static bool
+#include <errno.h>
+#include <string.h>
+
+bool
 policy_expected(const struct config_program *p, int code, int signo)
 {
-	return signo == 0 && code >= 0 && code <= 255 &&
-	       (p->exitcodes[code / 8] >> (code % 8) & 1) != 0;
+	int bit = signo != 0 ? CONFIG_EXIT_SIGNAL + signo : code;
+
+	if (bit < 0 || bit >= CONFIG_EXITS || (signo == 0 && code > 255))
+		return false;
+	return (p->exitcodes[bit / 8] >> (bit % 8) & 1) != 0;
 }
 
 bool
@@ -20,8 +26,10 @@ policy_restart(const struct config_program *p, int code, int signo)
 {
 	switch (p->autorestart) {
 	case AUTORESTART_FALSE:
+	case AUTORESTART_NEVER:
 		return false;
 	case AUTORESTART_UNEXPECTED:
+	case AUTORESTART_ON_FAILURE:
 		return !policy_expected(p, code, signo);
 	case AUTORESTART_TRUE:
 		break;
@@ -54,6 +62,122 @@ bool
 policy_young(const struct config_program *p, int64_t ran_ms, bool ready)
 {
 	return !ready || ran_ms < p->startsecs_ms;
+}
+
+bool
+policy_failed_start(const struct config_program *p, int64_t ran_ms, bool ready,
+    int code, int signo)
+{
+	if (!policy_young(p, ran_ms, ready))
+		return false;
+	/* What has done its work may be as quick as it likes. */
+	if (p->ready == READY_DELAY && policy_done(p, code, signo))
+		return false;
+	switch (p->autorestart) {
+	case AUTORESTART_NEVER:
+		return false;
+	case AUTORESTART_ON_FAILURE:
+		return !policy_expected(p, code, signo);
+	case AUTORESTART_FALSE:
+	case AUTORESTART_UNEXPECTED:
+	case AUTORESTART_TRUE:
+		break;
+	}
+	return true;
+}
+
+void
+policy_note_death(struct table_past *past, mono_ms now)
+{
+	int64_t gap = now - past->at_ms;
+
+	if (past->n != 0) {
+		memmove(past->gap_ms + 1, past->gap_ms,
+		    sizeof past->gap_ms - sizeof past->gap_ms[0]);
+		past->gap_ms[0] = gap < UINT32_MAX ? (uint32_t)gap : UINT32_MAX;
+	}
+	past->at_ms = now;
+	if (past->n <= TABLE_PAST)
+		past->n++;
+}
+
+int64_t
+policy_span_ms(const struct config_program *p, const struct table_past *past)
+{
+	int64_t ms = 0;
+
+	for (int64_t i = 0; i < p->restart_limit.count && i < TABLE_PAST; i++)
+		ms += past->gap_ms[i];
+	return ms;
+}
+
+bool
+policy_over_limit(const struct config_program *p, const struct table_past *past)
+{
+	int64_t count = p->restart_limit.count;
+
+	return count != 0 && past->n > count &&
+	       policy_span_ms(p, past) <= p->restart_limit.period_ms;
+}
+
+enum policy_next
+policy_next(const struct config_program *p, const struct table_past *past,
+    unsigned failures, const struct policy_end *end)
+{
+	if (!end->failed_start && !policy_restart(p, end->code, end->signo))
+		return POLICY_REST;
+	if (end->failed_start && policy_give_up(p, failures))
+		return POLICY_TRIES;
+	if (policy_over_limit(p, past))
+		return POLICY_LIMIT;
+	return end->failed_start ? POLICY_LATER : POLICY_NOW;
+}
+
+bool
+policy_essential(const struct config_program *p, enum policy_next next)
+{
+	bool fatal = next == POLICY_TRIES || next == POLICY_LIMIT;
+
+	switch (p->essential) {
+	case ESSENTIAL_NO:
+		return false;
+	case ESSENTIAL_ON_FATAL:
+		return fatal;
+	case ESSENTIAL_ON_EXIT:
+		return next == POLICY_REST || (fatal && p->fatal_retry_ms == 0);
+	case ESSENTIAL_YES:
+		break;
+	}
+	return true;
+}
+
+/* As a shell has it. */
+int
+policy_exit_code(const struct table_death *d)
+{
+	if (d->code >= 0)
+		return d->code;
+	if (d->signo != 0)
+		return 128 + d->signo;
+	return d->errnum == ENOENT ? 127 : 126;
+}
+
+/*
+ * full_us is the time at which the budget will be whole again.  A burst of
+ * count is free; each start beyond it waits for its share of the period.
+ */
+int64_t
+policy_budget(const struct config_rate *rate, int64_t *full_us, mono_ms now)
+{
+	int64_t period_us = rate->period_ms * 1000, now_us = now * 1000, wait;
+
+	if (rate->count == 0)
+		return 0;
+	if (*full_us < now_us)
+		*full_us = now_us;
+	*full_us += period_us / rate->count;
+	wait = *full_us - now_us - period_us;
+	return wait > 0 ? (wait + 999) / 1000 : 0;
 }
 
 /* --- recycling ------------------------------------------------------------ */

@@ -4,10 +4,12 @@
  *	STOPPED   no process: none is wanted, or it waits for what it depends on
  *	STARTING  a process is being made, or is not yet known to be up
  *	RUNNING   up: it said so, or it lived for startsecs
- *	BACKOFF   a start failed; the next try is due after a pause
+ *	BACKOFF   a start failed, or too much died at once (restart_rate=);
+ *		  the next try is due after a pause
  *	STOPPING  told to stop; its tree is not gone yet
  *	EXITED    went by itself and autorestart= says to leave it
- *	FATAL     startretries used up: waits for a person
+ *	FATAL     startretries used up, or more deaths than restart_limit=:
+ *		  waits for a person, or for fatal_retry=
  *	UNKNOWN   a signal could not be sent: not ours to steer
  *
  * slot_step is the only writer of the state.  Actions start things and decide
@@ -31,7 +33,7 @@ struct edge {
 };
 
 static slot_action act_spawn, act_up, act_backoff, act_exited, act_stop,
-    act_rest, act_fatal, act_wait;
+    act_rest, act_fatal, act_defer, act_wait;
 
 /* An empty cell is illegal: logged, counted, refused. */
 static const struct edge edges[PS__N][PE__N] = {
@@ -40,8 +42,8 @@ static const struct edge edges[PS__N][PE__N] = {
 
 	[PS_STARTING][PE_UP] = { true, PS_RUNNING, act_up },
 	[PS_STARTING][PE_SPAWN_FAIL] = { true, PS_BACKOFF, act_backoff },
-	[PS_STARTING][PE_DIE] = { true, PS_EXITED, act_exited },
 	[PS_STARTING][PE_DIE_YOUNG] = { true, PS_BACKOFF, act_backoff },
+	[PS_STARTING][PE_DIE] = { true, PS_EXITED, act_exited },
 	[PS_STARTING][PE_STOP] = { true, PS_STOPPING, act_stop },
 	[PS_STARTING][PE_LOST] = { true, PS_UNKNOWN, NULL },
 
@@ -62,11 +64,14 @@ static const struct edge edges[PS__N][PE__N] = {
 	[PS_STOPPING][PE_LOST] = { true, PS_UNKNOWN, NULL },
 
 	[PS_EXITED][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_EXITED][PE_DEFER] = { true, PS_BACKOFF, act_defer },
+	[PS_EXITED][PE_GIVE_UP] = { true, PS_FATAL, act_fatal },
 	[PS_EXITED][PE_WAIT] = { true, PS_STOPPED, act_wait },
 	[PS_EXITED][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_EXITED][PE_UP] = { true, PS_RUNNING, act_up },
 
 	[PS_FATAL][PE_START] = { true, PS_STARTING, act_spawn },
+	[PS_FATAL][PE_RETRY] = { true, PS_STARTING, act_spawn },
 	[PS_FATAL][PE_WAIT] = { true, PS_STOPPED, act_wait },
 	[PS_FATAL][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_FATAL][PE_UP] = { true, PS_RUNNING, act_up },
@@ -157,56 +162,140 @@ act_up(struct slot *sl)
 	loop_timer_stop(&sl->retry);
 }
 
+/* From what is remembered alone, so that it can be asked again. */
+static enum policy_next
+slot_next(const struct slot *sl, bool failed_start)
+{
+	struct policy_end end = { failed_start, sl->deaths[0].code,
+		sl->deaths[0].signo };
+
+	return policy_next(sl->prog->conf, &sl->past, sl->failures, &end);
+}
+
+enum slot_event
+slot_death_event(const struct slot *sl)
+{
+	const struct table_death *d = &sl->deaths[0];
+
+	return policy_failed_start(sl->prog->conf, d->ran_ms,
+		   sl->state == PS_RUNNING, d->code, d->signo)
+		   ? PE_DIE_YOUNG
+		   : PE_DIE;
+}
+
+void
+slot_arm_retry(struct slot *sl)
+{
+	mono_ms now = loop_now(sl->prog->en->lp);
+
+	loop_timer_start(
+	    &sl->retry, sl->retry_at_ms > now ? sl->retry_at_ms - now : 0);
+}
+
 static void
 act_backoff(struct slot *sl)
 {
 	const struct config_program *conf = sl->prog->conf;
-	int64_t ms;
+	mono_ms now = loop_now(sl->prog->en->lp);
+	enum policy_next next;
 
 	if (slot_is_filled(sl))
 		return;
 	sl->failures++;
+	sl->budgeted = false;
+	policy_note_death(&sl->past, now);
 	if (!sl->wanted) {
 		slot_event(sl, PE_STOP);
 		return;
 	}
-	if (policy_give_up(conf, sl->failures)) {
+	next = slot_next(sl, true);
+	if (conf->essential == ESSENTIAL_YES)
+		order_stop_essential(sl);
+	if (next != POLICY_LATER) {
 		slot_event(sl, PE_GIVE_UP);
 		return;
 	}
-	ms = policy_delay_ms(conf, sl->failures, (uint32_t)random());
-	sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
-	loop_timer_start(&sl->retry, ms);
+	sl->retry_at_ms =
+	    now + policy_delay_ms(conf, sl->failures, (uint32_t)random());
+	slot_arm_retry(sl);
+}
+
+/* The successor of what was up waits, too, when too many died at once. */
+static void
+act_defer(struct slot *sl)
+{
+	slot_arm_retry(sl);
 }
 
 static void
 act_fatal(struct slot *sl)
 {
-	unsigned tries = sl->failures;
-	char why[sizeof sl->note];
+	const struct config_program *conf = sl->prog->conf;
+	bool tries = policy_give_up(conf, sl->failures);
+	char why[sizeof sl->note], span[32], limit[48];
+	const char *colon = sl->note[0] != '\0' ? ": " : "";
 
 	snprintf(why, sizeof why, "%s", sl->note);
-	slot_note(sl, "gave up after %u tries: %s", tries, why);
+	str_duration(span, sizeof span, policy_span_ms(conf, &sl->past));
+	config_rate_text(limit, sizeof limit, &conf->restart_limit);
+	if (tries)
+		slot_note(
+		    sl, "gave up after %u tries%s%s", sl->failures, colon, why);
+	else
+		slot_note(sl, "%lld deaths in %s (restart_limit %s)%s%s",
+		    (long long)conf->restart_limit.count + 1, span, limit,
+		    colon, why);
+	if (policy_essential(conf, tries ? POLICY_TRIES : POLICY_LIMIT))
+		order_stop_essential(sl);
 	sl->failures = 0;
+	sl->past.n = 0;
+	sl->budgeted = false;
+	if (conf->fatal_retry_ms == 0 || sl->prog->en->stopping)
+		return;
+	sl->retry_at_ms = loop_now(sl->prog->en->lp) + conf->fatal_retry_ms;
+	slot_arm_retry(sl);
+}
+
+/* A start that is due now, or when restart_rate= has room for it. */
+static void
+slot_start_again(struct slot *sl)
+{
+	int64_t ms = engine_budget(sl->prog->en, true);
+
+	if (ms > 0) {
+		sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
+		sl->budgeted = true;
+		slot_event(sl, PE_DEFER);
+		return;
+	}
+	sl->restarts++;
+	slot_event(sl, PE_START);
 }
 
 /* "now", without a timer: the start is the next event of this turn. */
 static void
 act_exited(struct slot *sl)
 {
-	const struct table_death *d = &sl->deaths[0];
+	enum policy_next next;
 
 	sl->failures = 0;
+	sl->budgeted = false;
+	policy_note_death(&sl->past, loop_now(sl->prog->en->lp));
 	if (slot_is_filled(sl) || !sl->wanted || sl->prog->en->stopping)
 		return;
-	if (!policy_restart(sl->prog->conf, d->code, d->signo)) {
+	next = slot_next(sl, false);
+	if (policy_essential(sl->prog->conf, next) &&
+	    (next == POLICY_REST || next == POLICY_NOW))
+		order_stop_essential(sl);
+	if (next == POLICY_REST)
 		sl->wanted = false;
-		if (policy_done(sl->prog->conf, d->code, d->signo))
-			slot_stamp(sl, &sl->times.done_ms);
-		return;
-	}
-	sl->restarts++;
-	slot_event(sl, PE_START);
+	if (next == POLICY_REST && policy_done(sl->prog->conf,
+				       sl->deaths[0].code, sl->deaths[0].signo))
+		slot_stamp(sl, &sl->times.done_ms);
+	if (next == POLICY_LIMIT)
+		slot_event(sl, PE_GIVE_UP);
+	else if (next == POLICY_NOW && !sl->prog->en->stopping)
+		slot_start_again(sl);
 }
 
 static void

@@ -66,8 +66,18 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		return;
 	case PS_BACKOFF:
 		str_duration(up, sizeof up, retry_ms);
-		snprintf(out, size, "%s; try %u in %s", sl->note,
-		    sl->failures + 1, up);
+		if (sl->failures == 0)
+			snprintf(out, size, "%s; restart_rate: start in %s",
+			    sl->note, up);
+		else
+			snprintf(out, size, "%s; try %u in %s", sl->note,
+			    sl->failures + 1, up);
+		return;
+	case PS_FATAL:
+		str_duration(up, sizeof up, retry_ms);
+		snprintf(out, size, "%s%s%s", sl->note,
+		    retry_ms >= 0 ? "; next try in " : "",
+		    retry_ms >= 0 ? up : "");
 		return;
 	case PS_STOPPED:
 		snprintf(out, size, "%s",
@@ -80,7 +90,6 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		return;
 	case PS_STOPPING:
 	case PS_EXITED:
-	case PS_FATAL:
 	case PS_UNKNOWN:
 	case PS__N:
 		snprintf(out, size, "%s", sl->note);

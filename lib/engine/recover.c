@@ -107,6 +107,9 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
 	sl->times = ts->times;
+	sl->past = ts->past;
+	sl->budgeted = ts->budgeted;
+	slot_note(sl, "%.*s", (int)sizeof ts->note - 1, ts->note);
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 	sl->alone_generation = ts->alone_generation;
 	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
@@ -265,14 +268,27 @@ recover_is_rolled(const struct slot *sl)
 	       tr.phase[sl->index] != ROLL_NEW;
 }
 
-/* See inst_is_young. */
+/* Its end was acted on but for the last step: is that to give up? */
 static bool
-recover_is_done(const struct slot *sl)
+recover_is_over(const struct slot *sl, bool failed_start)
 {
-	const struct config_program *conf = sl->prog->conf;
+	struct policy_end end = { failed_start, sl->deaths[0].code,
+		sl->deaths[0].signo };
+	enum policy_next next =
+	    policy_next(sl->prog->conf, &sl->past, sl->failures, &end);
 
-	return conf->ready == READY_DELAY &&
-	       policy_done(conf, sl->deaths[0].code, sl->deaths[0].signo);
+	return next == POLICY_TRIES || next == POLICY_LIMIT;
+}
+
+static enum slot_event
+recover_exited(struct slot *sl, const struct table_slot *ts)
+{
+	if (sl->state == PS_STOPPED)
+		return PE_START;
+	sl->retry_at_ms = ts->retry_at_ms;
+	if (sl->retry_at_ms != 0)
+		return PE_DEFER;
+	return recover_is_over(sl, false) ? PE_GIVE_UP : PE_START;
 }
 
 /* A slot whose process is gone, and perhaps its death was not acted on. */
@@ -288,10 +304,7 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 		if (recover_is_rolled(sl))
 			return;
 		if (died) {
-			slot_event(
-			    sl, sl->state == PS_RUNNING || recover_is_done(sl)
-				    ? PE_DIE
-				    : PE_DIE_YOUNG);
+			slot_event(sl, slot_death_event(sl));
 			return;
 		}
 		/* The order was noted down but never reached the keeper. */
@@ -300,7 +313,7 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 	case PS_STOPPED:
 	case PS_EXITED:
 		if (sl->wanted)
-			slot_event(sl, PE_START);
+			slot_event(sl, recover_exited(sl, ts));
 		return;
 	case PS_STOPPING:
 	case PS_UNKNOWN:
@@ -309,13 +322,18 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 		return;
 	case PS_BACKOFF:
 		sl->retry_at_ms = ts->retry_at_ms;
-		if (sl->wanted)
-			loop_timer_start(&sl->retry,
-			    sl->retry_at_ms - loop_now(sl->prog->en->lp));
-		else
+		if (!sl->wanted)
 			slot_event(sl, PE_STOP);
+		else if (sl->retry_at_ms == 0 && recover_is_over(sl, true))
+			slot_event(sl, PE_GIVE_UP);
+		else
+			slot_arm_retry(sl);
 		return;
 	case PS_FATAL:
+		sl->retry_at_ms = ts->retry_at_ms;
+		if (sl->retry_at_ms != 0)
+			slot_arm_retry(sl);
+		return;
 	case PS__N:
 		return;
 	}
@@ -514,7 +532,11 @@ recover(struct engine *en)
 	strv_init(&warnings);
 	limits_setup(en, en->cf, &warnings);
 	strv_fini(&warnings); /* said by the first one */
-	en->started = table_get_self(en->table, &self) && self.started;
+	if (!table_get_self(en->table, &self))
+		memset(&self, 0, sizeof self);
+	en->started = self.started;
+	en->exit_code = self.exit_code;
+	memcpy(en->budget_us, self.budget_us, sizeof en->budget_us);
 	/* Who waits for a line must say so before the pipes are read. */
 	pump_hold(en->pump);
 	en->startup_ms = en->started ? self.startup_ms : 0;
@@ -546,6 +568,6 @@ recover(struct engine *en)
 	pump_go_on(en->pump);
 	recover_store(en);
 	wait_pull_all(en);
-	if (table_get_self(en->table, &self) && self.stopping)
+	if (self.stopping)
 		order_stop_all(en, NULL);
 }

@@ -18,8 +18,17 @@ static void
 slot_on_retry(struct loop_timer *t, void *arg)
 {
 	struct slot *sl = arg;
+	int64_t ms;
 
 	(void)t;
+	ms = sl->budgeted ? 0 : engine_budget(sl->prog->en, false);
+	sl->budgeted = ms > 0;
+	if (ms > 0) {
+		sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
+		slot_arm_retry(sl);
+		slot_save(sl);
+		return;
+	}
 	sl->retry_at_ms = 0;
 	sl->restarts++;
 	slot_event(sl, PE_RETRY);
@@ -125,6 +134,10 @@ slot_save(struct slot *sl)
 	ts.failures = sl->failures;
 	ts.restarts = sl->restarts;
 	ts.retry_at_ms = sl->retry_at_ms;
+	ts.past = sl->past;
+	ts.budgeted = sl->budgeted;
+	snprintf(
+	    ts.note, sizeof ts.note, "%.*s", (int)sizeof ts.note - 1, sl->note);
 	ts.alone_generation = sl->alone_generation;
 	memcpy(ts.reason, sl->reason, sizeof ts.reason);
 	slot_save_inst(&ts.cur, sl->cur);

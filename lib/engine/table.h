@@ -20,6 +20,7 @@
 
 #define TABLE_NAME_MAX   80
 #define TABLE_DEATHS     5
+#define TABLE_PAST       20 /* deaths that restart_limit= can count */
 #define TABLE_REASON_MAX 96
 #define TABLE_NONE       UINT32_MAX
 #define TABLE_SLOTS_MAX  512 /* of a program, whose roll can be resumed */
@@ -40,6 +41,13 @@ struct table_death {
 	int32_t errnum;
 	uint32_t by_uid;
 	int32_t by_pid;
+};
+
+/* When a slot died by itself: the last time, and what lay between them. */
+struct table_past {
+	mono_ms at_ms;
+	uint32_t gap_ms[TABLE_PAST]; /* newest first; UINT32_MAX: or more */
+	uint8_t n;                   /* deaths; up to TABLE_PAST + 1 */
 };
 
 struct table_inst {
@@ -72,7 +80,10 @@ struct table_slot {
 	uint32_t failures;
 	uint64_t restarts;
 	mono_ms retry_at_ms;
-	uint32_t alone_generation; /* see struct slot */
+	struct table_past past;
+	uint8_t budgeted;            /* see struct slot */
+	char note[TABLE_REASON_MAX]; /* why it is in its state */
+	uint32_t alone_generation;   /* see struct slot */
 	char reason[TABLE_REASON_MAX];
 	struct table_inst cur, next;
 	struct table_times times;
@@ -100,8 +111,10 @@ struct table_self {
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;
-	uint64_t next_id;   /* of children: never given twice */
-	mono_ms startup_ms; /* what starts by itself was ordered to; 0: not */
+	uint64_t next_id;     /* of children: never given twice */
+	mono_ms startup_ms;   /* what starts by itself was ordered to; 0: not */
+	uint8_t exit_code;    /* that reeved will have */
+	int64_t budget_us[2]; /* see policy_budget */
 };
 
 struct table;

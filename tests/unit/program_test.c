@@ -9,22 +9,23 @@
 
 /* One line a state, one word an event; "-": refused. */
 static const char *const heading =
-    "START SPAWN_FAIL UP DIE_YOUNG DIE RETRY GIVE_UP STOP GONE WAIT LOST";
+    "START SPAWN_FAIL UP DIE_YOUNG DIE RETRY GIVE_UP DEFER STOP GONE WAIT LOST";
 
 static const struct {
 	const char *from;
 	const char *to;
 } table[] = {
-	{ "STOPPED", "STARTING - - - - - - - - STOPPED -" },
+	{ "STOPPED", "STARTING - - - - - - - - - STOPPED -" },
 	{ "STARTING",
-	    "- BACKOFF RUNNING BACKOFF EXITED - - STOPPING - - UNKNOWN" },
-	{ "RUNNING", "- - - BACKOFF EXITED - - STOPPING - - UNKNOWN" },
+	    "- BACKOFF RUNNING BACKOFF EXITED - - - STOPPING - - UNKNOWN" },
+	{ "RUNNING", "- - - BACKOFF EXITED - - - STOPPING - - UNKNOWN" },
 	{ "BACKOFF",
-	    "STARTING - RUNNING - - STARTING FATAL STOPPED - STOPPED -" },
-	{ "STOPPING", "- STOPPED - - - - - - STOPPED - UNKNOWN" },
-	{ "EXITED", "STARTING - RUNNING - - - - STOPPED - STOPPED -" },
-	{ "FATAL", "STARTING - RUNNING - - - - STOPPED - STOPPED -" },
-	{ "UNKNOWN", "- - - EXITED EXITED - - STOPPING STOPPED - -" },
+	    "STARTING - RUNNING - - STARTING FATAL - STOPPED - STOPPED -" },
+	{ "STOPPING", "- STOPPED - - - - - - - STOPPED - UNKNOWN" },
+	{ "EXITED",
+	    "STARTING - RUNNING - - - FATAL BACKOFF STOPPED - STOPPED -" },
+	{ "FATAL", "STARTING - RUNNING - - STARTING - - STOPPED - STOPPED -" },
+	{ "UNKNOWN", "- - - EXITED EXITED - - - STOPPING STOPPED - -" },
 };
 
 /* The nth word; "" behind the last. */
