@@ -159,7 +159,7 @@ policy_exit_code(const struct table_death *d)
 		return d->code;
 	if (d->signo != 0)
 		return 128 + d->signo;
-	return d->errnum == ENOENT ? 127 : 126;
+	return d->errnum == 0 || d->errnum == ENOENT ? 127 : 126;
 }
 
 /*

@@ -4,7 +4,7 @@
 
 # try WHAT CODE ESSENTIAL COMMAND [LINE...]: how reeved ends.
 other="[program:other]
-command = $CHILD append-pid $T/out/other on-term $T/out/term x sleep
+command = $CHILD append-pid $T/out/other sleep
 startsecs = 0
 priority = 1"
 program() { # ESSENTIAL COMMAND [LINES]
@@ -12,9 +12,8 @@ program() { # ESSENTIAL COMMAND [LINES]
 		$other
 		[program:app]
 		command = $2
-		startsecs = 0
 		essential = $1
-		${3-}
+		${3-startsecs = 0}
 	EOT
 }
 try() {
@@ -23,11 +22,12 @@ try() {
 	wait_reeved
 	is "$1" "$CODE" "$2"
 }
-never="autorestart = never"
+never="startsecs = 0
+autorestart = never"
 try "on-exit: its code" 7 on-exit "$CHILD exit-after 100 7" "$never"
 has "the log tells why" "$LOG" 'stopping everything: app.0 is essential; exit code 7'
 try "on-exit: 0, too" 0 on-exit "$CHILD exit-after 100 0" "$never"
-try "on-exit: 128 + signal" 137 on-exit "$CHILD kill-self KILL" "$never"
+try "on-exit: 128 + signal" 137 on-exit "$CHILD kill 9" "$never"
 try "yes: though it would be started again" 9 yes "$CHILD exit-after 100 9"
 try "yes: a failed start, too" 3 yes "$CHILD exit 3" "startsecs = 5"
 try "on-fatal: when it is given up" 5 on-fatal "$CHILD append $T/out/tries x exit 5" \
@@ -36,8 +36,10 @@ startretries = 2
 backoff_min = 10ms
 backoff_max = 10ms"
 is "after its tries" "$(wc -l <"$T/out/tries")" 3
-try "on-fatal: by restart_limit" 6 on-fatal "$CHILD exit 6" "restart_limit = 3/1m"
-try "on-exit: FATAL is an end" 6 on-exit "$CHILD exit 6" "restart_limit = 3/1m"
+try "on-fatal: by restart_limit" 6 on-fatal "$CHILD exit 6" "startsecs = 0
+restart_limit = 3/1m"
+try "on-exit: FATAL is an end" 6 on-exit "$CHILD exit 6" "startsecs = 0
+restart_limit = 3/1m"
 try "no such command: 127" 127 on-fatal "$T/nowhere" "startretries = 0"
 
 # A person who stops it, a restart, a roll: no end.
@@ -53,7 +55,7 @@ is "and ends with 0 by an order" "$CODE" 0
 
 # The code is kept when the engine is killed while it stops the others.
 program on-exit "$CHILD wait-file $T/out/go exit 11" "$never"
-sed -i "s|^command = .*on-term.*|command = $CHILD ignore-term append-pid $T/out/slow sleep|" "$CONF"
+sed -i "s|^command = .*out/other.*|command = $CHILD ignore-term append-pid $T/out/slow sleep|" "$CONF"
 start_reeved
 awaits 5 "is up" 'all_state RUNNING && [ -s "$T/out/slow" ]'
 : >"$T/out/go"
