@@ -17,7 +17,7 @@ rate() {
 		workers = 3
 	EOT
 }
-rate 4/20s
+rate 4/12s
 start_reeved
 awaits 5 "all are up" 'all_state RUNNING web'
 p=$(pid_of web.3)
@@ -37,7 +37,7 @@ kill_engine
 ok "another engine lets them wait as well" test "$(ctl status web | grep -c BACKOFF)" -ge 4
 code 0 "a person need not wait" ctl start "$slot"
 is "it is up" "$(state "$slot")" RUNNING
-awaits 40 "they come, one after the other" 'all_state RUNNING web'
+awaits 60 "they come, one after the other" 'all_state RUNNING web'
 rate none
 code 0 "none is live" ctl reload
 old=$(pids web)
