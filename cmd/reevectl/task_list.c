@@ -13,9 +13,45 @@ enum {
 	W_COMMAND_MIN = 10
 };
 
+/* What is asked for: a task is an array of these. */
+enum task_field {
+	F_ID,
+	F_STATE,
+	F_GROUP,
+	F_COMMAND,
+	F_REASON,
+	F_EXIT_CODE,
+	F_EXIT_SIGNAL,
+	F_TIMED_OUT,
+	F_STARTED,
+	F_RAN_MS,
+	F_NOT_BEFORE,
+	F__N
+};
+
+static const char *const task_field_names[F__N] = { "id", "state", "group",
+	"command", "reason", "exit_code", "exit_signal", "timed_out", "started",
+	"ran_ms", "not_before" };
+
 struct widths {
 	size_t id, group, command; /* command 0: no limit */
 };
+
+static const char *
+fstr(const json_t *t, enum task_field f)
+{
+	const char *s = json_string_value(json_array_get(t, f));
+
+	return s != NULL ? s : "";
+}
+
+static int64_t
+fint(const json_t *t, enum task_field f, int64_t none)
+{
+	const json_t *v = json_array_get(t, f);
+
+	return json_is_integer(v) ? json_integer_value(v) : none;
+}
 
 static enum tint
 list_tint(const char *state)
@@ -32,10 +68,10 @@ list_tint(const char *state)
 static void
 list_exit(const json_t *t, char *out, size_t size)
 {
-	int64_t signo = jint(t, "exit_signal", 0);
-	int64_t code = jint(t, "exit_code", -1);
+	int64_t signo = fint(t, F_EXIT_SIGNAL, 0);
+	int64_t code = fint(t, F_EXIT_CODE, -1);
 
-	if (json_is_true(json_object_get(t, "timed_out")))
+	if (json_is_true(json_array_get(t, F_TIMED_OUT)))
 		snprintf(out, size, "timeout");
 	else if (signo != 0)
 		render_signal(out, size, (int)signo);
@@ -52,14 +88,14 @@ list_exit(const json_t *t, char *out, size_t size)
 static void
 list_time(const json_t *t, wall_ms now, char *out, size_t size)
 {
-	const char *state = jstr(t, "state", "");
-	int64_t ran = jint(t, "ran_ms", -1);
-	int64_t left = jint(t, "not_before", 0) - now;
+	const char *state = fstr(t, F_STATE);
+	int64_t ran = fint(t, F_RAN_MS, -1);
+	int64_t left = fint(t, F_NOT_BEFORE, 0) - now;
 	char ms[32];
 
 	snprintf(out, size, "-");
 	if (strcmp(state, "running") == 0) {
-		render_uptime(out, size, now - jint(t, "started", now));
+		render_uptime(out, size, now - fint(t, F_STARTED, now));
 	} else if (strcmp(state, "queued") == 0) {
 		if (left > 0) {
 			render_uptime(ms, sizeof ms, left);
@@ -83,13 +119,13 @@ list_cell(struct buf *b, const char *s, size_t width, bool right)
 static void
 list_command(struct buf *b, const json_t *t, const struct widths *w)
 {
-	const char *state = jstr(t, "state", ""), *reason;
+	const char *state = fstr(t, F_STATE), *reason;
 	struct buf text;
 
 	buf_init(&text);
-	render_safe(&text, jstr(t, "command", ""));
-	reason = jstr(t, "reason", NULL);
-	if (reason != NULL && strcmp(state, "done") != 0 &&
+	render_safe(&text, fstr(t, F_COMMAND));
+	reason = fstr(t, F_REASON);
+	if (*reason != '\0' && strcmp(state, "done") != 0 &&
 	    strncmp(reason, "exited with", 11) != 0 &&
 	    strncmp(reason, "killed by", 9) != 0) {
 		buf_adds(&text, " (");
@@ -106,12 +142,12 @@ list_command(struct buf *b, const json_t *t, const struct widths *w)
 static void
 list_row(const json_t *t, const struct widths *w, wall_ms now)
 {
-	const char *state = jstr(t, "state", "");
+	const char *state = fstr(t, F_STATE);
 	char id[24], code[32], time[48];
 	struct buf b;
 
 	buf_init(&b);
-	snprintf(id, sizeof id, "%lld", (long long)jint(t, "id", 0));
+	snprintf(id, sizeof id, "%lld", (long long)fint(t, F_ID, 0));
 	list_exit(t, code, sizeof code);
 	list_time(t, now, time, sizeof time);
 	list_cell(&b, id, w->id, true);
@@ -121,7 +157,7 @@ list_row(const json_t *t, const struct widths *w, wall_ms now)
 	buf_adds(&b, "  ");
 	list_cell(&b, code, W_EXIT, true);
 	list_cell(&b, time, W_TIME, true);
-	list_cell(&b, jstr(t, "group", ""), w->group, false);
+	list_cell(&b, fstr(t, F_GROUP), w->group, false);
 	list_command(&b, t, w);
 	out_printf("%s\n", buf_str(&b));
 	buf_fini(&b);
@@ -137,9 +173,9 @@ list_widths(const json_t *tasks, struct widths *w)
 	json_array_foreach(tasks, i, t)
 	{
 		n = (size_t)snprintf(
-		    id, sizeof id, "%lld", (long long)jint(t, "id", 0));
+		    id, sizeof id, "%lld", (long long)fint(t, F_ID, 0));
 		w->id = n > w->id ? n : w->id;
-		n = render_columns(jstr(t, "group", ""));
+		n = render_columns(fstr(t, F_GROUP));
 		w->group = n > w->group ? n : w->group;
 	}
 	if (w->group > W_GROUP_MAX)
@@ -205,15 +241,22 @@ int
 task_list(struct command *cmd)
 {
 	bool all = cmd->on[OPTION_ALL];
-	json_t *result;
+	json_t *result, *params = json_pack("{s:b}", "all", all), *fields;
 	int code = 0;
 
 	if (cmd->nargs > 0) {
+		json_decref(params);
 		warn_user("task list takes no arguments");
 		return EXIT_USAGE;
 	}
-	result = command_ask(
-	    cmd, "task_list", json_pack("{s:b}", "all", all), &code);
+	if (!cmd->on[OPTION_JSON]) {
+		fields = json_array();
+		for (size_t i = 0; i < F__N; i++)
+			json_array_append_new(
+			    fields, json_string(task_field_names[i]));
+		json_object_set_new(params, "fields", fields);
+	}
+	result = command_ask(cmd, "task_list", params, &code);
 	if (result == NULL)
 		return code;
 	if (cmd->on[OPTION_JSON])

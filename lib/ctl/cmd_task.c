@@ -138,47 +138,100 @@ task_ids(
 /* --- what is told of a task -------------------------------------------------
  */
 
-static void
-task_put(struct jw *w, struct engine *en, const struct queue_task *t)
+enum task_member {
+#define TASK(name, put) TASK_##name,
+#include "ctl/task.def"
+#undef TASK
+	TASK__N
+};
+
+static const char *const task_members[TASK__N] = {
+#define TASK(name, put) #name,
+#include "ctl/task.def"
+#undef TASK
+};
+
+static pid_t
+task_pid_of(struct engine *en, const struct queue_task *t)
 {
-	jw_obj(w, NULL);
-	jw_int(w, "id", (int64_t)t->id);
-	jw_str(w, "state", queue_state_name(t->state));
-	jw_str(w, "group", t->group);
-	jw_str(w, "command", t->command);
-	jw_int_or(w, "exit_code", t->exit_code, -1);
-	jw_int_or(w, "exit_signal", t->exit_signal, 0);
-	jw_bool(w, "timed_out", t->timed_out);
-	jw_int_or(w, "errno", t->errnum, 0);
-	jw_str(w, "reason", t->reason);
-	jw_int(w, "uid", (int64_t)t->uid);
-	jw_int(w, "priority", t->priority);
-	jw_int(w, "tries", t->tries);
-	jw_int(w, "retries", t->retries);
-	jw_int_or(w, "timeout_ms", t->timeout_ms, 0);
-	jw_int_or(w, "not_before", t->not_before, 0);
-	jw_int(w, "added", t->added);
-	jw_int_or(w, "started", t->started, 0);
-	jw_int_or(w, "ended", t->ended, 0);
-	jw_int_or(w, "ran_ms", t->ran_ms, -1);
-	jw_int_or(w, "max_rss_kb", t->max_rss_kb, -1);
-	jw_int_or(
-	    w, "pid", t->state == QS_RUNNING ? queued_pid(en, t->id) : 0, 0);
-	jw_arr(w, "after");
+	return t->state == QS_RUNNING ? queued_pid(en, t->id) : 0;
+}
+
+static void
+task_put_after(struct jw *w, const char *key, const struct queue_task *t)
+{
+	jw_arr(w, key);
 	for (size_t i = 0; i < t->nafter; i++)
 		jw_int(w, NULL, (int64_t)t->after[i]);
 	jw_end_arr(w);
-	jw_str(w, "tail", t->tail);
-	jw_end_obj(w);
+}
+
+static void
+task_put(struct jw *w, enum task_member m, const char *key, struct engine *en,
+    const struct queue_task *t)
+{
+	switch (m) {
+#define TASK(name, put)                                                        \
+	case TASK_##name:                                                      \
+		put;                                                           \
+		return;
+#include "ctl/task.def"
+#undef TASK
+	case TASK__N:
+		return;
+	}
 }
 
 static void
 tasks_put(struct jw *w, struct engine *en, const struct queue_req *req)
 {
 	jw_arr(w, "tasks");
-	for (size_t i = 0; i < req->ntasks; i++)
-		task_put(w, en, &req->tasks[i]);
+	for (size_t i = 0; i < req->ntasks; i++) {
+		jw_obj(w, NULL);
+		for (enum task_member m = 0; m < TASK__N; m++)
+			task_put(w, m, task_members[m], en, &req->tasks[i]);
+		jw_end_obj(w);
+	}
 	jw_end_arr(w);
+}
+
+/* The members that were asked for, as arrays: a fraction of the work. */
+static void
+tasks_put_fields(
+    struct jw *w, const struct asked *a, const struct queue_req *req)
+{
+	jw_arr(w, "tasks");
+	for (size_t i = 0; i < req->ntasks; i++) {
+		jw_arr(w, NULL);
+		for (size_t k = 0; k < a->nfields; k++)
+			task_put(w, (enum task_member)a->fields[k], NULL, a->en,
+			    &req->tasks[i]);
+		jw_end_arr(w);
+	}
+	jw_end_arr(w);
+}
+
+static void
+task_fields(struct args *args, uint8_t *fields, size_t *n)
+{
+	struct strv names;
+	uint8_t m;
+
+	strv_init(&names);
+	args_strv(args, "fields", false, &names);
+	if (names.n > TASK_FIELDS_MAX)
+		args_error(args, "a field is named twice");
+	for (*n = 0; *n < names.n && !args->bad; (*n)++) {
+		for (m = 0; m < TASK__N; m++)
+			if (strcmp(task_members[m], names.v[*n]) == 0)
+				break;
+		if (m == TASK__N)
+			args_error(
+			    args, "a task has no \"%.32s\"", names.v[*n]);
+		else
+			fields[*n] = m;
+	}
+	strv_fini(&names);
 }
 
 /* --- task_add ---------------------------------------------------------------
@@ -320,7 +373,10 @@ list_answer(struct asked *a, struct queue_req *req)
 	struct jw *w = ctl_result_begin(a->r);
 
 	jw_obj(w, NULL);
-	tasks_put(w, a->en, req);
+	if (a->nfields > 0)
+		tasks_put_fields(w, a, req);
+	else
+		tasks_put(w, a->en, req);
 	list_groups(w, a, req);
 	jw_end_obj(w);
 	ctl_result_end(asked_end(a));
@@ -330,12 +386,17 @@ void
 cmd_task_list(struct ctl_req *r, struct args *args)
 {
 	bool all = args_bool(args, "all", false);
+	uint8_t fields[TASK_FIELDS_MAX];
 	struct queue_req *req;
 	struct asked *a;
+	size_t n;
 
+	task_fields(args, fields, &n);
 	if (args_end(args, r) == -1)
 		return;
 	a = asked_new(r);
+	memcpy(a->fields, fields, n);
+	a->nfields = n;
 	req = asked_req(a, QR_LIST, list_answer);
 	req->all = all;
 	queued_send(a->en, req);

@@ -5,6 +5,8 @@
 #include "ctl/ctl_priv.h"
 #include "engine/queued.h"
 
+#define TASK_FIELDS_MAX 32
+
 /* A request of a client's that waits for the queue. */
 struct asked {
 	struct ctl_req *r; /* NULL: the client is gone */
@@ -18,6 +20,9 @@ struct asked {
 	bool watching;
 	struct queued_watch watch;
 	void (*answer)(struct asked *a, struct queue_req *req);
+	/* of task_list: members as numbers */
+	uint8_t fields[TASK_FIELDS_MAX];
+	size_t nfields;
 	/* of task_log */
 	bool follow, ended;
 	int64_t offset;
