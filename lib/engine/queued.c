@@ -83,6 +83,9 @@ work_free(struct work *w)
 		l->work = NULL;
 	loop_timer_stop(&w->term);
 	LIST_REMOVE(w, entry);
+	w->gone = true;
+	if (w->telling)
+		return; /* inside done: work_on_done sees to it */
 	if (w->over)
 		task_release(w->task);
 	else
@@ -99,12 +102,17 @@ work_on_done(void *arg, const struct task_end *end)
 	loop_timer_stop(&w->term);
 	w->over = true;
 	w->end = *end;
-	task_hold(w->task);
+	w->telling = true;
 	/* Before the queue is loaded nobody knows what it was. */
 	if (l != NULL && l->work == w)
 		live_over(w->q, l);
 	else if (w->q->loaded || w->q->gave_up)
 		work_free(w);
+	w->telling = false;
+	if (w->gone)
+		free(w);
+	else
+		task_hold(w->task);
 }
 
 /* Cancelled while it runs. */

@@ -29,6 +29,7 @@ struct work {
 	struct task *task;
 	bool over; /* end is valid, the keeper keeps it until released */
 	struct task_end end;
+	bool telling, gone;     /* inside done; freed there */
 	struct loop_timer term; /* cancelled: TERM to KILL */
 };
 

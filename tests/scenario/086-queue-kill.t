@@ -102,9 +102,10 @@ e=$(engine_pid)
 kill -KILL "$REEVED"
 wait "$REEVED" 2>/dev/null
 awaits 5 "its engine ends, too" 'gone $e'
-cat "$T/out/pid1" "$T/out/pid2" | xargs kill -KILL
-# Nobody is left to remove its cgroups.
-await 5 'all_gone $(cat "$T/out/pid1" "$T/out/pid2")'
+# What it ran is left, and its cgroups: nobody is there to remove them.
+# shellcheck disable=SC2046
+kill -KILL $(ours) $(cat "$T/out/pid1" "$T/out/pid2") 2>/dev/null
+await 5 '[ -z "$(ours)" ] && all_gone $(cat "$T/out/pid1" "$T/out/pid2")'
 find /sys/fs/cgroup -depth -type d -path "*/reeve-$REEVED*" -exec rmdir {} + 2>/dev/null
 start_reeved
 code 1 "it is lost" task wait "$a"
