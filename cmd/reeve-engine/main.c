@@ -8,6 +8,7 @@
  *	reeve-engine --preflight	the same, quiet when good; exit 3: the
  *					config wants no daemon
  *	reeve-engine --schema-man	the keys, for reeve.conf(5)
+ *	reeve-engine --verbs		each method, and its set of allow=
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "config/verb.h"
 #include "ctl/server.h"
 #include "engine/engine_main.h"
 
@@ -72,6 +74,14 @@ check(const char *file, bool quiet)
 	return code;
 }
 
+static void
+print_verbs(void)
+{
+	for (int v = 0; v < VERB__N; v++)
+		printf("%s %s\n", verb_name((enum verb)v),
+		    verb_set_name((enum verb)v));
+}
+
 static const char *
 config_file_or_exit(const char *given)
 {
@@ -121,6 +131,7 @@ main(int argc, char **argv)
 		{ "check", no_argument, NULL, 'C' },
 		{ "preflight", no_argument, NULL, 'P' },
 		{ "schema-man", no_argument, NULL, 'M' },
+		{ "verbs", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct engine_params pm = { .level = -1 };
@@ -142,6 +153,7 @@ main(int argc, char **argv)
 		case 'C':
 		case 'P':
 		case 'M':
+		case 'V':
 			mode = c;
 			break;
 		default:
@@ -150,6 +162,10 @@ main(int argc, char **argv)
 	}
 	if (mode == 'M') {
 		config_print_man(stdout);
+		return fflush(stdout) == 0 ? 0 : 1;
+	}
+	if (mode == 'V') {
+		print_verbs();
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
 	pm.config_file = config_file_or_exit(file);

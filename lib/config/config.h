@@ -191,6 +191,32 @@ struct config_sockets {
 	size_t n;
 };
 
+enum config_who_kind {
+	WHO_USER,
+	WHO_GROUP,
+	WHO_EVERYONE
+};
+
+struct config_who {
+	enum config_who_kind kind;
+	uint32_t id; /* uid_t or gid_t */
+};
+
+/* One entry of allow=. */
+struct config_allow {
+	uint64_t verbs;    /* VERB_BIT, see verb.h */
+	struct strv names; /* globs of programs and slots; none: all */
+	struct config_who *who;
+	size_t nwho;
+};
+
+struct config_allows {
+	bool set; /* else the socket's mode alone decides */
+	char *text;
+	struct config_allow *v;
+	size_t n;
+};
+
 struct config_rlimit {
 	bool set;
 	rlim_t soft;
@@ -347,6 +373,7 @@ struct config {
 	bool socket_set; /* named in the file, not computed */
 	mode_t socket_mode;
 	struct config_owner socket_owner;
+	struct config_allows allow;
 	char *pidfile;
 	char *logfile;    /* NULL: none */
 	bool logfile_set; /* named in the file, not computed */

@@ -7,12 +7,14 @@
 #include "ctl/ctl_priv.h"
 
 enum {
-	READ = false,
-	ORDER = true
+	ADMIN = false,
+	OPERATE = false,
+	READ = true
 };
 
 static const struct ctl_cmd cmds[] = {
-#define CMD(name, kind, params, help) { #name, kind, params, help, cmd_##name },
+#define CMD(name, kind, params, help)                                          \
+	{ #name, VERB_##name, kind, params, help, cmd_##name },
 #include "ctl/cmd.def"
 #undef CMD
 };

@@ -28,6 +28,8 @@ event_of(const struct follower *f, const struct event *ev)
 {
 	size_t len;
 
+	if (!ctl_may_name(f->r, ev->name))
+		return false;
 	for (size_t i = 0; i < f->names.n; i++) {
 		const char *name = f->names.v[i];
 
@@ -162,5 +164,6 @@ cmd_events(struct ctl_req *r, struct args *a)
 	r->priv = f;
 	r->drain = follower_go_on;
 	r->close = follower_free;
+	r->still = ctl_may_some;
 	follower_start(f, since);
 }

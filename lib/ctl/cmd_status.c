@@ -136,21 +136,37 @@ status_pid(void *arg, const struct slot_info *si)
 	jw_end_obj(w);
 }
 
+/* What the client may see goes on to cb. */
+struct status_seen {
+	const struct ctl_req *r;
+	engine_slot_cb *cb;
+	void *arg;
+};
+
+static void
+status_seen(void *arg, const struct slot_info *si)
+{
+	struct status_seen *ss = arg;
+
+	if (ctl_may(ss->r, si->program, si->name))
+		ss->cb(ss->arg, si);
+}
+
 static void
 status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb,
     struct status_fields *sf)
 {
 	struct jw *w = ctl_result_begin(r);
-	void *arg = w;
+	struct status_seen ss = { .r = r, .cb = cb, .arg = w };
 	struct err err;
 
 	if (sf != NULL) {
 		sf->w = w;
-		arg = sf;
+		ss.arg = sf;
 	}
 	jw_arr(w, NULL);
-	if (engine_each(r->s->srv->en, names->v, names->n, cb, arg, &err) ==
-	    -1) {
+	if (engine_each(r->s->srv->en, names->v, names->n, status_seen, &ss,
+		&err) == -1) {
 		ctl_fail(r, CTL_E_NAME, "%s", err.text);
 		return;
 	}
@@ -296,6 +312,7 @@ void
 cmd_why(struct ctl_req *r, struct args *a)
 {
 	struct strv names, slots;
+	struct status_seen ss = { r, why_collect, &slots };
 	struct err err;
 
 	strv_init(&names);
@@ -303,8 +320,8 @@ cmd_why(struct ctl_req *r, struct args *a)
 	args_strv(a, "names", true, &names);
 	if (args_end(a, r) == -1)
 		goto out;
-	if (engine_each(r->s->srv->en, names.v, names.n, why_collect, &slots,
-		&err) == -1)
+	if (engine_each(
+		r->s->srv->en, names.v, names.n, status_seen, &ss, &err) == -1)
 		ctl_fail(r, CTL_E_NAME, "%s", err.text);
 	else
 		why_answer(r, &slots);
@@ -383,9 +400,11 @@ config_answer(struct ctl_req *r, const char *name)
 	jw_obj(w, NULL);
 	jw_str(w, "file", cf->file);
 	jw_arr(w, "sections");
-	config_section(w, cf, prog);
+	if (name != NULL || ctl_may_all(r))
+		config_section(w, cf, prog);
 	for (size_t i = 0; name == NULL && i < cf->nprograms; i++)
-		config_section(w, cf, cf->programs[i]);
+		if (ctl_may(r, cf->programs[i]->name, NULL))
+			config_section(w, cf, cf->programs[i]);
 	jw_end_arr(w);
 	jw_end_obj(w);
 	ctl_result_end(r);

@@ -154,6 +154,8 @@ tail_add(void *arg, const struct slot_info *si)
 	struct tail_stream *ts;
 	const char *path = NULL;
 
+	if (!ctl_may(t->r, si->program, si->name))
+		return;
 	t->v = xreallocarray(t->v, t->n + 1, sizeof *t->v);
 	ts = &t->v[t->n++];
 	memset(ts, 0, sizeof *ts);
@@ -188,6 +190,17 @@ tail_check(struct tail *t)
 	return -1;
 }
 
+static bool
+tail_still(const struct ctl_req *r)
+{
+	const struct tail *t = r->priv;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (!ctl_may_name(r, t->v[i].name))
+			return false;
+	return true;
+}
+
 static void
 tail_start(struct tail *t, unsigned lines)
 {
@@ -208,6 +221,7 @@ tail_start(struct tail *t, unsigned lines)
 	t->r->priv = t;
 	t->r->drain = tail_go_on;
 	t->r->close = tail_free;
+	t->r->still = tail_still;
 	tail_go_on(t->r);
 }
 

@@ -18,16 +18,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "ctl/acl.h"
 #include "ctl/jw.h"
 #include "ctl/server.h"
 #include "engine/engine.h"
 #include "loop/loop.h"
 
 /* More than that waiting: followers hold back, requests are not read. */
-#define CTL_OUT_HIGH (256 * 1024)
-#define CTL_FDS_MAX  8
-#define CTL_SPARE    4     /* clients that are heard when descriptors are out */
-#define CTL_STALL_MS 10000 /* so long may a client hold up its own requests */
+#define CTL_OUT_HIGH   (256 * 1024)
+#define CTL_FDS_MAX    8
+#define CTL_SPARE      4 /* clients that are heard when descriptors are out */
+#define CTL_STALL_MS   10000 /* so long may a client hold up its own requests */
+#define CTL_NAME_SHOWN 96    /* bytes of a name in a refusal */
 
 /* JSON-RPC's own codes, and ours, which go with an exit code of reevectl. */
 enum ctl_code {
@@ -50,7 +52,8 @@ typedef void ctl_handler(struct ctl_req *r, struct args *a);
 
 struct ctl_cmd {
 	const char *name;
-	bool order;
+	enum verb verb;
+	bool reads; /* changes nothing */
 	const char *params;
 	const char *help;
 	ctl_handler *handler;
@@ -63,6 +66,8 @@ struct ctl_req {
 	char *id; /* JSON text; NULL: a notification, answered by nothing */
 	void (*drain)(struct ctl_req *r);
 	void (*close)(struct ctl_req *r); /* the client is gone: let go */
+	/* May it go on after a reload?  NULL: yes. */
+	bool (*still)(const struct ctl_req *r);
 	void *priv;
 };
 
@@ -72,7 +77,9 @@ struct ctl_server {
 	unsigned magic;
 	struct loop *lp;
 	struct engine *en;
-	int listen_fd; /* -1: not listening */
+	int listen_fd;                /* -1: not listening */
+	struct event_watcher watcher; /* for reloads */
+	struct loop_task regrant;
 	struct loop_io io;
 	struct loop_timer again; /* after EMFILE */
 	int spare[CTL_SPARE];    /* given up, one for each client, then */
@@ -90,6 +97,8 @@ struct ctl_session {
 	struct loop_timer more;  /* lines are left for the next turn */
 	struct loop_timer stall; /* runs while CTL_OUT_HIGH stops requests */
 	struct engine_who who;
+	gid_t *groups; /* the supplementary ones, since it connected */
+	size_t ngroups;
 	int fds[CTL_FDS_MAX]; /* came with the request that is read */
 	size_t nfds;
 	struct buf in;
@@ -129,6 +138,22 @@ void ctl_fail(struct ctl_req *r, enum ctl_code code, const char *fmt, ...)
 /* The same with the members of "data" that JSON text more gives. */
 void ctl_fail_data(struct ctl_req *r, enum ctl_code code, const char *more,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* grant.c: what allow= of the config in force says, now. */
+/* 0, or -1: the request was refused and is gone. */
+int ctl_grant(struct ctl_req *r, json_t *params);
+/* For r's verb: on a slot (NULL: on the program), on anything, on all. */
+bool ctl_may(const struct ctl_req *r, const char *program, const char *slot);
+bool ctl_may_some(const struct ctl_req *r);
+bool ctl_may_all(const struct ctl_req *r);
+/* name: a program's, a slot's; "": the daemon's own. */
+bool ctl_may_name(const struct ctl_req *r, const char *name);
+/* Fails the request; name NULL: the verb itself is not allowed. */
+void ctl_deny(struct ctl_req *r, const char *name);
+/* Ends what may not go on. */
+void ctl_regrant(struct ctl_session *s);
+/* *groups: the caller's, to be freed. */
+void ctl_peer_groups(int fd, gid_t **groups, size_t *n);
 
 /* cmd.c */
 const struct ctl_cmd *ctl_cmd_find(const char *name);

@@ -117,6 +117,26 @@ server_on_again(struct loop_timer *t, void *arg)
 	loop_io_start(&srv->io);
 }
 
+static void
+server_on_regrant(void *arg)
+{
+	struct ctl_server *srv = arg;
+	struct ctl_session *s;
+
+	TAILQ_FOREACH(s, &srv->sessions, link)
+		ctl_regrant(s);
+}
+
+/* Events come in the middle of things. */
+static void
+server_on_event(void *arg, const struct event *ev)
+{
+	struct ctl_server *srv = arg;
+
+	if (strcmp(ev->kind, "reload") == 0)
+		loop_task_queue(srv->lp, &srv->regrant);
+}
+
 struct ctl_server *
 ctl_server_new(struct loop *lp, struct engine *en, struct err *err)
 {
@@ -128,6 +148,8 @@ ctl_server_new(struct loop *lp, struct engine *en, struct err *err)
 	srv->en = en;
 	srv->listen_fd = -1;
 	TAILQ_INIT(&srv->sessions);
+	loop_task_init(&srv->regrant, server_on_regrant, srv);
+	event_watch(engine_events(en), &srv->watcher, server_on_event, srv);
 	loop_timer_init(&srv->again, lp, server_on_again, srv);
 	for (int i = 0; i < CTL_SPARE; i++)
 		srv->spare[i] = -1;
@@ -159,6 +181,8 @@ ctl_server_free(struct ctl_server *srv)
 	if (srv->listen_fd != -1)
 		loop_io_stop(&srv->io);
 	loop_timer_stop(&srv->again);
+	loop_task_cancel(srv->lp, &srv->regrant);
+	event_unwatch(engine_events(srv->en), &srv->watcher);
 	while ((s = TAILQ_FIRST(&srv->sessions)) != NULL)
 		ctl_session_free(s);
 	for (int i = 0; i < CTL_SPARE; i++)

@@ -344,6 +344,7 @@ session_call(
 	const struct ctl_cmd *cmd = ctl_cmd_find(method);
 	const char *near;
 	char text[160];
+	struct ctl_req *r;
 	struct args a;
 
 	if (cmd == NULL) {
@@ -364,7 +365,9 @@ session_call(
 		return;
 	}
 	args_init(&a, params);
-	cmd->handler(session_req_new(s, cmd, id), &a);
+	r = session_req_new(s, cmd, id);
+	if (ctl_grant(r, params) == 0)
+		cmd->handler(r, &a);
 }
 
 static const char *
@@ -680,6 +683,7 @@ session_peer(struct ctl_session *s)
 	s->who.uid = uc.uid;
 	s->who.gid = uc.gid;
 	s->who.pid = uc.pid;
+	ctl_peer_groups(s->fd, &s->groups, &s->ngroups);
 }
 
 void
@@ -729,6 +733,7 @@ ctl_session_free(struct ctl_session *s)
 	fd_closep(&s->fd);
 	session_close_fds(s);
 	ctl_server_refill(s->srv);
+	free(s->groups);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 	s->magic = 0;

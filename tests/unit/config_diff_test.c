@@ -81,6 +81,7 @@ static const struct row rows[] = {
 	{ R, "socket", "/r/s", "/r/s2", NULL },
 	{ R, "socket_chmod", "0600", "0660", NULL },
 	{ R, "socket_chown", NULL, "root", "socket_chown: (none) -> root" },
+	{ R, "allow", "none", "read: everyone", NULL },
 	{ R, "pidfile", "/r/p", "/r/p2", NULL },
 	{ R, "logfile", "/r/l", "/r/l2", NULL },
 	{ R, "logfile_maxbytes", "1MB", "2MB", NULL },

@@ -182,6 +182,12 @@ static const struct row rows[] = {
 	{ SCHEMA_CTL_color, "never", "never", NULL },
 	{ SCHEMA_CTL_color, "blue", NULL, "not auto, always or never" },
 
+	/* ALLOW */
+	{ R(allow), "none", "none", NULL },
+	{ R(allow), "read: everyone; stop web: uid 7",
+	    "read: everyone; stop web: uid 7", NULL },
+	{ R(allow), "raed: everyone", NULL, "did you mean 'read'" },
+
 	/* READY, AFFINITY */
 	{ P(ready), "delay", "delay", NULL },
 	{ P(ready), "Notify", "notify", NULL },

@@ -1,0 +1,122 @@
+#!/bin/sh
+# allow=: every method there is, by another user; live; ends streams.
+. "$(dirname "$0")/lib.sh"
+need python3
+[ "$(id -u)" = 0 ] || skip_all "needs root to become others"
+
+allow() { # VALUE
+	conf <<-EOT
+		[program:web]
+		command = $CHILD sleep
+		startsecs = 200ms
+		[program:db]
+		command = $CHILD sleep
+		startsecs = 200ms
+	EOT
+	sed -i "s/^\[reeve\]/&\nsocket_chmod = 0666\nallow = $1/" "$CONF"
+}
+
+# ask METHOD PARAMS: as uid 4711; the answer's error code, or ok.
+cat >"$T/ask.py" <<'EOT'
+import json, os, socket, sys
+os.setgroups([]); os.setgid(4711); os.setuid(4711)
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+req = {"jsonrpc": "2.0", "id": 1, "method": sys.argv[2], "params": json.loads(sys.argv[3])}
+s.sendall((json.dumps(req) + "\n").encode())
+for line in s.makefile():
+    m = json.loads(line)
+    if m.get("id") == 1:
+        print(m["error"]["code"] if "error" in m else "ok")
+        print(json.dumps(m))
+        break
+EOT
+ask() { timeout 20 python3 "$T/ask.py" "$T/run/reeve.sock" "$@"; }
+code_of() { ask "$@" | sed -n 1p; }
+as() { setpriv --reuid 4711 --regid 4711 --clear-groups "$B/reevectl" -c "$CONF" "$@"; }
+
+# A method without a line here fails the test: add one, with parameters that
+# are good but for who asks.
+params() {
+	case $1 in
+	hello | status | pid | config | events | plan | reload | shutdown | analyze) echo '{}' ;;
+	why | tail | start | stop | restart | roll) echo '{"names": ["web"]}' ;;
+	scale) echo '{"name": "web", "number": 2}' ;;
+	signal) echo '{"names": ["web"], "signal": "USR1"}' ;;
+	run) echo '{"key": "a", "argc": 1}' ;;
+	run_signal) echo '{"key": "a", "signal": "TERM"}' ;;
+	task_add) echo '{"key": "a", "argc": 1}' ;;
+	task_list) echo '{}' ;;
+	task_log) echo '{"id": 1}' ;;
+	task_wait | task_cancel | task_rm) echo '{"ids": [1]}' ;;
+	task_group) echo '{"group": "a"}' ;;
+	*) return 1 ;;
+	esac
+}
+
+allow "none"
+start_reeved
+awaits 10 "up" 'all_state RUNNING'
+p=$(pids)
+"$B/reeve-engine" --verbs >"$T/out/verbs"
+while read -r verb set; do
+	if ! params "$verb" >"$T/out/params"; then
+		fail "068-allow.t: params() has no line for the method $verb"
+		continue
+	fi
+	is "none: $verb is refused" "$(code_of "$verb" "$(cat "$T/out/params")")" -32005
+done <"$T/out/verbs"
+is "nothing was touched" "$(pids)" "$p"
+code 5 "reevectl: exit 5" as status
+has "names verb, uid and line" "$T/out/ok" "uid 4711 is not allowed to status.*allow = status: uid 4711"
+code 0 "root may" ctl status
+
+# Each verb alone: that one is granted, no other (but hello, and run's signal).
+while read -r verb set; do
+	case $verb in
+	shutdown | run | run_signal) continue ;;
+	esac
+	allow "$verb: uid 4711"
+	ctl reload >"$T/out/reload" 2>&1 || fail "reload" "$T/out/reload"
+	isnt "allow = $verb: $verb" "$(code_of "$verb" "$(params "$verb")")" -32005
+	is "allow = $verb: shutdown is refused" "$(code_of shutdown '{}')" -32005
+done <"$T/out/verbs"
+awaits 10 "all up" 'all_state RUNNING'
+
+# Programs.
+allow "read web: uid 4711; restart web: uid 4711"
+ok "reload" ctl reload
+unlike "status shows web only" "$(ask status '{}')" '"db'
+like "status shows web" "$(ask status '{}')" '"web.0"'
+unlike "config shows web only" "$(ask config '{}')" 'program:db|"reeve"'
+unlike "events of web only" "$(as events 2>&1)" 'db'
+like "there are some" "$(as events 2>&1)" 'web'
+is "why db" "$(code_of why '{"names": ["db"]}')" -32005
+is "tail db.0" "$(code_of tail '{"names": ["db.0"]}')" -32005
+is "a name that is not there" "$(code_of why '{"names": ["nix"]}')" -32005
+is "restart all" "$(code_of restart '{"names": ["all"]}')" -32005
+is "restart both" "$(code_of restart '{"names": ["web", "db"]}')" -32005
+p=$(pid_of web.0)
+code 0 "restart web" as restart web
+isnt "web has another pid" "$(pid_of web.0)" "$p"
+code 5 "stop web: exit 5" as stop web
+has "says which" "$T/out/ok" "allow = stop web: uid 4711"
+
+# A stream that is no longer allowed ends; the engine's death changes nothing.
+as events -f >"$T/out/stream" 2>&1 &
+s=$!
+started $s
+ctl restart web >"$T/out/ok" 2>&1
+awaits 10 "the stream flows" '[ -s "$T/out/stream" ]'
+allow "none"
+ok "reload" ctl reload
+awaits 10 "the stream ends" 'gone $s'
+has "it says why" "$T/out/stream" "not allowed"
+kill_engine
+code 5 "the next engine refuses as well" as status
+
+# What is wrong is told with its line, and nothing changes.
+allow "raed: uid 4711"
+code 1 "an unknown verb: the reload is refused" ctl reload
+has "with the line and what was meant" "$T/out/ok" "reeve.conf:3: .*did you mean 'read'"
+code 5 "the old one holds" as status
+plan_done
