@@ -451,7 +451,7 @@ engine_on_synced(void *arg)
 	en->started = true;
 	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
 	queued_begin(en); /* nobody waits for its disk */
-	malloc_trim(0); /* loading took more than what stays */
+	malloc_trim(0);   /* loading took more than what stays */
 }
 
 /* --- signals of reeved

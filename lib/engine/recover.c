@@ -181,8 +181,8 @@ recover_task(struct engine *en, const struct orphan *o)
 {
 	struct task *t;
 
-	if (o->label[0] != '!' || hook_adopt(en, o) ||
-	    run_adopt(en, o) || queued_adopt(en, o))
+	if (o->label[0] != '!' || hook_adopt(en, o) || run_adopt(en, o) ||
+	    queued_adopt(en, o))
 		return;
 	log_debug("%s is nobody's any more, it is killed", o->label);
 	t = task_adopt(en, "", 0, o->id, o->pid, o->started_ms, NULL, NULL);

@@ -38,8 +38,9 @@ int tree_scan_survivors(
 
 /* --- tree_limits.c -------------------------------------------------------- */
 
-#define TREE_SUPERVISOR "supervisor" /* leaf of keeper and engine, below base  \
-				      */
+#define TREE_SUPERVISOR                                                        \
+	"supervisor" /* leaf of keeper and engine, below base                  \
+		      */
 
 /* Before the base is removed. */
 void tree_limits_undo(const char *base, pid_t keeper);

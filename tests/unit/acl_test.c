@@ -156,7 +156,8 @@ main(void)
 	tcase_add_loop_test(tc, a_bad_one, 0, NBAD);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed != 0;

@@ -269,7 +269,8 @@ main(void)
 	tcase_add_test(tc, five_hundred_at_once_are_within_the_default);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed != 0;
