@@ -13,8 +13,10 @@
 
 #include "base/str.h"
 
-#define DAY       86400
-#define DAYS_MAX  (9 * 366) /* from one 29 February to the next: 8 years */
+#define DAY 86400
+/* From a 29 February to the next on the same weekday: 28 years, or 40 where
+ * a year of 2100's kind comes between. */
+#define DAYS_MAX  (41 * 366)
 #define EVERY_MAX 315360000 /* ten years */
 
 /* --- text ----------------------------------------------------------------- */
