@@ -4,13 +4,13 @@
  *	ENTRY; ENTRY ...		or one a line
  *	VERB, ... [NAME, ...]: WHO, ...
  *
- * VERB   a method, or read, operate, admin
+ * VERB   a method, or read, operate, task, admin
  * NAME   a program, a slot or a glob of either; none: all
  * WHO    user NAME, uid N, group NAME, gid N, everyone
  *
  * Commas divide verbs; commas or blanks names and people.  Users and groups
- *become numbers here, because a lookup may block; which groups a client has the
- * kernel tells.
+ * become numbers here, because a lookup may block; which groups a client has
+ * the kernel tells.
  */
 #include <ctype.h>
 #include <grp.h>
@@ -38,11 +38,16 @@ enum set {
 
 static const char *const set_names[SET__N] = { "read", "operate", "admin" };
 
+/* The methods of the queue lie across the others: some look, some change. */
+#define TASK_SET    "task"
+#define TASK_PREFIX "task_"
+
 static const struct {
 	const char *name;
 	enum set set;
+	const char *params;
 } verbs[VERB__N] = {
-#define CMD(name, set, params, help) [VERB_##name] = { #name, set },
+#define CMD(name, set, params, help) [VERB_##name] = { #name, set, params },
 #include "ctl/cmd.def" /* lint: include: the names alone, nothing of ctl */
 #undef CMD
 };
@@ -59,6 +64,18 @@ verb_set_name(enum verb verb)
 	return set_names[verbs[verb].set];
 }
 
+static bool
+verb_is_in(int v, const char *word)
+{
+	const char *name = verbs[v].name;
+
+	if (strcmp(word, TASK_SET) == 0)
+		return strncmp(name, TASK_PREFIX, strlen(TASK_PREFIX)) == 0;
+	return strcmp(word, name) == 0 ||
+	       strcmp(word, set_names[verbs[v].set]) == 0 ||
+	       strcmp(word, set_names[ADMIN]) == 0;
+}
+
 /* admin is everything; operate does not hold read: say both. */
 uint64_t
 verb_parse(const char *word)
@@ -66,11 +83,18 @@ verb_parse(const char *word)
 	uint64_t bits = 0;
 
 	for (int v = 0; v < VERB__N; v++)
-		if (strcmp(word, verbs[v].name) == 0 ||
-		    strcmp(word, set_names[verbs[v].set]) == 0 ||
-		    strcmp(word, set_names[ADMIN]) == 0)
+		if (verb_is_in(v, word))
 			bits |= VERB_BIT(v);
 	return bits;
+}
+
+bool
+verb_has_names(enum verb verb)
+{
+	const char *params = verbs[verb].params;
+
+	return strstr(params, "name") != NULL ||
+	       strstr(params, "program") != NULL;
 }
 
 const char *
@@ -83,6 +107,7 @@ verb_nearest(const char *word)
 		near_try(&nr, verbs[v].name);
 	for (int s = 0; s < SET__N; s++)
 		near_try(&nr, set_names[s]);
+	near_try(&nr, TASK_SET);
 	return nr.best;
 }
 
@@ -255,26 +280,59 @@ allow_people(struct config_allow *al, const char *text, struct err *err)
 /* --- what ------------------------------------------------------------------
  */
 
+/* Whether something that bits hold can be used on programs. */
+static bool
+allow_has_names(uint64_t bits)
+{
+	for (int v = 0; v < VERB__N; v++)
+		if ((bits & VERB_BIT(v)) != 0 && verb_has_names((enum verb)v))
+			return true;
+	return false;
+}
+
+/* lone: a verb that is not used on programs, or NULL. */
+static int
+allow_name(struct config_allow *al, const char *lone, const char *word,
+    struct err *err)
+{
+	if (lone != NULL && strcmp(word, "*") != 0)
+		return err_set(err,
+		    "'%s' is not about programs: '%s' can't stand behind it, "
+		    "give it an entry without names",
+		    lone, word);
+	strv_add(&al->names, word);
+	return 0;
+}
+
+static int
+allow_verb(
+    struct config_allow *al, char **lone, const char *word, struct err *err)
+{
+	uint64_t bits = verb_parse(word);
+
+	if (bits == 0)
+		return allow_unknown(err, "verb", word, verb_nearest(word));
+	al->verbs |= bits;
+	if (*lone == NULL && !allow_has_names(bits))
+		*lone = xstrdup(word);
+	return 0;
+}
+
 /* Verbs first; the first word without a comma before it begins the names. */
 static int
 allow_what(struct config_allow *al, const char *text, struct err *err)
 {
+	char *word, *lone = NULL;
 	bool is_verb = true;
-	char *word;
 	int rc = 0;
 
 	while (rc == 0 && (word = allow_word(&text)) != NULL) {
-		uint64_t bits = is_verb ? verb_parse(word) : 0;
-
-		al->verbs |= bits;
-		if (is_verb && bits == 0)
-			rc = allow_unknown(
-			    err, "verb", word, verb_nearest(word));
-		else if (!is_verb)
-			strv_add(&al->names, word);
+		rc = is_verb ? allow_verb(al, &lone, word, err)
+			     : allow_name(al, lone, word, err);
 		is_verb = is_verb && text[strspn(text, " \t\r")] == ',';
 		free(word);
 	}
+	free(lone);
 	if (rc == 0 && al->verbs == 0)
 		rc = err_set(err, "no verb stands before the colon");
 	return rc;

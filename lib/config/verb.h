@@ -27,6 +27,8 @@ const char *verb_name(enum verb verb);
 const char *verb_set_name(enum verb verb);
 /* The bits of a verb, or of a set of them; 0: no such verb. */
 uint64_t verb_parse(const char *word);
+/* Whether it is used on programs; else an entry with names doesn't grant it. */
+bool verb_has_names(enum verb verb);
 /* The closest there is, or NULL. */
 const char *verb_nearest(const char *word);
 

@@ -28,7 +28,11 @@ acl_is(const struct acl_peer *peer, const struct config_who *who)
 	return false;
 }
 
-/* Whoever may give a run may signal it; whoever may anything may say hello. */
+/*
+ * What grants a verb.  Whoever may give a run may signal it, and whoever may
+ * add a task may do with it what its owner does; those verbs see nobody else's.
+ * Whoever may anything may say hello.
+ */
 static uint64_t
 acl_verbs(enum verb verb)
 {
@@ -36,6 +40,10 @@ acl_verbs(enum verb verb)
 		return ~(uint64_t)0;
 	if (verb == VERB_run_signal)
 		return VERB_BIT(VERB_run_signal) | VERB_BIT(VERB_run);
+	if (verb == VERB_task_list || verb == VERB_task_log ||
+	    verb == VERB_task_wait || verb == VERB_task_cancel ||
+	    verb == VERB_task_rm)
+		return VERB_BIT(verb) | VERB_BIT(VERB_task_add);
 	return VERB_BIT(verb);
 }
 

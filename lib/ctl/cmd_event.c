@@ -124,6 +124,19 @@ follower_on_event(void *arg, const struct event *ev)
 	follower_go_on(f->r);
 }
 
+/* One that names nothing, or a glob, goes on with what may still be seen. */
+static const char *
+follower_lost(const struct ctl_req *r)
+{
+	const struct follower *f = r->priv;
+
+	for (size_t i = 0; i < f->names.n; i++)
+		if (strpbrk(f->names.v[i], "*?[") == NULL &&
+		    !ctl_may_name(r, f->names.v[i]))
+			return f->names.v[i];
+	return ctl_may_some(r) ? NULL : "";
+}
+
 static void
 follower_start(struct follower *f, int64_t since)
 {
@@ -164,6 +177,6 @@ cmd_events(struct ctl_req *r, struct args *a)
 	r->priv = f;
 	r->drain = follower_go_on;
 	r->close = follower_free;
-	r->still = ctl_may_some;
+	r->lost = follower_lost;
 	follower_start(f, since);
 }

@@ -190,15 +190,15 @@ tail_check(struct tail *t)
 	return -1;
 }
 
-static bool
-tail_still(const struct ctl_req *r)
+static const char *
+tail_lost(const struct ctl_req *r)
 {
 	const struct tail *t = r->priv;
 
 	for (size_t i = 0; i < t->n; i++)
 		if (!ctl_may_name(r, t->v[i].name))
-			return false;
-	return true;
+			return t->v[i].name;
+	return NULL;
 }
 
 static void
@@ -221,7 +221,7 @@ tail_start(struct tail *t, unsigned lines)
 	t->r->priv = t;
 	t->r->drain = tail_go_on;
 	t->r->close = tail_free;
-	t->r->still = tail_still;
+	t->r->lost = tail_lost;
 	tail_go_on(t->r);
 }
 

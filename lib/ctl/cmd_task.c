@@ -481,6 +481,7 @@ task_wait(struct ctl_req *r, struct args *args, bool cancel)
 
 	if (a == NULL)
 		return;
+	r->lost = ctl_lost_verb;
 	a->cancel = cancel;
 	asked_watch(a, wait_ended);
 	wait_ask(a);

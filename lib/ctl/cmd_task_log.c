@@ -122,6 +122,7 @@ cmd_task_log(struct ctl_req *r, struct args *args)
 	a->nids = 1;
 	a->offset = offset;
 	a->follow = follow;
+	r->lost = ctl_lost_verb;
 	loop_timer_init(&a->poll, r->s->srv->lp, log_on_poll, a);
 	if (follow)
 		asked_watch(a, log_on_ended);

@@ -66,8 +66,10 @@ struct ctl_req {
 	char *id; /* JSON text; NULL: a notification, answered by nothing */
 	void (*drain)(struct ctl_req *r);
 	void (*close)(struct ctl_req *r); /* the client is gone: let go */
-	/* May it go on after a reload?  NULL: yes. */
-	bool (*still)(const struct ctl_req *r);
+	/* What a reload took away from it: a name, borrowed; "": the verb;
+	 * NULL: nothing.  Without it the request goes on whatever allow= says.
+	 */
+	const char *(*lost)(const struct ctl_req *r);
 	void *priv;
 };
 
@@ -150,6 +152,8 @@ bool ctl_may_all(const struct ctl_req *r);
 bool ctl_may_name(const struct ctl_req *r, const char *name);
 /* Fails the request; name NULL: the verb itself is not allowed. */
 void ctl_deny(struct ctl_req *r, const char *name);
+/* A lost: the verb itself, which has no names. */
+const char *ctl_lost_verb(const struct ctl_req *r);
 /* Ends what may not go on. */
 void ctl_regrant(struct ctl_session *s);
 /* *groups: the caller's, to be freed. */

@@ -99,24 +99,24 @@ ctl_may_name(const struct ctl_req *r, const char *name)
 	return may;
 }
 
+static void
+grant_deny(struct ctl_req *r, const char *name, const char *how)
+{
+	const char *verb = r->cmd->name, *blank = *name != '\0' ? " " : "";
+	unsigned uid = (unsigned)r->s->who.uid;
+
+	log_info("client pid %d uid %u: %s%s%s is %s allowed",
+	    (int)r->s->who.pid, uid, verb, blank, name, how);
+	ctl_fail(r, CTL_E_DENIED,
+	    "uid %u is %s allowed to %s%s%.64s: [reeve] needs 'allow = "
+	    "%s%s%.64s: uid %u'",
+	    uid, how, verb, blank, name, verb, blank, name, uid);
+}
+
 void
 ctl_deny(struct ctl_req *r, const char *name)
 {
-	const char *verb = r->cmd->name;
-	unsigned uid = (unsigned)r->s->who.uid;
-
-	log_info("client pid %d uid %u: %s %s is not allowed",
-	    (int)r->s->who.pid, uid, verb, name != NULL ? name : "");
-	if (name == NULL)
-		ctl_fail(r, CTL_E_DENIED,
-		    "uid %u is not allowed to %s: [reeve] needs 'allow = %s: "
-		    "uid %u'",
-		    uid, verb, verb, uid);
-	else
-		ctl_fail(r, CTL_E_DENIED,
-		    "uid %u is not allowed to %s %.64s: [reeve] needs 'allow = "
-		    "%s %.64s: uid %u'",
-		    uid, verb, name, verb, name, uid);
+	grant_deny(r, name != NULL ? name : "", "not");
 }
 
 /* --- the names of a request ------------------------------------------------
@@ -244,17 +244,27 @@ ctl_grant(struct ctl_req *r, json_t *params)
 /* --- what goes on ----------------------------------------------------------
  */
 
+const char *
+ctl_lost_verb(const struct ctl_req *r)
+{
+	return ctl_may_all(r) ? NULL : "";
+}
+
 void
 ctl_regrant(struct ctl_session *s)
 {
+	char name[CTL_NAME_SHOWN];
 	struct ctl_req *r, *next;
+	const char *lost;
 
 	for (r = TAILQ_FIRST(&s->reqs); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, link);
-		if (r->still == NULL || r->still(r))
+		lost = r->lost != NULL ? r->lost(r) : NULL;
+		if (lost == NULL)
 			continue;
+		snprintf(name, sizeof name, "%s", lost);
 		if (r->close != NULL)
 			r->close(r);
-		ctl_deny(r, NULL);
+		grant_deny(r, name, "no longer");
 	}
 }

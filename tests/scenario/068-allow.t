@@ -16,22 +16,26 @@ allow() { # VALUE
 	sed -i "s/^\[reeve\]/&\nsocket_chmod = 0666\nallow = $1/" "$CONF"
 }
 
-# ask METHOD PARAMS: as uid 4711; the answer's error code, or ok.
+# ask METHOD PARAMS: as uid 4711; the answer's error code, or ok; before it
+# "hello", when it has to wait.
 cat >"$T/ask.py" <<'EOT'
 import json, os, socket, sys
 os.setgroups([]); os.setgid(4711); os.setuid(4711)
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
 req = {"jsonrpc": "2.0", "id": 1, "method": sys.argv[2], "params": json.loads(sys.argv[3])}
-s.sendall((json.dumps(req) + "\n").encode())
+hello = {"jsonrpc": "2.0", "id": 2, "method": "hello"}
+s.sendall((json.dumps(req) + "\n" + json.dumps(hello) + "\n").encode())
 for line in s.makefile():
     m = json.loads(line)
+    if m.get("id") == 2:
+        print("hello", flush=True)
     if m.get("id") == 1:
         print(m["error"]["code"] if "error" in m else "ok")
         print(json.dumps(m))
         break
 EOT
 ask() { timeout 20 python3 "$T/ask.py" "$T/run/reeve.sock" "$@"; }
-code_of() { ask "$@" | sed -n 1p; }
+code_of() { ask "$@" | sed '/^hello$/d' | sed -n 1p; }
 as() { setpriv --reuid 4711 --regid 4711 --clear-groups "$B/reevectl" -c "$CONF" "$@"; }
 
 # A method without a line here fails the test: add one, with parameters that
@@ -110,13 +114,78 @@ awaits 10 "the stream flows" '[ -s "$T/out/stream" ]'
 allow "none"
 ok "reload" ctl reload
 awaits 10 "the stream ends" 'gone $s'
-has "it says why" "$T/out/stream" "not allowed"
+has "it says why" "$T/out/stream" "uid 4711 is no longer allowed to events"
 kill_engine
 code 5 "the next engine refuses as well" as status
 
+# The queue: who may add has a queue of his own, and nobody sees another's.
+allow "task_add: uid 4711"
+ok "reload" ctl reload
+add() { as task add --shell "until [ -e $T/out/go ]; do sleep 0.02; done"; }
+root=$(ctl task add --shell "until [ -e $T/out/go ]; do sleep 0.02; done")
+a=$(add)
+code 0 "task_add: list" as task list --all
+has "... one's own" "$T/out/ok" "until .*$T/out/go"
+is "... alone" "$(grep -c until "$T/out/ok")" 1
+code 0 "task_add: log" as task log "$a"
+for verb in wait log cancel rm; do
+	code 3 "another's is not there: $verb" as task "$verb" "$root"
+done
+as task cancel "$a" >"$T/out/ok" 2>&1
+has "task_add: cancel" "$T/out/ok" "cancelled"
+code 0 "task_add: rm" as task rm "$a"
+code 5 "task_add: pause is task_group's" as task pause
+code 5 "task_add: not status" as status
+allow "task: uid 4711"
+ok "reload" ctl reload
+code 0 "task: pause" as task pause
+code 0 "task: resume" as task resume
+code 5 "task: not status" as status
+a=$(add)
+
+# stream METHOD PARAMS ALLOW: waits while allowed, and ends when it is not.
+stream() {
+	ask "$1" "$2" >"$T/out/stream" 2>&1 &
+	s=$!
+	started $s
+	awaits 10 "$1 waits" 'grep -q hello "$T/out/stream"'
+	allow "$3"
+	ok "... reload" ctl reload
+	awaits 10 "... it ends" 'gone $s'
+	has "... and says why" "$T/out/stream" "uid 4711 is no longer allowed to $1$4: "
+	is "... with the code" "$(grep -c '^-32005' "$T/out/stream")" 1
+	allow "task, read: uid 4711"
+	ok "... allowed again" ctl reload
+}
+allow "task, read: uid 4711"
+ok "reload" ctl reload
+stream task_wait "{\"ids\": [\"$a\"]}" "read web, status: uid 4711" ""
+stream task_log "{\"id\": \"$a\", \"follow\": true}" "task_wait: uid 4711" ""
+stream events '{"follow": true}' "task: uid 4711" ""
+stream events '{"follow": true, "names": ["web"]}' "read db: uid 4711" " web"
+stream tail '{"names": ["web", "db"], "follow": true}' "read web: uid 4711" " db.0"
+awaits 10 "the task still runs" 'ctl task list | grep -q "^ *$a *running"'
+
+# A stream goes on when a reload leaves it its right.
+ask events '{"follow": true}' >"$T/out/stream" 2>&1 &
+s=$!
+started $s
+awaits 10 "events waits" 'grep -q hello "$T/out/stream"'
+allow "read web: uid 4711"
+ok "reload" ctl reload
+ctl restart web >"$T/out/ok" 2>&1
+ok "it is there" alive $s
+unlike "nothing of db" "$(cat "$T/out/stream")" '"db'
+kill $s
+: >"$T/out/go"
+
 # What is wrong is told with its line, and nothing changes.
+allow "task web: uid 4711"
+code 1 "a queue is of no program" ctl reload
+has "with the line" "$T/out/ok" "reeve.conf:3: .*'task' is not about programs: 'web'"
 allow "raed: uid 4711"
 code 1 "an unknown verb: the reload is refused" ctl reload
 has "with the line and what was meant" "$T/out/ok" "reeve.conf:3: .*did you mean 'read'"
-code 5 "the old one holds" as status
+code 0 "the old one holds" as status web
+code 5 "... and no more" as status db
 plan_done

@@ -66,6 +66,15 @@ static const struct row rows[] = {
 	{ "allow = admin: uid 5", 5, 9, 0, VERB_reload, "web", NULL, true },
 	{ "allow = operate: uid 5", 5, 9, 0, VERB_status, "web", NULL, false },
 	{ "allow = run: uid 5", 5, 9, 0, VERB_run_signal, "web", NULL, true },
+	{ "allow = task_add: uid 5", 5, 9, 0, VERB_task_cancel, "web", NULL,
+	    true },
+	{ "allow = task_add: uid 5", 5, 9, 0, VERB_task_group, "web", NULL,
+	    false },
+	{ "allow = task: uid 5", 5, 9, 0, VERB_task_group, "web", NULL, true },
+	{ "allow = task: uid 5", 5, 9, 0, VERB_status, "web", NULL, false },
+	{ "allow = task *: uid 5", 5, 9, 0, VERB_task_add, "web", NULL, true },
+	{ "allow = task_wait: uid 5", 5, 9, 0, VERB_task_add, "web", NULL,
+	    false },
 	{ "allow =\n stop: uid 5\n ; no more\n start: uid 6", 6, 9, 0,
 	    VERB_start, "web", NULL, true },
 	{ "allow = restart status: uid 5", 5, 9, 0, VERB_restart, "status",
@@ -107,6 +116,24 @@ START_TEST(some_and_all)
 }
 END_TEST
 
+/* An entry with names is about programs alone, whatever set it has. */
+START_TEST(with_names)
+{
+	struct acl_peer peer = { .uid = 7, .gid = 7, .self = 77 };
+	struct config *cf = load("allow = admin web: uid 7");
+
+	for (enum verb v = 0; v < VERB__N; v++) {
+		ck_assert(!acl_may_all(&cf->allow, &peer, v));
+		ck_assert(acl_may(&cf->allow, &peer, v, "web", "web.0"));
+	}
+	ck_assert(verb_has_names(VERB_scale) && verb_has_names(VERB_pid) &&
+		  verb_has_names(VERB_analyze));
+	ck_assert(!verb_has_names(VERB_reload) && !verb_has_names(VERB_run) &&
+		  !verb_has_names(VERB_task_add));
+	config_free(cf);
+}
+END_TEST
+
 static const char *const bad[][2] = {
 	{ "raed: everyone", "did you mean 'read'" },
 	{ "restart, statsu web: everyone", "did you mean 'status'" },
@@ -120,6 +147,8 @@ static const char *const bad[][2] = {
 	{ "read:", "nobody stands" },
 	{ ": everyone", "no verb" },
 	{ "", "nothing stands here" },
+	{ "task web: everyone", "'task' is not about programs" },
+	{ "restart, reload web: everyone", "'reload' is not about programs" },
 };
 
 #define NBAD ((int)(sizeof bad / sizeof *bad))
@@ -153,6 +182,7 @@ main(void)
 	log_set_level(LOG_ERROR);
 	tcase_add_loop_test(tc, a_row, 0, NROWS);
 	tcase_add_test(tc, some_and_all);
+	tcase_add_test(tc, with_names);
 	tcase_add_loop_test(tc, a_bad_one, 0, NBAD);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
