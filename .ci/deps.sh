@@ -13,7 +13,8 @@ test='check perl python3:python3 curl:curl wrk:wrk node:nodejs socat:socat
  pgrep:procps setpriv:util-linux tmux:tmux strace:strace nginx:nginx-light'
 fuzz='clang:clang llvm-symbolizer:llvm'
 lint='clang-format:clang-format shellcheck:shellcheck clang:clang readelf:binutils'
-bench='wrk:wrk nginx:nginx-light supervisord:supervisor runsvdir:runit s6-svscan:s6 npm:npm'
+bench='wrk:wrk nginx:nginx-light supervisord:supervisor runsvdir:runit s6-svscan:s6 npm:npm
+ tsp:task-spooler'
 
 missing=
 for set in "$@"; do

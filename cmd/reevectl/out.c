@@ -36,11 +36,9 @@ out_init(void)
 	buf_init(&out.waiting);
 }
 
-void
-out_flush(void)
+static void
+out_put(const char *p, size_t left)
 {
-	const char *p = out.waiting.data;
-	size_t left = out.waiting.len;
 	ssize_t n;
 
 	while (left > 0 && out.errnum == 0) {
@@ -52,12 +50,23 @@ out_flush(void)
 			left -= (size_t)n;
 		}
 	}
+}
+
+void
+out_flush(void)
+{
+	out_put(out.waiting.data, out.waiting.len);
 	buf_clear(&out.waiting);
 }
 
 void
 out_write(const char *p, size_t n)
 {
+	if (n >= OUT_CHUNK) {
+		out_flush();
+		out_put(p, n);
+		return;
+	}
 	buf_add(&out.waiting, p, n);
 	if (out.waiting.len >= OUT_CHUNK)
 		out_flush();

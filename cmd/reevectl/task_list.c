@@ -1,6 +1,8 @@
 /* task_list - the queue as a table. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "task.h"
@@ -237,6 +239,30 @@ list_table(const json_t *result, bool all)
 	list_groups(json_object_get(result, "groups"));
 }
 
+/* The result is {"tasks":[...]}: the array goes out as it came. */
+static int
+list_json(struct command *cmd, json_t *params)
+{
+	static const char head[] = "{\"tasks\":";
+	struct client_error ce = { 0 };
+	char *text = client_query_text(cmd->client, "task_list", params, &ce);
+	size_t n = text != NULL ? strlen(text) : 0;
+	json_t *result;
+
+	if (text == NULL)
+		return command_failed(cmd, &ce);
+	if (!isatty(STDOUT_FILENO) && str_starts(text, head)) {
+		out_write(text + sizeof head - 1, n - sizeof head);
+		out_puts("\n");
+	} else {
+		result = json_loads(text, 0, NULL);
+		out_json(json_object_get(result, "tasks"));
+		json_decref(result);
+	}
+	free(text);
+	return EXIT_OK;
+}
+
 int
 task_list(struct command *cmd)
 {
@@ -249,20 +275,18 @@ task_list(struct command *cmd)
 		warn_user("task list takes no arguments");
 		return EXIT_USAGE;
 	}
-	if (!cmd->on[OPTION_JSON]) {
-		fields = json_array();
-		for (size_t i = 0; i < F__N; i++)
-			json_array_append_new(
-			    fields, json_string(task_field_names[i]));
-		json_object_set_new(params, "fields", fields);
+	if (cmd->on[OPTION_JSON]) {
+		json_object_set_new(params, "groups", json_false());
+		return list_json(cmd, params);
 	}
+	fields = json_array();
+	for (size_t i = 0; i < F__N; i++)
+		json_array_append_new(fields, json_string(task_field_names[i]));
+	json_object_set_new(params, "fields", fields);
 	result = command_ask(cmd, "task_list", params, &code);
 	if (result == NULL)
 		return code;
-	if (cmd->on[OPTION_JSON])
-		out_json(json_object_get(result, "tasks"));
-	else
-		list_table(result, all);
+	list_table(result, all);
 	json_decref(result);
 	return EXIT_OK;
 }

@@ -38,6 +38,8 @@ struct client {
 	void *lost_arg;
 	int fds[CLIENT_FDS_MAX]; /* for the next request */
 	size_t nfds;
+	int text_id; /* the answer wanted as text; 0: none */
+	char *text;  /* its result */
 };
 
 /* One call, over as many connections as it takes. */
@@ -50,6 +52,7 @@ struct call {
 	void *arg;
 	mono_ms deadline; /* -1: none */
 	json_int_t reeved_pid;
+	bool text;  /* the result is wanted as text */
 	int losses; /* since the server last said something */
 	json_t *result;
 };
@@ -111,6 +114,7 @@ client_free(struct client *c)
 		return;
 	client_disconnect(c);
 	buf_fini(&c->in);
+	free(c->text);
 	free(c->socket);
 	free(c);
 }
@@ -315,6 +319,34 @@ client_send(struct client *c, const char *method, json_t *params,
 	return ++c->last_id;
 }
 
+/* Is it the answer that is wanted as text, in the form in which reeved writes
+ * it?  Any other form is parsed. */
+static bool
+client_take_text(struct client *c, size_t len, json_t **msg)
+{
+	char head[64];
+	size_t n;
+
+	if (c->text_id == 0)
+		return false;
+	n = (size_t)snprintf(head, sizeof head,
+	    "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":", c->text_id);
+	if (len <= n || memcmp(c->in.data, head, n) != 0 ||
+	    c->in.data[len - 1] != '}')
+		return false;
+	free(c->text);
+	if (c->in.len > len + 1) {
+		c->text = xstrndup(c->in.data + n, len - n - 1);
+	} else {
+		/* It may be large, and is all there is: no copy of it. */
+		c->text = buf_steal(&c->in);
+		memmove(c->text, c->text + n, len - n - 1);
+		c->text[len - n - 1] = '\0';
+	}
+	*msg = json_pack("{s:i,s:n}", "id", c->text_id, "result");
+	return true;
+}
+
 /* 1: a line was taken; 0: there is none yet. */
 static int
 client_take_line(struct client *c, json_t **msg, struct client_error *ce)
@@ -333,8 +365,9 @@ client_take_line(struct client *c, json_t **msg, struct client_error *ce)
 		return 0;
 	}
 	len = (size_t)(nl - c->in.data);
-	*msg = json_loadb(c->in.data, len, 0, &jerr);
-	buf_consume(&c->in, len + 1);
+	if (!client_take_text(c, len, msg))
+		*msg = json_loadb(c->in.data, len, 0, &jerr);
+	buf_consume(&c->in, c->in.len > len ? len + 1 : 0);
 	c->scanned = 0;
 	if (*msg == NULL)
 		return client_fail(ce, 4,
@@ -451,6 +484,7 @@ call_once(struct call *call, struct client_error *ce)
 	id = client_send(c, call->method, json_incref(call->params), ce);
 	if (id == -1)
 		return c->fd == -1 ? TRY_LOST : TRY_FAILED;
+	c->text_id = call->text ? id : 0;
 	do {
 		if (call->deadline != -1) {
 			left = call->deadline - clock_mono_ms();
@@ -546,6 +580,25 @@ call_first(struct call *call, struct client_error *ce)
 	return rc;
 }
 
+static int
+call_run(struct call *call, struct client_error *ce)
+{
+	enum try rc = call_first(call, ce);
+
+	while (rc == TRY_LOST) {
+		if (call->kind == CLIENT_LAST) {
+			call->result = json_null();
+			break;
+		}
+		if (call_again(call, ce) == -1)
+			break;
+		rc = call_once(call, ce);
+	}
+	json_decref(call->params);
+	call->c->text_id = 0;
+	return call->result != NULL ? 0 : -1;
+}
+
 json_t *
 client_call(struct client *c, enum client_kind kind, const char *method,
     json_t *params, client_note_cb *cb, void *arg, struct client_error *ce)
@@ -560,18 +613,32 @@ client_call(struct client *c, enum client_kind kind, const char *method,
 		.deadline =
 		    c->timeout_ms >= 0 ? clock_mono_ms() + c->timeout_ms : -1,
 	};
-	enum try rc;
 
-	rc = call_first(&call, ce);
-	while (rc == TRY_LOST) {
-		if (kind == CLIENT_LAST) {
-			call.result = json_null();
-			break;
-		}
-		if (call_again(&call, ce) == -1)
-			break;
-		rc = call_once(&call, ce);
-	}
-	json_decref(call.params);
+	call_run(&call, ce);
 	return call.result;
+}
+
+char *
+client_query_text(struct client *c, const char *method, json_t *params,
+    struct client_error *ce)
+{
+	struct call call = {
+		.c = c,
+		.kind = CLIENT_QUERY,
+		.method = method,
+		.params = params,
+		.text = true,
+		.deadline =
+		    c->timeout_ms >= 0 ? clock_mono_ms() + c->timeout_ms : -1,
+	};
+	char *text = NULL;
+
+	if (call_run(&call, ce) == -1)
+		return NULL;
+	text = c->text;
+	c->text = NULL;
+	if (text == NULL)
+		text = json_dumps(call.result, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_decref(call.result);
+	return text;
 }

@@ -54,6 +54,10 @@ int client_connect(struct client *c, struct client_error *ce);
  */
 json_t *client_call(struct client *c, enum client_kind kind, const char *method,
     json_t *params, client_note_cb *cb, void *arg, struct client_error *ce);
+/* A query whose result is only passed on: its JSON text, compact, which is not
+ * parsed if it can be helped; the caller frees.  Takes params. */
+char *client_query_text(struct client *c, const char *method, json_t *params,
+    struct client_error *ce);
 
 /* --- several requests at once, by hand -------------------------------------
  */

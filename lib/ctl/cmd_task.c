@@ -183,31 +183,31 @@ task_put(struct jw *w, enum task_member m, const char *key, struct engine *en,
 }
 
 static void
+tasks_put_one(struct jw *w, struct engine *en, const struct queue_task *t)
+{
+	jw_obj(w, NULL);
+	for (enum task_member m = 0; m < TASK__N; m++)
+		task_put(w, m, task_members[m], en, t);
+	jw_end_obj(w);
+}
+
+static void
 tasks_put(struct jw *w, struct engine *en, const struct queue_req *req)
 {
 	jw_arr(w, "tasks");
-	for (size_t i = 0; i < req->ntasks; i++) {
-		jw_obj(w, NULL);
-		for (enum task_member m = 0; m < TASK__N; m++)
-			task_put(w, m, task_members[m], en, &req->tasks[i]);
-		jw_end_obj(w);
-	}
+	for (size_t i = 0; i < req->ntasks; i++)
+		tasks_put_one(w, en, &req->tasks[i]);
 	jw_end_arr(w);
 }
 
-/* The members that were asked for, as arrays: a fraction of the work. */
+/* The members that were asked for, as an array: a fraction of the work. */
 static void
 tasks_put_fields(
-    struct jw *w, const struct asked *a, const struct queue_req *req)
+    struct jw *w, const struct asked *a, const struct queue_task *t)
 {
-	jw_arr(w, "tasks");
-	for (size_t i = 0; i < req->ntasks; i++) {
-		jw_arr(w, NULL);
-		for (size_t k = 0; k < a->nfields; k++)
-			task_put(w, (enum task_member)a->fields[k], NULL, a->en,
-			    &req->tasks[i]);
-		jw_end_arr(w);
-	}
+	jw_arr(w, NULL);
+	for (size_t k = 0; k < a->nfields; k++)
+		task_put(w, (enum task_member)a->fields[k], NULL, a->en, t);
 	jw_end_arr(w);
 }
 
@@ -373,11 +373,16 @@ list_answer(struct asked *a, struct queue_req *req)
 	struct jw *w = ctl_result_begin(a->r);
 
 	jw_obj(w, NULL);
-	if (a->nfields > 0)
-		tasks_put_fields(w, a, req);
-	else
-		tasks_put(w, a->en, req);
-	list_groups(w, a, req);
+	jw_arr(w, "tasks");
+	for (size_t i = 0; i < req->ntasks; i++) {
+		if (a->nfields > 0)
+			tasks_put_fields(w, a, &req->tasks[i]);
+		else
+			tasks_put_one(w, a->en, &req->tasks[i]);
+	}
+	jw_end_arr(w);
+	if (a->groups)
+		list_groups(w, a, req);
 	jw_end_obj(w);
 	ctl_result_end(asked_end(a));
 }
@@ -386,6 +391,7 @@ void
 cmd_task_list(struct ctl_req *r, struct args *args)
 {
 	bool all = args_bool(args, "all", false);
+	bool groups = args_bool(args, "groups", true);
 	uint8_t fields[TASK_FIELDS_MAX];
 	struct queue_req *req;
 	struct asked *a;
@@ -397,6 +403,7 @@ cmd_task_list(struct ctl_req *r, struct args *args)
 	a = asked_new(r);
 	memcpy(a->fields, fields, n);
 	a->nfields = n;
+	a->groups = groups;
 	req = asked_req(a, QR_LIST, list_answer);
 	req->all = all;
 	queued_send(a->en, req);

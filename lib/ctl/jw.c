@@ -190,8 +190,17 @@ jw_strn(struct jw *w, const char *key, const char *s, size_t n)
 void
 jw_int(struct jw *w, const char *key, int64_t v)
 {
+	char digits[24], *p = digits + sizeof digits;
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
 	jw_begin(w, key);
-	buf_addf(w->b, "%lld", (long long)v);
+	/* Lists of tasks have hundreds of thousands: not through printf. */
+	do
+		*--p = (char)('0' + u % 10);
+	while ((u /= 10) != 0);
+	if (v < 0)
+		*--p = '-';
+	buf_add(w->b, p, (size_t)(digits + sizeof digits - p));
 }
 
 void

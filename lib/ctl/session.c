@@ -278,7 +278,9 @@ session_send(struct ctl_session *s)
 			buf_fini(&s->out);
 		buf_clear(&s->out);
 		s->out_off = s->mark = 0;
-	} else if (s->out_off > SESSION_COMPACT) {
+	} else if (s->out_off > SESSION_COMPACT &&
+		   s->out_off >= session_waiting(s)) {
+		/* Less is moved than was sent, however long the answer is. */
 		buf_consume(&s->out, s->out_off);
 		s->out_off = 0;
 		s->mark = s->out.len;

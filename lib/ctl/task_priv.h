@@ -23,6 +23,7 @@ struct asked {
 	/* of task_list: members as numbers */
 	uint8_t fields[TASK_FIELDS_MAX];
 	size_t nfields;
+	bool groups; /* are told as well */
 	/* of task_log */
 	bool follow, ended;
 	int64_t offset;

@@ -212,6 +212,8 @@ class Bench:
         if self.commands and self.commands.figures:
             print()
             table(self.commands.rows(number, verdict))
+            print()
+            table(self.commands.queue_rows(number, verdict))
         if self.rates and self.rates.servers:
             rows = [["requests/s"]]
             for mode in MODES:

@@ -14,6 +14,8 @@ from contender import Reeve
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 N = 1000
+TSP_N = 200  # a process of its own a command: slower, and as exact with fewer
+TASKS = 10000
 BIG = 256 << 20
 
 NODE = """
@@ -42,12 +44,21 @@ ROWS = [
 ]
 
 
+# key, text, at most
+QUEUE_ROWS = [
+    ("add", "s to add %d tasks, each durable" % TASKS, 10),
+    ("list", "ms to list them, --json", 100),
+    ("table", "ms to list them, as a table", 100),
+]
+
+
 class Commands:
     def __init__(self, build, folder, with_peers):
         self.build = build
         self.folder = folder
         self.reeve = Reeve(build, folder)
         self.node = shutil.which("node") if with_peers else None
+        self.tsp = shutil.which("tsp") if with_peers else None
         self.figures = {}  # (who, key): list
         self.notes = []
 
@@ -68,6 +79,39 @@ class Commands:
         if self.node:
             self.add("node", key, self.rate(
                 [self.node, "-e", NODE, str(N), str(inflight)]))
+
+        if self.tsp:
+            self.add("tsp", key, self.spooled(inflight))
+
+    def spooled(self, inflight):
+        """task-spooler: its client waits for the task, as one of ours does."""
+        env = dict(os.environ, TS_SOCKET=os.path.join(self.folder, "tsp.sock"),
+                   TMPDIR=self.folder, TS_MAXFINISHED="10")
+        subprocess.run([self.tsp, "-S", str(inflight)], env=env, check=True)
+        begin = time.monotonic()
+        subprocess.run(["xargs", "-P", str(inflight), "-I", "{}",
+                        self.tsp, "-f", "-n", "/bin/true"], env=env, check=True,
+                       input="x\n" * TSP_N, text=True)
+        took = time.monotonic() - begin
+        subprocess.run([self.tsp, "-K"], env=env, check=True)
+        return TSP_N / took
+
+    def queue(self):
+        """Tasks of a paused group: nothing is run, all is kept and listed."""
+        ctl = [os.path.join(self.build, "reevectl"), "-s", self.reeve.path("reeve.sock")]
+        subprocess.run(ctl + ["task", "pause", "bench"], check=True)
+        lines = "".join("echo %d\n" % i for i in range(TASKS))
+
+        def timed(argv, **more):
+            begin = time.monotonic()
+            subprocess.run(ctl + argv, check=True, text=True,
+                           stdout=subprocess.PIPE, **more)
+            return time.monotonic() - begin
+
+        self.add("reeve", "add", timed(
+            ["task", "add", "-g", "bench", "--each-line"], input=lines))
+        for key, more in (("list", ["--json"]), ("table", [])) * 5:
+            self.add("reeve", key, timed(["task", "list"] + more) * 1000)
 
     def streams(self):
         big = os.path.join(self.folder, "big")
@@ -97,6 +141,8 @@ class Commands:
             self.commands("one", 1)
             self.commands("eight", 8)
             self.streams()
+        procs.say("queue")
+        self.queue()
         self.reeve.stop()
 
     def start(self):
@@ -114,7 +160,8 @@ class Commands:
         return statistics.median(ratios) if ratios else None
 
     def rows(self, number, verdict):
-        names = ["floor", "reeve"] + (["node"] if self.node else [])
+        names = ["floor", "reeve"] + (["node"] if self.node else []) + (
+            ["tsp"] if self.tsp else [])
         rows = [["commands"] + names + ["of floor", "budget", ""]]
         for key, text, least in ROWS:
             ratio = self.ratio(key)
@@ -124,4 +171,13 @@ class Commands:
             ] + ["%.2f x" % ratio if ratio is not None else "",
                  ">= %g x" % least,
                  verdict(ratio is not None and ratio >= least, ratio)])
+        return rows
+
+    def queue_rows(self, number, verdict):
+        rows = [["queue", "reeve", "budget", ""]]
+        for key, text, most in QUEUE_ROWS:
+            figures = self.figures.get(("reeve", key))
+            figure = statistics.median(figures) if figures else None
+            rows.append([text, number(figure), "<= %g" % most,
+                         verdict(figure is not None and figure <= most, figure)])
         return rows
