@@ -67,16 +67,22 @@ ALL_LDFLAGS = -pie $(flags) -pthread -Wl,-z,relro -Wl,-z,now \
 LIBS_reeved       = -lev
 LIBS_reeve-engine = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_reevectl     = -lev $(call pkg,--libs inih jansson)
+LIBS_kinds        = $(call pkg,--libs libcrypto libzstd zlib $(have_lzma))
 LIBS_all          = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_check        = $(call pkg,--libs check)
+
+# What the pool can do without; a kind that needs it says so in its summary.
+have_lzma := $(if $(call pkg,--modversion liblzma),liblzma)
 
 # --- sources ---------------------------------------------------------------
 
 programs := reeved reeve-engine reevectl
-lib_src  := $(wildcard lib/*/*.c lib/*/*/*.c)
+kind_src := $(wildcard lib/pool/kinds/*.c)
+lib_src  := $(filter-out $(kind_src),$(wildcard lib/*/*.c lib/*/*/*.c))
 cmd_src  := $(foreach p,$(programs),$(wildcard cmd/$(p)/*.c))
 lib_obj  := $(lib_src:%.c=$(B)/%.o)
 archive  := $(B)/libreeve.a
+kinds    := $(B)/libreeve-kinds.a
 fake_src := $(wildcard tests/fake/*.c)
 unit_src := $(wildcard tests/unit/*_test.c)
 fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
@@ -126,6 +132,14 @@ $(archive): $(lib_obj)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# What links it has libraries that nothing else of us has.
+$(kinds): $(kind_src:%.c=$(B)/%.o)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# private: .flags, which they depend on, is the same for all.
+$(kind_src:%.c=$(B)/%.o): private std += $(if $(have_lzma),-DHAVE_LZMA)
+
 define program_rule
 $(B)/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c)) $(archive)
 	$$(say) LD $$@
@@ -150,10 +164,10 @@ $(B)/bench/%: $(B)/tests/bench/%.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # Unit tests link the fakes before the archive, so that they win.
-$(B)/unit/%: $(B)/tests/unit/%.o $(fake_src:%.c=$(B)/%.o) $(archive)
+$(B)/unit/%: $(B)/tests/unit/%.o $(fake_src:%.c=$(B)/%.o) $(kinds) $(archive)
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_all) $(LIBS_check)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_all) $(LIBS_kinds) $(LIBS_check)
 
 man: $(manpages)
 

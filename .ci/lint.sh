@@ -37,13 +37,13 @@ my %may = (
 	queue => [qw(base loop)],
 	engine => [@low, qw(config spawn logs cluster queue)],
 	tasks => [@low, qw(config spawn logs cluster)],
-	pool => [@low, qw(config spawn logs cluster)],
+	pool => [@low, qw(config spawn logs cluster reeve)],
 	ctl => [@low, qw(config spawn logs cluster queue engine tasks
 	    pool)],
 	"cmd/reeved" => [@low, qw(spawn keeper)],
 	"cmd/reeve-engine" => [@low, qw(config spawn logs cluster engine ctl
 	    tasks pool)],
-	"cmd/reeve-pool" => [@low, qw(pool)],
+	"cmd/reeve-pool" => [@low, qw(pool reeve)],
 	"cmd/reevectl" => [@low, qw(config ctl engine)],
 );
 my $bad = 0;

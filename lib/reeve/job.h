@@ -57,7 +57,9 @@ struct reeve_job_api {
 
 	/*
 	 * The next bytes of the input: how many, 0 at its end, -1: it cannot
-	 * be read; the job's error is set, run() returns -1.
+	 * be read, or there is none; the job's error is set, run() returns
+	 * -1.  How far the input is read is shown as the job's progress,
+	 * until progress() is called.
 	 */
 	ptrdiff_t (*read)(struct reeve_job *job, void *buf, size_t n);
 
@@ -73,12 +75,29 @@ struct reeve_job_api {
 	 * than the output may hold. */
 	int (*write)(struct reeve_job *job, const void *buf, size_t n);
 
-	/* Descriptors of the input and the output, for code that wants one;
-	 * -1: there is none.  Not to be closed. */
-	int (*input_fd)(struct reeve_job *job);
-	int (*output_fd)(struct reeve_job *job);
+	/*
+	 * The first n bytes of the output in memory, instead of write(): for
+	 * a file or shared memory, which is made that long.  NULL: as for
+	 * read.  Where the disk turns out to be full, what is stored is lost
+	 * and the job fails when it returns.
+	 */
+	void *(*map_output)(struct reeve_job *job, size_t n);
 
-	/* Bytes of the input; -1: not known (a pipe). */
+	/* read() of at most n bytes and write() of them, in the kernel where
+	 * it can do that.  Returns what read() returns. */
+	ptrdiff_t (*pass)(struct reeve_job *job, size_t n);
+
+	/*
+	 * Descriptors of the input and the output, for code that wants one;
+	 * -1: there is none.  Not to be closed, and its position is nobody's:
+	 * pread, pwrite.  *off: the job's part begins there, -1: a pipe, it
+	 * has no positions; *len: and is that long, -1: up to the end, for an
+	 * output without limit.  Each may be NULL.
+	 */
+	int (*input_fd)(struct reeve_job *job, int64_t *off, int64_t *len);
+	int (*output_fd)(struct reeve_job *job, int64_t *off, int64_t *len);
+
+	/* Bytes of the input; 0: there is none; -1: not known (a pipe). */
 	int64_t (*input_size)(struct reeve_job *job);
 
 	/* How far it is, 0 to 100, and what it does (one line of UTF-8, NULL:
@@ -98,11 +117,16 @@ struct reeve_job_api {
 	void (*log)(struct reeve_job *job, enum reeve_job_level level,
 	    const char *text);
 
-	/* Why it fails, for its client.  Always -1, for `return fail(...)`. */
+	/*
+	 * Why it fails, for its client.  The first reason stands: after a
+	 * failed read or write nothing needs to be said.  Always -1, for
+	 * `return fail(...)`.
+	 */
 	int (*vfail)(struct reeve_job *job, const char *fmt, va_list ap);
 
 	/* A short answer beside the output (digest: the sum): one line of
-	 * UTF-8, at most 4096 bytes.  0, or -1: too long. */
+	 * UTF-8, at most 4096 bytes.  0, or -1: it is not (the error is
+	 * set). */
 	int (*answer)(struct reeve_job *job, const char *text);
 };
 

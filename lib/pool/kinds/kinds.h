@@ -1,0 +1,26 @@
+/*
+ * kinds - what the pool can do without a plugin.
+ *
+ * Written against reeve/job.h alone, as a plugin is.  They are in an archive
+ * of their own: they need libcrypto, libzstd, zlib and liblzma, which the
+ * other programs do not link.
+ */
+#ifndef POOL_KINDS_KINDS_H
+#define POOL_KINDS_KINDS_H
+
+#include "base/err.h"
+#include "reeve/job.h"
+
+extern const struct reeve_job_plugin job_kind_noop;
+extern const struct reeve_job_plugin job_kind_digest;
+
+/* All of them, sorted by name, with NULL at the end. */
+extern const struct reeve_job_plugin *const job_kinds[];
+
+/* NULL: there is none of that name. */
+const struct reeve_job_plugin *job_kinds_find(const char *name);
+/* Calls load() of each, before the first job; and unload(), after the last. */
+int job_kinds_load(struct err *err);
+void job_kinds_unload(void);
+
+#endif
