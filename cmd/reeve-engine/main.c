@@ -8,6 +8,9 @@
  *	reeve-engine --preflight	the same, quiet when good; exit 3: the
  *					config wants no daemon
  *	reeve-engine --schema-man	the keys, for reeve.conf(5)
+ *	reeve-engine --schema		the same for programs, a key a line:
+ *					section, key, type, default, and what a
+ *					change needs (live, roll, restart)
  *	reeve-engine --verbs		each method, and its set of allow=
  */
 #include <errno.h>
@@ -82,6 +85,17 @@ print_verbs(void)
 		    verb_set_name((enum verb)v));
 }
 
+static void
+print_list(int mode)
+{
+	if (mode == 'M')
+		config_print_man(stdout);
+	else if (mode == 'S')
+		config_print_schema(stdout);
+	else
+		print_verbs();
+}
+
 static const char *
 config_file_or_exit(const char *given)
 {
@@ -131,6 +145,7 @@ main(int argc, char **argv)
 		{ "check", no_argument, NULL, 'C' },
 		{ "preflight", no_argument, NULL, 'P' },
 		{ "schema-man", no_argument, NULL, 'M' },
+		{ "schema", no_argument, NULL, 'S' },
 		{ "verbs", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -153,6 +168,7 @@ main(int argc, char **argv)
 		case 'C':
 		case 'P':
 		case 'M':
+		case 'S':
 		case 'V':
 			mode = c;
 			break;
@@ -160,12 +176,8 @@ main(int argc, char **argv)
 			return EXIT_CONFIG;
 		}
 	}
-	if (mode == 'M') {
-		config_print_man(stdout);
-		return fflush(stdout) == 0 ? 0 : 1;
-	}
-	if (mode == 'V') {
-		print_verbs();
+	if (mode == 'M' || mode == 'S' || mode == 'V') {
+		print_list(mode);
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
 	pm.config_file = config_file_or_exit(file);

@@ -179,6 +179,22 @@ plan_tint(const char *kind)
 	return strcmp(kind, "roll") == 0 ? TINT_YELLOW : TINT_DIM;
 }
 
+/* What is said above holds for the strongest key; of the others it is said. */
+static void
+plan_key(struct buf *b, const json_t *change, size_t i, const char *kind)
+{
+	const char *key = json_string_value(
+	    json_array_get(json_object_get(change, "keys"), i));
+	const char *needs = json_string_value(
+	    json_array_get(json_object_get(change, "needs"), i));
+
+	buf_adds(b, "           ");
+	render_safe(b, key);
+	if (needs != NULL && strcmp(needs, kind) != 0)
+		buf_addf(b, " (%s)", needs);
+	buf_addc(b, '\n');
+}
+
 static void
 plan_change(struct buf *b, const json_t *change)
 {
@@ -192,11 +208,8 @@ plan_change(struct buf *b, const json_t *change)
 	buf_adds(b, " ");
 	render_safe(b, jstr(change, "program", "[reeve]"));
 	buf_addc(b, '\n');
-	for (size_t i = 0; i < json_array_size(keys); i++) {
-		buf_adds(b, "           ");
-		render_safe(b, json_string_value(json_array_get(keys, i)));
-		buf_addc(b, '\n');
-	}
+	for (size_t i = 0; i < json_array_size(keys); i++)
+		plan_key(b, change, i, kind);
 }
 
 static int

@@ -401,6 +401,7 @@ struct config {
 	struct buf snapshot; /* what it was made from: config_load_snapshot */
 	struct config_origins origins;
 	struct config_origins ctl_origins;
+	uint64_t pinned; /* keys of [reeve]: the file says something else */
 };
 
 /* As it stands in a file: "5/1m", or none. */
@@ -536,9 +537,10 @@ enum config_change_kind {
 };
 
 struct config_change {
-	enum config_change_kind kind; /* the strongest of its keys */
-	char *program;                /* NULL: [reeve] itself */
-	struct strv keys;             /* "startsecs: 1 -> 5", one a key */
+	enum config_change_kind kind;       /* the strongest of its keys */
+	char *program;                      /* NULL: [reeve] itself */
+	struct strv keys;                   /* "startsecs: 1 -> 5", one a key */
+	enum config_change_kind *key_kinds; /* of each of them */
 };
 
 struct config_plan {
@@ -595,5 +597,18 @@ int config_signal_parse(const char *text);
 
 /* The list of keys for reeve.conf(5), as mdoc(7). */
 void config_print_man(FILE *out);
+/* The same for programs, a key a line: section, key, type, default, needs. */
+void config_print_schema(FILE *out);
+
+/* --- keys that hold until reeved is started again --------------------------
+ */
+
+/*
+ * The values in cf of the keys of [reeve] that need a restart, as bytes; and
+ * from them into a config that was loaded later: what those keys say in it is
+ * for the next reeved.
+ */
+void config_pins(struct buf *out, const struct config *cf);
+void config_pin(struct config *cf, const char *data, size_t len);
 
 #endif

@@ -64,4 +64,10 @@ const char *config_program_group(const struct config_program *p);
 /* Fills in what the files left open, and sorts the programs. */
 void complete_config(struct config *cf);
 
+/* --- pin.c -----------------------------------------------------------------
+ */
+
+/* Of struct config's pinned, for a key of [reeve]. */
+uint64_t pin_bit(enum schema_id id);
+
 #endif

@@ -210,6 +210,9 @@ diff_note(struct config_change *ch, const char *name, enum config_needs needs,
 	buf_adds(&line, " -> ");
 	diff_show(&line, buf_str(new));
 	strv_take(&ch->keys, buf_steal(&line));
+	ch->key_kinds =
+	    xreallocarray(ch->key_kinds, ch->keys.n, sizeof *ch->key_kinds);
+	ch->key_kinds[ch->keys.n - 1] = kind;
 	if (kind > ch->kind)
 		ch->kind = kind;
 }
@@ -375,6 +378,7 @@ config_plan_fini(struct config_plan *plan)
 	for (size_t i = 0; i < plan->n; i++) {
 		free(plan->v[i].program);
 		strv_fini(&plan->v[i].keys);
+		free(plan->v[i].key_kinds);
 	}
 	free(plan->v);
 	*plan = (struct config_plan){ 0 };

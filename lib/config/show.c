@@ -19,6 +19,26 @@ show_text(struct buf *out, const void *object, enum schema_id id)
 		value_add(out, object, id);
 }
 
+/* A pinned value is that of reeved's start; the file's is for the next. */
+static char *
+show_origin(
+    const void *object, const struct config_origins *og, enum schema_id id)
+{
+	const char *file = origins_file(og, id);
+	const struct config *cf = object;
+	bool is_pinned = schema_rows[id].section == SECTION_REEVE &&
+			 (cf->pinned & pin_bit(id)) != 0;
+
+	if (is_pinned && file != NULL)
+		return xasprintf("until reeved is restarted, then %s:%d", file,
+		    origins_line(og, id));
+	if (is_pinned)
+		return xstrdup("until reeved is restarted, then the default");
+	if (file == NULL)
+		return xstrdup("default");
+	return xasprintf("%s:%d", file, origins_line(og, id));
+}
+
 static void
 show_section(const void *object, const struct config_origins *og,
     enum schema_section section, config_value_cb *cb, void *arg)
@@ -30,10 +50,7 @@ show_section(const void *object, const struct config_origins *og,
 	buf_init(&text);
 	for (size_t i = 0; i < n; i++) {
 		enum schema_id id = (enum schema_id)(first + i);
-		const char *file = origins_file(og, id);
-		char *origin = file == NULL ? xstrdup("default")
-					    : xasprintf("%s:%d", file,
-						  origins_line(og, id));
+		char *origin = show_origin(object, og, id);
 
 		show_text(&text, object, id);
 		cb(arg, &schema_keys[id], buf_str(&text), origin);
@@ -119,5 +136,34 @@ config_print_man(FILE *out)
 		for (size_t i = 0; i < n; i++)
 			man_key(out, &schema_keys[first + i]);
 		fputs(".El\n", out);
+	}
+}
+
+/* --- for programs ----------------------------------------------------------
+ */
+
+static const char *
+schema_needs(enum config_needs needs)
+{
+	switch (needs) {
+	case CONFIG_LIVE:
+		return "live";
+	case CONFIG_ROLL:
+		return "roll";
+	case CONFIG_RESTART:
+		break;
+	}
+	return "restart";
+}
+
+void
+config_print_schema(FILE *out)
+{
+	for (int id = 0; id < SCHEMA__N; id++) {
+		const struct config_key *key = &schema_keys[id];
+
+		fprintf(out, "%s\t%s\t%s\t%s\t%s\n", key->section, key->name,
+		    key->type, key->dflt != NULL ? key->dflt : "-",
+		    schema_needs(key->needs));
 	}
 }

@@ -285,6 +285,16 @@ plan_refuse(struct ctl_req *r, const struct config_errors *errs)
 	buf_fini(&more);
 }
 
+/* A key a word, in the order of keys: what it alone would need. */
+static void
+plan_put_needs(struct jw *w, const struct config_change *ch)
+{
+	jw_arr(w, "needs");
+	for (size_t i = 0; i < ch->keys.n; i++)
+		jw_str(w, NULL, config_change_name(ch->key_kinds[i]));
+	jw_end_arr(w);
+}
+
 static void
 plan_answer(struct ctl_req *r, const struct config_plan *plan,
     const struct config_errors *errs)
@@ -299,6 +309,7 @@ plan_answer(struct ctl_req *r, const struct config_plan *plan,
 		jw_str(w, "kind", config_change_name(plan->v[i].kind));
 		jw_str(w, "program", plan->v[i].program);
 		plan_put_strv(w, "keys", &plan->v[i].keys);
+		plan_put_needs(w, &plan->v[i]);
 		jw_end_obj(w);
 	}
 	jw_end_arr(w);

@@ -381,6 +381,38 @@ engine_save_config(struct engine *en)
 	keeperlink_replace(en->kl, "config", fd);
 }
 
+/* What reeved was started with, for every engine after this one. */
+static void
+engine_save_pins(struct engine *en)
+{
+	int fd = sys_memfd_create("reeve-pins", MFD_CLOEXEC);
+	struct buf b;
+
+	buf_init(&b);
+	config_pins(&b, en->cf);
+	if (fd == -1 || fd_write_all(fd, b.data, b.len) == -1)
+		fatal("keep what reeved was started with");
+	keeperlink_replace(en->kl, "pins", fd);
+	buf_fini(&b);
+}
+
+void
+engine_pin(struct engine *en, struct config *cf)
+{
+	int fd = keeperlink_fd(en->kl, keeperlink_find(en->kl, "pins"));
+	struct stat st;
+	char *data;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return;
+	data = xmalloc((size_t)st.st_size + 1);
+	if (pread(fd, data, (size_t)st.st_size, 0) == st.st_size) {
+		data[st.st_size] = '\0';
+		config_pin(cf, data, (size_t)st.st_size);
+	}
+	free(data);
+}
+
 /* The config in force, when there was an engine before; else the file. */
 static void
 engine_load_config(struct engine *en)
@@ -407,8 +439,11 @@ engine_load_config(struct engine *en)
 	config_errors_fini(&errs);
 	if (en->cf == NULL)
 		exit(2);
-	if (fd == -1)
+	if (fd == -1) {
+		engine_save_pins(en);
 		engine_save_config(en);
+	}
+	engine_pin(en, en->cf);
 	freep(&en->config_file);
 	en->config_file = xstrdup(en->cf->file);
 }

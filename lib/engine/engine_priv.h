@@ -259,6 +259,8 @@ bool slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to);
 
 /* Its timer, for retry_at_ms. */
 void slot_arm_retry(struct slot *sl);
+/* What it waits for in its state may have another end now. */
+void slot_conf_changed(struct slot *sl, const struct config_program *old);
 /* An exit that a death in the record tells of is still to be acted on. */
 enum slot_event slot_death_event(const struct slot *sl);
 
@@ -332,6 +334,8 @@ void inst_unwatch(struct inst *in);
 void inst_hear(struct inst *in);
 void inst_on_up_timer(struct loop_timer *t, void *arg);
 void inst_take_status(struct inst *in, const struct ready_news *news);
+/* A config that differs from its own in live keys alone. */
+void inst_set_conf(struct inst *in, struct config_program *conf);
 
 /* --- vitals.c: whether it goes on well ------------------------------------ */
 
@@ -344,6 +348,8 @@ void vitals_free(struct inst *in);
 void vitals_start(struct inst *in);
 void vitals_stop(struct inst *in);
 void vitals_on_notify(struct inst *in, const struct ready_news *news);
+/* Its config is another, in live keys alone. */
+void vitals_changed(struct inst *in, const struct config_program *old);
 bool vitals_are_lost(const struct inst *in);
 /* "unknown", "healthy", "unhealthy"; NULL: it has no health=. */
 const char *vitals_word(const struct inst *in);
@@ -603,6 +609,8 @@ void engine_finish(struct engine *en);
 void engine_make_dirs(const char *path, mode_t mode);
 /* The keeper gets the config in force, for an engine after this one. */
 void engine_save_config(struct engine *en);
+/* Keys that only another reeved can change keep the values of this one. */
+void engine_pin(struct engine *en, struct config *cf);
 /* Takes a start after a failure out of restart_rate=: ms that it waits. */
 int64_t engine_budget(struct engine *en, bool was_up);
 void engine_save_self(struct engine *en, const struct engine_who *who);

@@ -178,6 +178,37 @@ inst_hear(struct inst *in)
 	inst_on_ready_io(&in->ready_io, LOOP_READ, in);
 }
 
+/* Its time to be ready, if it is not, is another one now. */
+static void
+inst_rewatch(struct inst *in)
+{
+	const struct config_program *conf = in->conf;
+	bool is_delay = conf->ready == READY_DELAY;
+	int64_t wait = is_delay ? conf->startsecs_ms : conf->ready_timeout_ms;
+	int64_t left = in->started_ms + wait - loop_now(in->slot->prog->en->lp);
+
+	loop_timer_stop(&in->up);
+	if (is_delay || wait > 0)
+		loop_timer_start(&in->up, left > 0 ? left : 0);
+}
+
+void
+inst_set_conf(struct inst *in, struct config_program *conf)
+{
+	struct config_program *old = in->conf;
+	bool waits = !in->ready && !in->up_early && !in->preparing;
+
+	in->conf = config_program_ref(conf);
+	if (!in->dead && !in->stopping) {
+		if (waits &&
+		    (old->startsecs_ms != conf->startsecs_ms ||
+			old->ready_timeout_ms != conf->ready_timeout_ms))
+			inst_rewatch(in);
+		vitals_changed(in, old);
+	}
+	config_program_unref(old);
+}
+
 void
 inst_watch_ready(struct inst *in, int64_t elapsed_ms)
 {

@@ -371,8 +371,12 @@ op_reload_tell(struct op *op, const struct config_change *ch)
 
 	buf_init(&b);
 	buf_adds(&b, config_change_name(ch->kind));
-	for (size_t i = 0; i < ch->keys.n; i++)
+	for (size_t i = 0; i < ch->keys.n; i++) {
 		buf_addf(&b, "%s%s", i == 0 ? ": " : "; ", ch->keys.v[i]);
+		if (ch->key_kinds[i] != ch->kind)
+			buf_addf(
+			    &b, " (%s)", config_change_name(ch->key_kinds[i]));
+	}
 	op_tell(op, ch->program != NULL ? ch->program : "", "%s", buf_str(&b));
 	buf_fini(&b);
 }
@@ -406,8 +410,11 @@ op_reload_change(struct op *op, const struct config_change *ch)
 		op_reload_program(op, ch);
 		return;
 	}
-	if (ch->kind == CHANGE_RESTART)
-		op_tell(op, "", "takes effect when reeved is restarted");
+	for (size_t i = 0; i < ch->keys.n; i++)
+		if (ch->key_kinds[i] == CHANGE_RESTART)
+			op_tell(op, "",
+			    "%.*s takes effect when reeved is restarted",
+			    (int)strcspn(ch->keys.v[i], ":"), ch->keys.v[i]);
 }
 
 void

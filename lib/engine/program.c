@@ -131,6 +131,38 @@ slot_is_filled(struct slot *sl)
 	return true;
 }
 
+/*
+ * The pause that a slot is in has another length now.  Both begin with its
+ * last death: the failed start, or the one that was one too many.
+ */
+void
+slot_conf_changed(struct slot *sl, const struct config_program *old)
+{
+	const struct config_program *conf = sl->prog->conf;
+	mono_ms since = sl->past.at_ms;
+
+	if (sl->queued != 0)
+		return;
+	if (sl->state == PS_FATAL &&
+	    old->fatal_retry_ms != conf->fatal_retry_ms) {
+		loop_timer_stop(&sl->retry);
+		sl->retry_at_ms = 0;
+		if (conf->fatal_retry_ms != 0)
+			sl->retry_at_ms = since + conf->fatal_retry_ms;
+	} else if (sl->state == PS_BACKOFF && sl->failures != 0 &&
+		   !sl->budgeted &&
+		   (old->backoff_min_ms != conf->backoff_min_ms ||
+		       old->backoff_max_ms != conf->backoff_max_ms)) {
+		sl->retry_at_ms = since + policy_delay_ms(conf, sl->failures,
+					      (uint32_t)random());
+	} else {
+		return;
+	}
+	if (sl->retry_at_ms != 0)
+		slot_arm_retry(sl);
+	slot_save(sl);
+}
+
 /* Of the first time only: what came later is not the start. */
 static void
 slot_stamp(const struct slot *sl, mono_ms *at)

@@ -50,15 +50,17 @@ reload_needs_other(
 static void
 reload_set_conf(struct program *pg, struct config_program *conf)
 {
-	pg->pull =
-	    pg->pull || (pg->started && reload_needs_other(pg->conf, conf));
-	config_program_ref(conf);
-	config_program_unref(pg->conf);
-	pg->conf = conf;
+	struct config_program *old = pg->conf;
+
+	pg->pull = pg->pull || (pg->started && reload_needs_other(old, conf));
+	pg->conf = config_program_ref(conf);
 	pg->reverted = false;
 	pg->en->deps_stale = true;
-	for (int i = 0; i < pg->nslots; i++)
+	for (int i = 0; i < pg->nslots; i++) {
 		slot_streams(pg->slots[i]);
+		slot_conf_changed(pg->slots[i], old);
+	}
+	config_program_unref(old);
 }
 
 /* A number that the file did not change stays what a scale has made of it. */
@@ -72,24 +74,43 @@ reload_resize(struct program *pg, const struct config_program *old)
 		program_resize(pg, now, NULL);
 }
 
+/*
+ * Those that were started from old differ from conf in live keys alone.  One
+ * that a roll is about to replace is of an older config: it stays with that.
+ */
+static void
+reload_inst(struct inst *in, const struct config_program *old,
+    struct config_program *conf)
+{
+	if (in == NULL || in->conf != old)
+		return;
+	inst_set_conf(in, conf);
+}
+
+static void
+reload_insts(struct program *pg, const struct config_program *old,
+    struct config_program *conf)
+{
+	struct inst *in;
+
+	for (int i = 0; i < pg->nslots; i++) {
+		struct slot *sl = pg->slots[i];
+
+		reload_inst(sl->cur, old, conf);
+		reload_inst(sl->next, old, conf);
+		TAILQ_FOREACH(in, &sl->draining, entry)
+			reload_inst(in, old, conf);
+	}
+}
+
 /* Live keys hold for running instances as well. */
 static void
 reload_live(struct program *pg, struct config_program *conf)
 {
 	struct config_program *old = config_program_ref(pg->conf);
-	struct inst *in;
 
 	reload_set_conf(pg, conf);
-	for (int i = 0; i < pg->nslots; i++) {
-		struct slot *sl = pg->slots[i];
-
-		in = sl->cur;
-		if (in == NULL)
-			continue;
-		config_program_ref(conf);
-		config_program_unref(in->conf);
-		in->conf = conf;
-	}
+	reload_insts(pg, old, conf);
 	recycle_program(pg);
 	limits_changed(pg);
 	reload_resize(pg, old);
@@ -285,12 +306,17 @@ reload_adopt_rest(struct engine *en)
 		struct program *pg = en->programs[i];
 		struct config_program *conf =
 		    config_program_find(en->cf, pg->conf->name);
+		struct config_program *old;
 
 		/* While a roll to it goes on, and after one that was aborted,
 		 * what runs is not what the config says. */
-		if (conf != NULL && !pg->removed && pg->conf != conf &&
-		    pg->before == NULL && !pg->reverted)
-			reload_set_conf(pg, conf);
+		if (conf == NULL || pg->removed || pg->conf == conf ||
+		    pg->before != NULL || pg->reverted)
+			continue;
+		old = config_program_ref(pg->conf);
+		reload_set_conf(pg, conf);
+		reload_insts(pg, old, conf);
+		config_program_unref(old);
 	}
 }
 
@@ -393,6 +419,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	}
 	reload_limits(en, cf, errs);
 	reload_keep_before(en, plan);
+	engine_pin(en, cf);
 	en->cf = cf;
 	engine_save_config(en);
 	for (size_t i = 0; i < plan->n; i++)

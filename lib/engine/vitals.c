@@ -356,6 +356,23 @@ vitals_start(struct inst *in)
 }
 
 void
+vitals_changed(struct inst *in, const struct config_program *old)
+{
+	const struct config_program *conf = in->conf;
+	struct vitals *v = in->vitals;
+	int64_t grace;
+
+	if (v == NULL || vitals_is_watchdog(v) ||
+	    !loop_timer_active(&v->timer) ||
+	    old->health_interval_ms == conf->health_interval_ms)
+		return;
+	grace = v->heard_ms - loop_now(in->slot->prog->en->lp);
+	if (grace < conf->health_interval_ms)
+		grace = conf->health_interval_ms;
+	loop_timer_start(&v->timer, grace);
+}
+
+void
 vitals_stop(struct inst *in)
 {
 	struct vitals *v = in->vitals;

@@ -426,6 +426,40 @@ START_TEST(the_strongest_key_decides)
 	ck_assert_uint_eq(plan.n, 1);
 	ck_assert_int_eq(plan.v[0].kind, CHANGE_RESTART);
 	ck_assert_uint_eq(plan.v[0].keys.n, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const char *key = plan.v[0].keys.v[i];
+
+		ck_assert_int_eq(plan.v[0].key_kinds[i],
+		    str_starts(key, "command:")  ? CHANGE_ROLL
+		    : str_starts(key, "socket:") ? CHANGE_RESTART
+						 : CHANGE_LIVE);
+	}
+}
+END_TEST
+
+/* As a reload has it, and then an engine that comes after. */
+START_TEST(what_needs_another_reeved_stays)
+{
+	struct buf pins;
+
+	a = load("[reeve]\nsocket = /a\npidfile = /p\nloglevel = warn\n");
+	b = load("[reeve]\nsocket = /b\nsocket_chmod = 0666\n"
+		 "loglevel = error\npidfile = /p\nnodaemon = true\n");
+	buf_init(&pins);
+	config_pins(&pins, a);
+	config_pin(b, pins.data, pins.len);
+	ck_assert_str_eq(b->socket, "/a");
+	ck_assert_int_eq(b->socket_mode, 0600);
+	ck_assert(!b->nodaemon);
+	ck_assert_int_eq(b->loglevel, LOG_ERROR);
+	ck_assert_uint_ne(b->pinned, 0);
+	diff();
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_LIVE);
+	/* loglevel, and where reevectl will look */
+	ck_assert_uint_eq(plan.v[0].keys.n, 2);
+	config_pin(a, pins.data, pins.len);
+	ck_assert_uint_eq(a->pinned, 0);
+	buf_fini(&pins);
 }
 END_TEST
 
@@ -490,6 +524,7 @@ main(void)
 	tcase_add_test(tc, how_a_file_is_written_does_not_matter);
 	tcase_add_test(tc, expanded_values_are_compared);
 	tcase_add_test(tc, the_strongest_key_decides);
+	tcase_add_test(tc, what_needs_another_reeved_stays);
 	tcase_add_test(tc, programs_come_and_go);
 	tcase_add_test(tc, a_default_of_reeve_touches_who_uses_it);
 	tcase_add_test(tc, long_values_are_cut);
