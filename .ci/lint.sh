@@ -30,12 +30,13 @@ use warnings;
 my @low = qw(base loop ipc);
 my %may = (
 	base => [], loop => ["base"], ipc => ["base", "loop"],
-	config => [@low], spawn => [@low],
+	config => [@low, "watch"], spawn => [@low],
 	keeper => [@low, "spawn"],
 	logs => [@low, "config", "spawn"],
 	cluster => [@low, "config", "spawn"],
 	queue => [qw(base loop)],
-	engine => [@low, qw(config spawn logs cluster queue)],
+	watch => [qw(base loop)],
+	engine => [@low, qw(config spawn logs cluster queue watch)],
 	tasks => [@low, qw(config spawn logs cluster)],
 	pool => [@low, qw(config spawn logs cluster reeve)],
 	ctl => [@low, qw(config spawn logs cluster queue engine tasks
