@@ -11,7 +11,7 @@
  *	reeve-engine --schema		the same for programs, a key a line:
  *					section, key, type, default, and what a
  *					change needs (live, roll, restart)
- *	reeve-engine --verbs		each method, and its set of allow=
+ *	reeve-engine --verbs		each method: set of allow=, parameters
  */
 #include <errno.h>
 #include <getopt.h>
@@ -81,8 +81,8 @@ static void
 print_verbs(void)
 {
 	for (int v = 0; v < VERB__N; v++)
-		printf("%s %s\n", verb_name((enum verb)v),
-		    verb_set_name((enum verb)v));
+		printf("%s %s %s\n", verb_name((enum verb)v),
+		    verb_set_name((enum verb)v), verb_params((enum verb)v));
 }
 
 static void

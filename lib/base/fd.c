@@ -2,6 +2,7 @@
 #include "base/fd.h"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,20 @@ fd_closep(int *fdp)
 	if (*fdp != -1)
 		close(*fdp);
 	*fdp = -1;
+	errno = saved;
+}
+
+void
+fd_close_given(int *fdp)
+{
+	static const struct linger off = { 0 };
+	int saved = errno;
+
+	/* What is no socket has none: that is all that can go wrong. */
+	if (*fdp != -1 &&
+	    setsockopt(*fdp, SOL_SOCKET, SO_LINGER, &off, sizeof off) == -1)
+		errno = saved;
+	fd_closep(fdp);
 	errno = saved;
 }
 

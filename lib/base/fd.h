@@ -10,6 +10,9 @@
 
 /* Closes *fdp unless it is -1, and sets it to -1; keeps errno. */
 void fd_closep(int *fdp);
+/* The same for one that came from somebody else: whatever he wanted, its end
+ * is not waited for (SO_LINGER). */
+void fd_close_given(int *fdp);
 int fd_nonblock(int fd);
 /* Reads or writes it all, over EINTR; -1 on error or (read) early end. */
 int fd_read_all(int fd, void *buf, size_t n);

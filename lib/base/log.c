@@ -117,13 +117,31 @@ log_keep(enum log_level level, const char *line, size_t len)
 	return true;
 }
 
+/*
+ * Names and texts come from outside: none of them ends the line, begins
+ * another or is obeyed by a terminal (C0, DEL, and C1 in UTF-8).
+ */
+static void
+log_clean(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c < 0x20 || c == 0x7f)
+			p[i] = '?';
+		else if (c == 0xc2 && i + 1 < n &&
+			 ((unsigned char)p[i + 1] & 0xe0) == 0x80)
+			p[i] = p[i + 1] = '?';
+	}
+}
+
 __attribute__((format(printf, 3, 0))) static void
 log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 {
 	char line[2048];
 	struct timespec ts;
 	struct tm tm;
-	size_t n, cap = sizeof line - 1;
+	size_t head, n, cap = sizeof line - 1;
 	int m;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
@@ -131,7 +149,7 @@ log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 	m = snprintf(line, cap, "%02d:%02d:%02d.%03ld %s %s ", tm.tm_hour,
 	    tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000, level_names[level],
 	    logger.role);
-	n = (size_t)m;
+	n = head = (size_t)m;
 	m = vsnprintf(line + n, cap - n, fmt, ap);
 	if (m > 0)
 		n = n + (size_t)m < cap ? n + (size_t)m : cap - 1;
@@ -139,6 +157,7 @@ log_line(enum log_level level, int errnum, const char *fmt, va_list ap)
 		m = snprintf(line + n, cap - n, ": %s", strerror(errnum));
 		n = n + (size_t)m < cap ? n + (size_t)m : cap - 1;
 	}
+	log_clean(line + head, n - head);
 	line[n++] = '\n';
 	if (!log_keep(level, line, n))
 		log_put(logger.fd, line, n);

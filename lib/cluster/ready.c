@@ -21,6 +21,7 @@
 #define READY_DATAGRAM_MAX 4096 /* as systemd has it */
 #define READY_FDS_MAX      253  /* SCM_MAX_FD */
 #define READY_READS_MAX    16
+#define READY_END_MAX      8192 /* above net.unix.max_dgram_qlen */
 #define READY_USEC_MAX     UINT64_C(86400000000)
 
 /* Abstract names are bytes after a NUL; the kernel's own are hex digits. */
@@ -198,7 +199,7 @@ ready_close_fds(struct cmsghdr *c)
 
 	for (size_t i = 0; i < n; i++) {
 		memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-		fd_closep(&fd);
+		fd_close_given(&fd);
 	}
 }
 
@@ -264,6 +265,19 @@ int
 ready_notify_peek(int fd, uid_t uid, struct ready_news *news)
 {
 	return ready_notify_get(fd, uid, news, MSG_PEEK);
+}
+
+void
+ready_notify_end(int fd)
+{
+	struct ready_news news;
+
+	/* From here on nothing more comes: what is there has an end. */
+	if (fd == -1 || shutdown(fd, SHUT_RD) == -1)
+		return;
+	for (int i = 0; i < READY_END_MAX; i++)
+		if (ready_notify_get(fd, (uid_t)-1, &news, 0) != 1)
+			return;
 }
 
 /* Bounded: who writes without end and without a newline comes next time. */

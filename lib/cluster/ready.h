@@ -44,6 +44,12 @@ int ready_notify_name(int fd, char name[64]);
 int ready_notify_read(int fd, uid_t uid, struct ready_news *news);
 /* The same, and it stays to be read: until it has been noted down. */
 int ready_notify_peek(int fd, uid_t uid, struct ready_news *news);
+/*
+ * Before the last of its descriptors is closed, which may be the keeper's:
+ * what waits in it may hold descriptors whose end takes as long as a stranger
+ * likes (fd_close_given).
+ */
+void ready_notify_end(int fd);
 void ready_parse(const char *data, size_t len, struct ready_news *news);
 /* 1: a newline came; 0: nothing yet; -1: closed without one. */
 int ready_fd_read(int fd);

@@ -76,6 +76,12 @@ verb_is_in(int v, const char *word)
 	       strcmp(word, set_names[ADMIN]) == 0;
 }
 
+const char *
+verb_params(enum verb verb)
+{
+	return verbs[verb].params;
+}
+
 /* admin is everything; operate does not hold read: say both. */
 uint64_t
 verb_parse(const char *word)

@@ -25,6 +25,8 @@ _Static_assert(VERB__N <= 64, "a set of verbs is a uint64_t");
 const char *verb_name(enum verb verb);
 /* "read", "operate" or "admin": the smallest set that a verb is in. */
 const char *verb_set_name(enum verb verb);
+/* As in cmd.def. */
+const char *verb_params(enum verb verb);
 /* The bits of a verb, or of a set of them; 0: no such verb. */
 uint64_t verb_parse(const char *word);
 /* Whether it is used on programs; else an entry with names doesn't grant it. */

@@ -154,7 +154,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
 	else
 		run_begin(r, &rn);
-	fd_closep(&fd);
+	fd_close_given(&fd);
 	running_fini(&rn);
 }
 

@@ -340,7 +340,7 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
 	else
 		add_begin(r, &rn, &t, (size_t)argc, delay_ms);
-	fd_closep(&fd);
+	fd_close_given(&fd);
 	running_fini(&rn);
 	queue_task_fini(&t);
 }

@@ -30,6 +30,7 @@
 #define CTL_SPARE      4 /* clients that are heard when descriptors are out */
 #define CTL_STALL_MS   10000 /* so long may a client hold up its own requests */
 #define CTL_NAME_SHOWN 96    /* bytes of a name in a refusal */
+#define CTL_NO_ROOM    64    /* bytes of a refused client's reason */
 
 /* JSON-RPC's own codes, and ours, which go with an exit code of reevectl. */
 enum ctl_code {
@@ -87,6 +88,8 @@ struct ctl_server {
 	int spare[CTL_SPARE];    /* given up, one for each client, then */
 	struct ctl_sessions sessions;
 	unsigned nsessions;
+	mono_ms told_since;    /* what clients do wrong is logged, but */
+	unsigned told, untold; /* so often at most: others need the log */
 };
 
 struct ctl_session {
@@ -98,6 +101,7 @@ struct ctl_session {
 	struct loop_task flush;
 	struct loop_timer more;  /* lines are left for the next turn */
 	struct loop_timer stall; /* runs while CTL_OUT_HIGH stops requests */
+	struct loop_timer slow;  /* runs while half a request is here */
 	struct engine_who who;
 	gid_t *groups; /* the supplementary ones, since it connected */
 	size_t ngroups;
@@ -116,8 +120,11 @@ struct ctl_session {
 	bool dead;    /* close at the end of this turn */
 };
 
-/* server.c: a descriptor is free again. */
+/* server.c */
+/* A descriptor is free again. */
 void ctl_server_refill(struct ctl_server *srv);
+/* May what a client did wrong be logged?  Else it is counted. */
+bool ctl_log_room(struct ctl_server *srv);
 
 /* session.c */
 void ctl_session_new(struct ctl_server *srv, int fd);
@@ -156,8 +163,18 @@ void ctl_deny(struct ctl_req *r, const char *name);
 const char *ctl_lost_verb(const struct ctl_req *r);
 /* Ends what may not go on. */
 void ctl_regrant(struct ctl_session *s);
-/* *groups: the caller's, to be freed. */
-void ctl_peer_groups(int fd, gid_t **groups, size_t *n);
+
+/* peer.c */
+/* Fills who, groups and ngroups from s->fd. */
+void ctl_peer_init(struct ctl_session *s);
+/* May one more be served?  If not, why has what there are too many of. */
+bool ctl_peer_has_room(
+    const struct ctl_server *srv, int fd, char why[CTL_NO_ROOM]);
+/* As recvmsg, descriptors go to s->fds; not whole: some had no room. */
+ssize_t ctl_peer_recv(struct ctl_session *s, void *data, size_t n, bool *whole);
+void ctl_peer_close_fds(struct ctl_session *s);
+/* Takes a client's connection, and what it holds that was not read. */
+void ctl_peer_close(int *fdp);
 
 /* cmd.c */
 const struct ctl_cmd *ctl_cmd_find(const char *name);

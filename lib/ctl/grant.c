@@ -18,23 +18,6 @@
 #include "base/xalloc.h"
 #include "ctl/ctl_priv.h"
 
-void
-ctl_peer_groups(int fd, gid_t **groups, size_t *n)
-{
-	socklen_t len = 0;
-
-	*groups = NULL;
-	*n = 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 ||
-	    errno != ERANGE)
-		return;
-	*groups = xmalloc(len);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, *groups, &len) == 0)
-		*n = len / sizeof **groups;
-	else
-		log_warn("read the groups of a client");
-}
-
 static struct acl_peer
 grant_peer(const struct ctl_session *s)
 {
@@ -105,8 +88,9 @@ grant_deny(struct ctl_req *r, const char *name, const char *how)
 	const char *verb = r->cmd->name, *blank = *name != '\0' ? " " : "";
 	unsigned uid = (unsigned)r->s->who.uid;
 
-	log_info("client pid %d uid %u: %s%s%s is %s allowed",
-	    (int)r->s->who.pid, uid, verb, blank, name, how);
+	if (ctl_log_room(r->s->srv))
+		log_info("client pid %d uid %u: %s%s%s is %s allowed",
+		    (int)r->s->who.pid, uid, verb, blank, name, how);
 	ctl_fail(r, CTL_E_DENIED,
 	    "uid %u is %s allowed to %s%s%.64s: [reeve] needs 'allow = "
 	    "%s%s%.64s: uid %u'",

@@ -31,7 +31,7 @@ running_fini(struct running *rn)
 	free(rn->groups);
 	value_owner_fini(&rn->user);
 	for (int i = 0; i < 3; i++)
-		fd_closep(&rn->req.fds[i]);
+		fd_close_given(&rn->req.fds[i]);
 }
 
 /* A memfd, so that no read of it can wait; copied, so that it can't change. */

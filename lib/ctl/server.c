@@ -16,36 +16,64 @@
 #include "ctl/ctl_priv.h"
 
 #define SERVER_MAGIC    0x63746c73U
-#define SERVER_TURN     16   /* connections accepted before others */
+#define SERVER_TURN     16 /* connections accepted before others */
+#define SERVER_TOLD     30 /* lines of refusals in SERVER_TOLD_MS */
+#define SERVER_TOLD_MS  10000
 #define SERVER_AGAIN_MS 1000 /* pause when descriptors run out */
+
+bool
+ctl_log_room(struct ctl_server *srv)
+{
+	mono_ms now = loop_now(srv->lp);
+
+	if (srv->told > 0 && now - srv->told_since >= SERVER_TOLD_MS) {
+		if (srv->untold > 0)
+			log_info("clients: %u more refused since", srv->untold);
+		srv->told = srv->untold = 0;
+	}
+	if (srv->told == 0)
+		srv->told_since = now;
+	if (srv->told < SERVER_TOLD) {
+		srv->told++;
+		return true;
+	}
+	if (srv->untold++ == 0)
+		log_warnx("clients: more that are refused are counted, not "
+			  "logged, for %d s",
+		    SERVER_TOLD_MS / 1000);
+	return false;
+}
 
 /* One line, as much of it as fits, and the end. */
 static void
-server_refuse(int fd)
+server_refuse(struct ctl_server *srv, int fd, const char *why)
 {
 	char line[256];
 	int n;
 
 	n = snprintf(line, sizeof line,
 	    "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,"
-	    "\"message\":\"%d clients are connected, no more are served\","
+	    "\"message\":\"%s, no more are served\","
 	    "\"data\":{\"exit\":4}}}\n",
-	    CTL_E_BUSY, CTL_CLIENTS_MAX);
+	    CTL_E_BUSY, why);
 	if (send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
 		log_debug("client not even told that there are too many");
-	log_warnx("client refused: %d are connected", CTL_CLIENTS_MAX);
+	if (ctl_log_room(srv))
+		log_warnx("client refused: %s", why);
 }
 
 void
 ctl_server_adopt(struct ctl_server *srv, int fd)
 {
+	char why[CTL_NO_ROOM];
+
 	BUG_ON(srv->magic != SERVER_MAGIC);
-	if (srv->nsessions < CTL_CLIENTS_MAX) {
+	if (ctl_peer_has_room(srv, fd, why)) {
 		ctl_session_new(srv, fd);
 		return;
 	}
-	server_refuse(fd);
-	fd_closep(&fd);
+	server_refuse(srv, fd, why);
+	ctl_peer_close(&fd);
 }
 
 void

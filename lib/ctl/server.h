@@ -12,11 +12,14 @@
 #include "engine/engine.h"
 #include "loop/loop.h"
 
-#define CTL_PROTOCOL     1
-#define CTL_CLIENTS_MAX  256
-#define CTL_LINE_MAX     (1024 * 1024)     /* bytes of a request */
-#define CTL_OUT_MAX      (4 * 1024 * 1024) /* waiting for a client */
-#define CTL_REQUESTS_MAX 64                /* under way on one connection */
+#define CTL_PROTOCOL    1
+#define CTL_CLIENTS_MAX 256
+/* Of those that are neither root nor reeved's own user: in all, of one uid. */
+#define CTL_CLIENTS_OTHERS 192
+#define CTL_CLIENTS_UID    64
+#define CTL_LINE_MAX       (1024 * 1024)     /* bytes of a request */
+#define CTL_OUT_MAX        (4 * 1024 * 1024) /* waiting for a client */
+#define CTL_REQUESTS_MAX   64                /* under way on one connection */
 
 struct ctl_server;
 

@@ -34,6 +34,7 @@
 #define SESSION_JSON    (JSON_REJECT_DUPLICATES)
 #define SESSION_SEND    (512 * 1024) /* bytes a turn */
 #define SESSION_COMPACT (128 * 1024)
+#define SESSION_LINE_MS 10000 /* so long may a request take to come */
 
 static size_t
 session_waiting(const struct ctl_session *s)
@@ -78,6 +79,7 @@ session_kill(struct ctl_session *s)
 	loop_io_stop(&s->io);
 	loop_timer_stop(&s->more);
 	loop_timer_stop(&s->stall);
+	loop_timer_stop(&s->slow);
 	loop_task_queue(s->srv->lp, &s->flush);
 }
 
@@ -86,8 +88,10 @@ session_drop(struct ctl_session *s, const char *why)
 {
 	if (s->dead)
 		return;
-	log_warnx("client pid %d uid %u dropped: %s, %zu bytes waiting",
-	    (int)s->who.pid, (unsigned)s->who.uid, why, session_waiting(s));
+	if (ctl_log_room(s->srv))
+		log_warnx("client pid %d uid %u dropped: %s, %zu bytes waiting",
+		    (int)s->who.pid, (unsigned)s->who.uid, why,
+		    session_waiting(s));
 	s->out_off = s->out.len;
 	session_kill(s);
 }
@@ -317,10 +321,12 @@ session_garbage(struct ctl_session *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	log_info("client pid %d uid %u closed: %s", (int)s->who.pid,
-	    (unsigned)s->who.uid, text);
+	if (ctl_log_room(s->srv))
+		log_info("client pid %d uid %u closed: %s", (int)s->who.pid,
+		    (unsigned)s->who.uid, text);
 	session_error(s, NULL, CTL_E_PARSE, NULL, text);
 	s->closing = true;
+	loop_timer_stop(&s->slow);
 	buf_clear(&s->in);
 	s->scanned = 0;
 }
@@ -467,25 +473,28 @@ session_stalled(struct loop_timer *t, void *arg)
 	session_drop(s, "it asks and does not read");
 }
 
-int
-ctl_take_fd(struct ctl_req *r, size_t i)
+static void
+session_too_slow(struct loop_timer *t, void *arg)
 {
-	struct ctl_session *s = r->s;
-	int fd = -1;
+	struct ctl_session *s = arg;
 
-	if (i < s->nfds) {
-		fd = s->fds[i];
-		s->fds[i] = -1;
-	}
-	return fd;
+	(void)t;
+	session_garbage(
+	    s, "a request has not ended after %d ms", SESSION_LINE_MS);
+	ctl_peer_close_fds(s);
+	session_watch(s);
 }
 
+/* Half a request holds memory and descriptors: not for ever. */
 static void
-session_close_fds(struct ctl_session *s)
+session_clock(struct ctl_session *s, bool ended)
 {
-	for (size_t i = 0; i < s->nfds; i++)
-		fd_closep(&s->fds[i]);
-	s->nfds = 0;
+	bool half = s->in.len > 0 && !session_has_line(s) && !s->closing;
+
+	if (ended || !half)
+		loop_timer_stop(&s->slow);
+	if (half && !s->dead && !loop_timer_active(&s->slow))
+		loop_timer_start(&s->slow, SESSION_LINE_MS);
 }
 
 /* Takes the lines that are there, a few a turn. */
@@ -501,7 +510,7 @@ session_turn(struct ctl_session *s)
 		end = s->scanned;
 		s->in.data[end] = '\0';
 		session_line(s, s->in.data + off, end - off);
-		session_close_fds(s);
+		ctl_peer_close_fds(s);
 		if (s->closing)
 			return;
 		off = s->scanned = end + 1;
@@ -517,6 +526,7 @@ session_turn(struct ctl_session *s)
 	s->scanned -= off;
 	if (!session_has_line(s))
 		session_scan(s);
+	session_clock(s, n > 0);
 	if (s->dead || s->closing || !session_has_line(s))
 		return;
 	if (ctl_session_room(s))
@@ -558,46 +568,12 @@ session_end_of_input(struct ctl_session *s)
 	loop_task_queue(s->srv->lp, &s->flush);
 }
 
-/* Descriptors come with the first bytes of their request. */
-static bool
-session_take_fds(struct ctl_session *s, struct msghdr *mh)
-{
-	bool whole = (mh->msg_flags & MSG_CTRUNC) == 0;
-	struct cmsghdr *cm;
-
-	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
-		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof fd, sizeof fd);
-			if (s->nfds < CTL_FDS_MAX) {
-				s->fds[s->nfds++] = fd;
-				continue;
-			}
-			close(fd);
-			whole = false;
-		}
-	}
-	return whole;
-}
-
 static void
 session_read(struct ctl_session *s)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int) * CTL_FDS_MAX)];
-	} control;
-	struct iovec iov = { buf_reserve(&s->in, SESSION_READ), SESSION_READ };
-	struct msghdr mh = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control };
-	ssize_t n = recvmsg(s->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	void *room = buf_reserve(&s->in, SESSION_READ);
+	bool whole;
+	ssize_t n = ctl_peer_recv(s, room, SESSION_READ, &whole);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -605,12 +581,12 @@ session_read(struct ctl_session *s)
 		session_kill(s);
 		return;
 	}
-	if (!session_take_fds(s, &mh)) {
+	if (!whole) {
 		session_garbage(s,
 		    "descriptors that can't be taken: more than "
 		    "%d with a request, or no room for them",
 		    CTL_FDS_MAX);
-		session_close_fds(s);
+		ctl_peer_close_fds(s);
 		return;
 	}
 	if (n == 0) {
@@ -662,30 +638,14 @@ session_flush(void *arg)
 	}
 	if (s->out_off != before)
 		loop_timer_stop(&s->stall);
+	if (s->closing && !loop_timer_active(&s->stall))
+		loop_timer_start(&s->stall, CTL_STALL_MS);
 	if (ctl_session_room(s)) {
 		session_drain(s);
 		if (session_has_line(s) && !s->closing)
 			loop_timer_start(&s->more, 0);
 	}
 	session_watch(s);
-}
-
-static void
-session_peer(struct ctl_session *s)
-{
-	struct ucred uc;
-	socklen_t len = sizeof uc;
-
-	s->who.uid = (uid_t)-1;
-	s->who.gid = (gid_t)-1;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) == -1) {
-		log_warn("read the credentials of a client");
-		return;
-	}
-	s->who.uid = uc.uid;
-	s->who.gid = uc.gid;
-	s->who.pid = uc.pid;
-	ctl_peer_groups(s->fd, &s->groups, &s->ngroups);
 }
 
 void
@@ -699,10 +659,11 @@ ctl_session_new(struct ctl_server *srv, int fd)
 	buf_init(&s->in);
 	buf_init(&s->out);
 	TAILQ_INIT(&s->reqs);
-	session_peer(s);
+	ctl_peer_init(s);
 	loop_task_init(&s->flush, session_flush, s);
 	loop_timer_init(&s->more, srv->lp, session_more, s);
 	loop_timer_init(&s->stall, srv->lp, session_stalled, s);
+	loop_timer_init(&s->slow, srv->lp, session_too_slow, s);
 	loop_io_init(&s->io, srv->lp, fd, LOOP_READ, session_on_io, s);
 	loop_io_start(&s->io);
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
@@ -728,12 +689,13 @@ ctl_session_free(struct ctl_session *s)
 	loop_io_stop(&s->io);
 	loop_timer_stop(&s->more);
 	loop_timer_stop(&s->stall);
+	loop_timer_stop(&s->slow);
 	loop_task_cancel(s->srv->lp, &s->flush);
 	log_debug("client pid %d gone", (int)s->who.pid);
 	TAILQ_REMOVE(&s->srv->sessions, s, link);
 	s->srv->nsessions--;
-	fd_closep(&s->fd);
-	session_close_fds(s);
+	ctl_peer_close_fds(s);
+	ctl_peer_close(&s->fd);
 	ctl_server_refill(s->srv);
 	free(s->groups);
 	buf_fini(&s->in);

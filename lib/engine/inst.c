@@ -542,6 +542,8 @@ inst_free(struct inst *in)
 	ipc_fini(&in->ipc);
 	probing_free(in);
 	vitals_free(in);
+	if (in->conf->ready == READY_NOTIFY)
+		ready_notify_end(in->ready_fd);
 	if (in->ready_slot != 0)
 		keeperlink_drop(sl->prog->en->kl, &in->ready_slot);
 	config_program_unref(in->conf);

@@ -330,6 +330,7 @@ vitals_free(struct inst *in)
 		return;
 	vitals_stop(in);
 	loop_io_stop(&v->io);
+	ready_notify_end(v->fd);
 	if (v->slot != 0)
 		keeperlink_drop(in->slot->prog->en->kl, &v->slot);
 	ask_fini(&v->ask);

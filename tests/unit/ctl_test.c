@@ -551,6 +551,40 @@ START_TEST(half_a_message_and_the_end)
 }
 END_TEST
 
+START_TEST(half_a_message_and_nothing)
+{
+	json_t *v;
+
+	put(REQ(1, "pid", "{}") "{\"jsonrpc\"");
+	v = next();
+	expect_int(v, "id", 1);
+	json_decref(v);
+	fake_loop_advance(lp, 9000);
+	put(":\"2.0\",\"id\":2,");
+	ck_assert_ptr_null(next());
+	/* A byte now and then does not make it last longer. */
+	fake_loop_advance(lp, 1500);
+	v = next();
+	expect_int(v, "error.code", -32700);
+	json_decref(v);
+	ck_assert(take());
+}
+END_TEST
+
+START_TEST(a_client_that_only_waits)
+{
+	json_t *v;
+
+	put(REQ(1, "pid", "{}"));
+	json_decref(next());
+	fake_loop_advance(lp, 3600000);
+	put(REQ(2, "pid", "{}"));
+	v = next();
+	expect_int(v, "id", 2);
+	json_decref(v);
+}
+END_TEST
+
 START_TEST(one_byte_at_a_time)
 {
 	const char *s = REQ(1, "pid", "{}") REQ(2, "hello", "{}");
@@ -1348,6 +1382,8 @@ main(void)
 	tcase_add_test(tc, endless_line_closes);
 	tcase_add_test(tc, longest_line_is_served);
 	tcase_add_test(tc, half_a_message_and_the_end);
+	tcase_add_test(tc, half_a_message_and_nothing);
+	tcase_add_test(tc, a_client_that_only_waits);
 	tcase_add_test(tc, one_byte_at_a_time);
 	tcase_add_test(tc, half_closed_still_answered);
 	tcase_add_test(tc, order_notes_then_result);
