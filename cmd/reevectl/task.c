@@ -28,8 +28,7 @@ task_ask(struct command *cmd, const char *method, int *code)
 	    json_pack("{s:o}", "ids", args_json(cmd, 0, cmd->nargs)), code);
 }
 
-/* What a shell would say of it. */
-static int
+int
 task_exit_code(const json_t *t)
 {
 	const char *state = jstr(t, "state", "");
@@ -111,8 +110,8 @@ task_rm(struct command *cmd)
 /* --- log --------------------------------------------------------------------
  */
 
-static void
-log_print(const json_t *piece)
+void
+task_log_print(const json_t *piece)
 {
 	const json_t *text = json_object_get(piece, "text");
 	struct buf raw;
@@ -148,7 +147,7 @@ task_log(struct command *cmd)
 		    &code);
 		if (piece == NULL)
 			return code;
-		log_print(piece);
+		task_log_print(piece);
 		offset = jint(piece, "offset", 0);
 		end = json_is_true(json_object_get(piece, "end"));
 		json_decref(piece);
@@ -210,6 +209,8 @@ static const struct {
 	verb_fn *run;
 } orders[] = {
 	{ "add", task_add },
+	{ "run", task_run },
+	{ "show", task_show },
 	{ "list", task_list },
 	{ "log", task_log },
 	{ "wait", task_wait },
@@ -236,8 +237,8 @@ verb_task(struct command *cmd)
 		return (int)i;
 	}
 	warn_user(
-	    "task has no \"%s\": add, list, log, wait, cancel, rm, pause, "
-	    "resume, parallel",
+	    "task has no \"%s\": run, show, add, list, log, wait, cancel, rm, "
+	    "pause, resume, parallel",
 	    name);
 	return EXIT_USAGE;
 }

@@ -7,6 +7,14 @@
 /* The words of cmd are those behind the name of the order. */
 verb_fn task_add;
 verb_fn task_list;
+verb_fn task_run;
+verb_fn task_show;
+
+/* What a shell would say of a task that has ended. */
+int task_exit_code(const json_t *t);
+/* Of task_names. */
+void task_names_table(const json_t *names);
+void task_log_print(const json_t *piece);
 
 /* One command, which is to be started at once; prints its id. */
 int task_detach(struct command *cmd);

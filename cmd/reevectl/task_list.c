@@ -263,6 +263,21 @@ list_json(struct command *cmd, json_t *params)
 	return EXIT_OK;
 }
 
+/* Those of the config, if there are any. */
+static void
+list_names(struct command *cmd)
+{
+	int code = 0;
+	json_t *result = command_ask(cmd, "task_names", json_object(), &code);
+	json_t *names = json_object_get(result, "names");
+
+	if (json_array_size(names) > 0) {
+		out_puts("\n");
+		task_names_table(names);
+	}
+	json_decref(result);
+}
+
 int
 task_list(struct command *cmd)
 {
@@ -287,6 +302,7 @@ task_list(struct command *cmd)
 	if (result == NULL)
 		return code;
 	list_table(result, all);
+	list_names(cmd);
 	json_decref(result);
 	return EXIT_OK;
 }

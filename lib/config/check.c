@@ -222,8 +222,8 @@ check_hook(struct check *ck, const struct config_program *p, const char *text,
 	enum schema_id key;
 	struct err err;
 
-	if (text == NULL)
-		return;
+	if (text == NULL || config_hook_task(text) != NULL)
+		return; /* a task's name: check_task.c */
 	if (config_slot_build(&s, &in, &key, &err) == -1) {
 		/* What is wrong with other keys has been said. */
 		if (key == SCHEMA_PROGRAM_command)
@@ -593,6 +593,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 		check_hooks(&ck, p);
 	}
 	check_deps(cf, errs);
+	check_tasks(cf, errs);
 	check_sockets(&ck);
 	check_logs(&ck);
 }

@@ -14,4 +14,7 @@ void check_box(const struct config_program *p, struct config_errors *errs);
 void check_box_slot(const struct config_program *p, const struct config_slot *s,
     struct config_errors *errs);
 
+/* check_task.c: [task:x], and hooks that name one. */
+void check_tasks(const struct config *cf, struct config_errors *errs);
+
 #endif

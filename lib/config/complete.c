@@ -136,10 +136,35 @@ complete_programs(struct config *cf)
 		    complete_order);
 }
 
+static int
+complete_task_order(const void *a, const void *b)
+{
+	const struct config_task *t = *(struct config_task *const *)a;
+	const struct config_task *u = *(struct config_task *const *)b;
+
+	return strcmp(t->run.name, u->run.name);
+}
+
+static void
+complete_tasks(struct config *cf)
+{
+	for (size_t i = 0; i < cf->ntasks; i++) {
+		struct config_program *p = &cf->tasks[i]->run;
+
+		value_identity(p);
+		strv_copy(&p->reeve_environment, &cf->environment);
+		p->reeve_umask = cf->umask;
+	}
+	if (cf->ntasks > 0)
+		qsort(cf->tasks, cf->ntasks, sizeof *cf->tasks,
+		    complete_task_order);
+}
+
 void
 complete_config(struct config *cf)
 {
 	complete_paths(cf);
 	complete_identifier(cf);
 	complete_programs(cf);
+	complete_tasks(cf);
 }

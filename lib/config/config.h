@@ -263,8 +263,9 @@ enum config_hook {
 
 struct config_program {
 	unsigned refs;
-	char *name;  /* x of [program:x] */
-	char *group; /* of [group:g] that names it, else NULL */
+	char *name;   /* x of [program:x] */
+	bool is_task; /* part of a config_task */
+	char *group;  /* of [group:g] that names it, else NULL */
 	int64_t group_priority;
 	char *here; /* folder of the file that defines it, for %(here)s */
 	char *file; /* where [program:x] stands */
@@ -359,6 +360,59 @@ struct config_program {
 	struct config_origins origins;
 };
 
+enum config_overlap {
+	OVERLAP_SKIP,
+	OVERLAP_QUEUE,
+	OVERLAP_KILL
+};
+
+enum config_catch_up {
+	CATCH_UP_NO,
+	CATCH_UP_ONCE,
+	CATCH_UP_ALL
+};
+
+enum config_action_kind {
+	ACTION_TASK,
+	ACTION_ROLL,
+	ACTION_RESTART,
+	ACTION_START,
+	ACTION_STOP
+};
+
+struct config_action {
+	enum config_action_kind kind;
+	char *name; /* of a task or program */
+};
+
+struct config_actions {
+	struct config_action *v;
+	size_t n;
+};
+
+#define CONFIG_TASK_PREFIX "task:" /* of a hook that names one */
+
+/*
+ * [task:x]: a command that is run by its name.  Who it is and where it runs is
+ * as of a program; run is never counted, and goes with the config.
+ */
+struct config_task {
+	struct config_program run;
+	char *shell; /* a template, instead of run.command */
+	struct strv depends_on;
+	int64_t timeout_ms; /* 0: none */
+	int64_t retries;
+	int64_t backoff_min_ms;
+	int64_t backoff_max_ms;
+	struct config_cron schedule;
+	int64_t jitter_ms;
+	enum config_overlap overlap;
+	enum config_catch_up catch_up;
+	struct config_actions then;
+	struct config_actions on_failure;
+	struct config_origins origins;
+};
+
 struct config_group {
 	char *name;
 	struct strv programs;
@@ -396,6 +450,8 @@ struct config {
 	size_t nprograms;
 	struct config_group *groups;
 	size_t ngroups;
+	struct config_task **tasks; /* by name */
+	size_t ntasks;
 
 	struct strv files;   /* all that were read, this one first */
 	struct buf snapshot; /* what it was made from: config_load_snapshot */
@@ -442,6 +498,10 @@ const char *config_default_file(void);
 
 struct config_program *config_program_find(
     const struct config *cf, const char *name);
+
+struct config_task *config_task_find(const struct config *cf, const char *name);
+/* NAME of a hook "task:NAME"; NULL: it is a command. */
+const char *config_hook_task(const char *hook);
 
 enum config_condition {
 	CONDITION_STARTED,
@@ -497,6 +557,9 @@ int config_slot(struct config_slot *out, const struct config_program *p,
 int config_slot_hook(struct config_slot *out, const struct config_program *p,
     const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err);
+/* What a run of a task is.  Fails without a prefix. */
+int config_task_slot(struct config_slot *out, const struct config_task *t,
+    const struct strv *base_env, struct err *err);
 void config_slot_fini(struct config_slot *s);
 /*
  * The file of a command: name itself with a / in it (relative: below

@@ -58,6 +58,12 @@ struct config_program *config_program_new(const char *name);
 /* x of the [group:x] that names it, else its own name. */
 const char *config_program_group(const struct config_program *p);
 
+/* --- task.c ----------------------------------------------------------------
+ */
+
+struct config_task *config_task_new(const char *name);
+void config_task_free(struct config_task *t);
+
 /* --- complete.c ------------------------------------------------------------
  */
 

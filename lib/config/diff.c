@@ -319,8 +319,8 @@ diff_program(struct config_plan *plan, const struct config_program *from,
  */
 
 static void
-diff_section(struct config_change *ch, const struct config *from,
-    const struct config *to, enum schema_section section, const char *prefix)
+diff_section(struct config_change *ch, const void *from, const void *to,
+    enum schema_section section, const char *prefix)
 {
 	struct buf old, new;
 	size_t n;
@@ -344,6 +344,32 @@ diff_section(struct config_change *ch, const struct config *from,
 	buf_fini(&new);
 }
 
+/* --- tasks ------------------------------------------------------------------
+ */
+
+/* Nothing of a task is running with what it was: it is a change of reeved. */
+static void
+diff_tasks(struct config_change *ch, const struct config *from,
+    const struct config *to)
+{
+	for (size_t i = 0; i < from->ntasks; i++)
+		if (config_task_find(to, from->tasks[i]->run.name) == NULL)
+			strv_take(&ch->keys, xasprintf("[task:%s] removed",
+						 from->tasks[i]->run.name));
+	for (size_t i = 0; i < to->ntasks; i++) {
+		const struct config_task *t = to->tasks[i];
+		const struct config_task *old =
+		    config_task_find(from, t->run.name);
+		char *prefix = xasprintf("[task:%s] ", t->run.name);
+
+		if (old == NULL)
+			strv_take(&ch->keys, xasprintf("%sadded", prefix));
+		else
+			diff_section(ch, old, t, SECTION_TASK, prefix);
+		free(prefix);
+	}
+}
+
 void
 config_diff(struct config_plan *plan, const struct config *from,
     const struct config *to)
@@ -354,6 +380,7 @@ config_diff(struct config_plan *plan, const struct config *from,
 	*plan = (struct config_plan){ 0 };
 	diff_section(&ch, from, to, SECTION_REEVE, "");
 	diff_section(&ch, from, to, SECTION_CTL, "[reevectl] ");
+	diff_tasks(&ch, from, to);
 	if (ch.keys.n > 0)
 		diff_add(plan, &ch);
 	for (size_t i = 0; i < from->nprograms; i++)

@@ -106,6 +106,9 @@ config_free(struct config *cf)
 		load_clear(&cf->groups[i], SECTION_GROUP);
 		free(cf->groups[i].name);
 	}
+	for (size_t i = 0; i < cf->ntasks; i++)
+		config_task_free(cf->tasks[i]);
+	free(cf->tasks);
 	free(cf->programs);
 	free(cf->groups);
 	free(cf->file);
@@ -139,7 +142,7 @@ load_unknown_section(
 	else
 		config_error(ld->errs, e->file, e->line,
 		    "unknown section [%s]; known are [reeve], [reevectl], "
-		    "[include], [program:NAME] and [group:NAME]",
+		    "[include], [program:NAME], [group:NAME] and [task:NAME]",
 		    e->section);
 }
 
@@ -198,10 +201,26 @@ load_group(struct load *ld, const struct section *sec)
 	load_defaults(g, SECTION_GROUP, NULL);
 }
 
+static struct config_task *
+load_task(struct load *ld, const struct section *sec)
+{
+	struct config *cf = ld->cf;
+	struct config_task *t = config_task_new(sec->name);
+
+	t->run.here = xstrdup(sec->here);
+	t->run.file = xstrdup(sec->file);
+	t->run.line = sec->line;
+	load_defaults(t, SECTION_TASK, NULL);
+	cf->tasks = xreallocarray(cf->tasks, cf->ntasks + 1, sizeof *cf->tasks);
+	cf->tasks[cf->ntasks++] = t;
+	return t;
+}
+
 static void
 load_object(struct load *ld, struct section *sec)
 {
 	struct config_program *p;
+	struct config_task *t;
 
 	switch (sec->kind) {
 	case SECTION_REEVE:
@@ -216,6 +235,11 @@ load_object(struct load *ld, struct section *sec)
 		p = load_program(ld, sec);
 		sec->object = p;
 		sec->origins = &p->origins;
+		return;
+	case SECTION_TASK:
+		t = load_task(ld, sec);
+		sec->object = t;
+		sec->origins = &t->origins;
 		return;
 	case SECTION_GROUP:
 		load_group(ld, sec);
@@ -417,6 +441,8 @@ load_scope(
 		expand_scope_text(sc, "program_name", p->name);
 		expand_scope_text(sc, "group_name", config_program_group(p));
 	}
+	if (sec->kind == SECTION_TASK)
+		expand_scope_text(sc, "task_name", sec->name);
 	sc->env[0] = env;
 }
 
@@ -526,7 +552,9 @@ load_entry(struct load *ld, const struct ini_entry *e, struct section *sec)
 	if (load_value(e, sec, id, &err) == -1)
 		config_error(ld->errs, e->file, e->line, "[%s] %s: %s",
 		    sec->title, e->key, err.text);
-	else if (id == SCHEMA_PROGRAM_command && *e->value == '\0')
+	else if ((id == SCHEMA_PROGRAM_command || id == SCHEMA_TASK_command ||
+		     id == SCHEMA_TASK_shell) &&
+		 *e->value == '\0')
 		config_error(ld->errs, e->file, e->line, "[%s] %s: it is empty",
 		    sec->title, e->key);
 }
@@ -769,23 +797,4 @@ config_load_snapshot(
 		return NULL;
 	}
 	return load_finish(&ld, file);
-}
-
-const char *
-config_default_file(void)
-{
-	if (access("reeve.conf", F_OK) == 0)
-		return "reeve.conf";
-	if (access(REEVE_SYSCONFDIR "/reeve/reeve.conf", F_OK) == 0)
-		return REEVE_SYSCONFDIR "/reeve/reeve.conf";
-	return NULL;
-}
-
-struct config_program *
-config_program_find(const struct config *cf, const char *name)
-{
-	for (size_t i = 0; i < cf->nprograms; i++)
-		if (strcmp(cf->programs[i]->name, name) == 0)
-			return cf->programs[i];
-	return NULL;
 }

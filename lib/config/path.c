@@ -62,3 +62,13 @@ path_folder(const char *path)
 		return xstrdup("/");
 	return xstrndup(path, (size_t)(slash - path));
 }
+
+const char *
+config_default_file(void)
+{
+	if (access("reeve.conf", F_OK) == 0)
+		return "reeve.conf";
+	if (access(REEVE_SYSCONFDIR "/reeve/reeve.conf", F_OK) == 0)
+		return REEVE_SYSCONFDIR "/reeve/reeve.conf";
+	return NULL;
+}

@@ -23,6 +23,15 @@ config_program_new(const char *name)
 }
 
 struct config_program *
+config_program_find(const struct config *cf, const char *name)
+{
+	for (size_t i = 0; i < cf->nprograms; i++)
+		if (strcmp(cf->programs[i]->name, name) == 0)
+			return cf->programs[i];
+	return NULL;
+}
+
+struct config_program *
 config_program_ref(struct config_program *p)
 {
 	p->refs++;

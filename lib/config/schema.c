@@ -7,6 +7,7 @@
 #define FIELD_CTL(field)     offsetof(struct config, field)
 #define FIELD_PROGRAM(field) offsetof(struct config_program, field)
 #define FIELD_GROUP(field)   offsetof(struct config_group, field)
+#define FIELD_TASK(field)    offsetof(struct config_task, field)
 /* [include] is gone when the files are read: it has no struct. */
 #define FIELD_INCLUDE(field) 0
 
@@ -15,6 +16,7 @@
 #define WORD_PROGRAM         "program"
 #define WORD_GROUP           "group"
 #define WORD_INCLUDE         "include"
+#define WORD_TASK            "task"
 
 #define TYPE(NAME, stem, owner, people)                                        \
 	static const char name_##NAME[] = people;
@@ -55,6 +57,7 @@ static const struct {
 	[SECTION_PROGRAM] = { WORD_PROGRAM, "[program:NAME]", true },
 	[SECTION_GROUP] = { WORD_GROUP, "[group:NAME]", true },
 	[SECTION_INCLUDE] = { WORD_INCLUDE, "[include]", false },
+	[SECTION_TASK] = { WORD_TASK, "[task:NAME]", true },
 };
 
 void
@@ -132,7 +135,7 @@ schema_per_slot(enum schema_id id)
 {
 	const struct schema_row *row = &schema_rows[id];
 
-	if (row->section != SECTION_PROGRAM)
+	if (row->section != SECTION_PROGRAM && row->section != SECTION_TASK)
 		return false;
 	return row->type == TYPE_TEMPLATE || row->type == TYPE_DIRECTORY ||
 	       row->type == TYPE_LOGFILE || row->type == TYPE_ENV ||

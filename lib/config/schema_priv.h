@@ -19,6 +19,7 @@ enum schema_section {
 	SECTION_PROGRAM,
 	SECTION_GROUP,
 	SECTION_INCLUDE,
+	SECTION_TASK,
 	SECTION__N
 };
 

@@ -13,8 +13,12 @@ show_text(struct buf *out, const void *object, enum schema_id id)
 {
 	const struct config_program *p = object;
 
+	const struct config_task *t = object;
+
 	if (id == SCHEMA_PROGRAM_umask && p->umask == -1)
 		value_octal_print(out, NULL, &p->reeve_umask);
+	else if (id == SCHEMA_TASK_umask && t->run.umask == -1)
+		value_octal_print(out, NULL, &t->run.reeve_umask);
 	else if (id != SCHEMA_PROGRAM_workers || p->workers_per_cpu == 0)
 		value_add(out, object, id);
 }

@@ -95,6 +95,10 @@ slot_env_identity(
 {
 	const struct config_program *p = in->program;
 
+	if (p->is_task) {
+		strv_env_set(env, "REEVE_TASK", p->name);
+		return;
+	}
 	strv_env_set(env, "REEVE_PROGRAM", p->name);
 	slot_env_number(env, "REEVE_SLOT", in->index);
 	strv_env_set(env, "SUPERVISOR_ENABLED", "1");
@@ -131,7 +135,8 @@ slot_scope(
 
 	expand_scope_init(sc);
 	expand_scope_text(sc, "here", p->here);
-	expand_scope_text(sc, "program_name", p->name);
+	expand_scope_text(
+	    sc, p->is_task ? "task_name" : "program_name", p->name);
 	expand_scope_text(sc, "group_name", config_program_group(p));
 	expand_scope_text(sc, "host_node_name", expand_host());
 	expand_scope_number(sc, "process_num", in->index);
@@ -221,7 +226,9 @@ slot_command(struct strv *argv, const struct slot_in *in,
     struct expand_scope *sc, struct err *err)
 {
 	const struct config_program *p = in->program;
-	const char *command = in->command != NULL ? in->command : p->command;
+	const char *command = in->shell     ? in->shell
+			      : in->command ? in->command
+					    : p->command;
 	char *text;
 	int rc;
 
@@ -234,7 +241,13 @@ slot_command(struct strv *argv, const struct slot_in *in,
 	sc->sockets = NULL;
 	if (rc == -1)
 		return -1;
-	rc = words_split(argv, text, err);
+	if (in->shell == NULL) {
+		rc = words_split(argv, text, err);
+	} else {
+		strv_add(argv, "/bin/sh");
+		strv_add(argv, "-c");
+		strv_add(argv, text);
+	}
 	free(text);
 	if (rc == 0 && (argv->n == 0 || *argv->v[0] == '\0'))
 		return err_set(err, "command is empty");
@@ -282,7 +295,7 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 	slot_scope(&sc, in, &out->env);
 	slot_env_base(&out->env, in);
 	*key = SCHEMA_PROGRAM_process_name;
-	if (slot_name(out, p, &sc, err) == -1)
+	if (!p->is_task && slot_name(out, p, &sc, err) == -1)
 		return -1;
 	slot_env_user(&out->env, &p->user);
 	slot_env_identity(&out->env, in, out->process_name);
@@ -299,6 +312,8 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 	*key = SCHEMA_PROGRAM_directory;
 	if (slot_path(&out->directory, p->directory, p->here, &sc, err) == -1)
 		return -1;
+	if (p->is_task)
+		return 0; /* the queue keeps its output */
 	*key = SCHEMA_PROGRAM_stdout_logfile;
 	if (slot_log(&out->out_path, &p->out, "stdout", out, in, &sc, err) ==
 	    -1)
@@ -511,6 +526,25 @@ config_slot_hook(struct config_slot *out, const struct config_program *p,
 	if (config_slot_build(out, &in, &key, err) == -1)
 		return -1;
 	if (config_slot_find_command(out, p, err) == -1) {
+		config_slot_fini(out);
+		return -1;
+	}
+	return 0;
+}
+
+int
+config_task_slot(struct config_slot *out, const struct config_task *t,
+    const struct strv *base_env, struct err *err)
+{
+	struct slot_in in = { .program = &t->run,
+		.nslots = 1,
+		.shell = t->shell,
+		.base_env = base_env };
+	enum schema_id key;
+
+	if (config_slot_build(out, &in, &key, err) == -1)
+		return err_prefix(err, "%s: ", schema_keys[key].name);
+	if (config_slot_find_command(out, &t->run, err) == -1) {
 		config_slot_fini(out);
 		return -1;
 	}

@@ -14,6 +14,7 @@ struct slot_in {
 	int index;
 	int nslots;
 	const char *command;         /* in place of the program's; NULL: its */
+	const char *shell;           /* a line for sh, in place of both */
 	const int *fds;              /* NULL: not known yet */
 	const struct strv *base_env; /* NULL: none */
 	bool keep_slot;              /* see struct expand_scope */

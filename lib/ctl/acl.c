@@ -30,7 +30,8 @@ acl_is(const struct acl_peer *peer, const struct config_who *who)
 
 /*
  * What grants a verb.  Whoever may give a run may signal it, and whoever may
- * add a task may do with it what its owner does; those verbs see nobody else's.
+ * add a task, or run one of the config, may do with it what its owner does;
+ * those verbs see nobody else's.
  * Whoever may anything may say hello.
  */
 static uint64_t
@@ -40,10 +41,13 @@ acl_verbs(enum verb verb)
 		return ~(uint64_t)0;
 	if (verb == VERB_run_signal)
 		return VERB_BIT(VERB_run_signal) | VERB_BIT(VERB_run);
+	if (verb == VERB_task_rm)
+		return VERB_BIT(verb) | VERB_BIT(VERB_task_add);
 	if (verb == VERB_task_list || verb == VERB_task_log ||
 	    verb == VERB_task_wait || verb == VERB_task_cancel ||
-	    verb == VERB_task_rm)
-		return VERB_BIT(verb) | VERB_BIT(VERB_task_add);
+	    verb == VERB_task_watch)
+		return VERB_BIT(verb) | VERB_BIT(VERB_task_add) |
+		       VERB_BIT(VERB_task_run);
 	return VERB_BIT(verb);
 }
 

@@ -30,6 +30,7 @@ asked_free(struct asked *a)
 	if (a->poll.lp != NULL)
 		loop_timer_stop(&a->poll);
 	free(a->ids);
+	strv_fini(&a->states);
 	free(a);
 }
 
@@ -81,6 +82,7 @@ asked_req(struct asked *a, enum queue_kind kind,
 	struct queue_req *req = queue_req_new(kind, asked_on_answer, a);
 
 	req->uid = a->uid;
+	req->named = ctl_may_verb(a->r, VERB_task_run);
 	req->nids = a->nids;
 	req->ids = xreallocarray(NULL, a->nids + 1, sizeof *req->ids);
 	if (a->nids > 0)
@@ -111,7 +113,7 @@ asked_watch(struct asked *a, void (*ended)(void *arg, uint64_t id))
 }
 
 /* "ids": strings or numbers would do; strings keep every bit everywhere. */
-static void
+void
 task_ids(
     struct args *a, const char *name, bool required, uint64_t **ids, size_t *n)
 {
@@ -191,7 +193,7 @@ tasks_put_one(struct jw *w, struct engine *en, const struct queue_task *t)
 	jw_end_obj(w);
 }
 
-static void
+void
 tasks_put(struct jw *w, struct engine *en, const struct queue_req *req)
 {
 	jw_arr(w, "tasks");

@@ -155,6 +155,8 @@ int ctl_grant(struct ctl_req *r, json_t *params);
 bool ctl_may(const struct ctl_req *r, const char *program, const char *slot);
 bool ctl_may_some(const struct ctl_req *r);
 bool ctl_may_all(const struct ctl_req *r);
+/* Another verb, on all. */
+bool ctl_may_verb(const struct ctl_req *r, enum verb verb);
 /* name: a program's, a slot's; "": the daemon's own. */
 bool ctl_may_name(const struct ctl_req *r, const char *name);
 /* Fails the request; name NULL: the verb itself is not allowed. */

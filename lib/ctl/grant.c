@@ -53,11 +53,17 @@ ctl_may_some(const struct ctl_req *r)
 }
 
 bool
-ctl_may_all(const struct ctl_req *r)
+ctl_may_verb(const struct ctl_req *r, enum verb verb)
 {
 	struct acl_peer peer = grant_peer(r->s);
 
-	return acl_may_all(grant_allows(r->s), &peer, r->cmd->verb);
+	return acl_may_all(grant_allows(r->s), &peer, verb);
+}
+
+bool
+ctl_may_all(const struct ctl_req *r)
+{
+	return ctl_may_verb(r, r->cmd->verb);
 }
 
 /* The name is a slot's or a program's; the program is found for a slot's. */

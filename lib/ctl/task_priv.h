@@ -3,6 +3,7 @@
 #define CTL_TASK_PRIV_H
 
 #include "ctl/ctl_priv.h"
+#include "engine/named.h"
 #include "engine/queued.h"
 
 #define TASK_FIELDS_MAX 32
@@ -23,7 +24,8 @@ struct asked {
 	/* of task_list: members as numbers */
 	uint8_t fields[TASK_FIELDS_MAX];
 	size_t nfields;
-	bool groups; /* are told as well */
+	bool groups;        /* are told as well */
+	struct strv states; /* of task_watch */
 	/* of task_log */
 	bool follow, ended;
 	int64_t offset;
@@ -40,6 +42,11 @@ void asked_watch(struct asked *a, void (*ended)(void *arg, uint64_t id));
 /* Freed; the request is the caller's to answer. */
 struct ctl_req *asked_end(struct asked *a);
 
+/* "ids", strings; *ids is the caller's. */
+void task_ids(
+    struct args *a, const char *name, bool required, uint64_t **ids, size_t *n);
+/* "tasks" of an answer. */
+void tasks_put(struct jw *w, struct engine *en, const struct queue_req *req);
 bool task_group_ok(const char *name);
 
 #endif

@@ -28,6 +28,7 @@
 #include "cluster/cpus.h"
 #include "engine/engine_main.h"
 #include "engine/engine_priv.h"
+#include "engine/named.h"
 #include "engine/queued.h"
 
 extern char **environ;
@@ -649,6 +650,7 @@ void
 engine_free(struct engine *en)
 {
 	op_free_all(en);
+	named_free(en);
 	queued_free(en);
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);

@@ -153,6 +153,7 @@ struct listener {
 	char name[160]; /* of its address */
 };
 
+struct named;
 struct queued;
 struct rolling;
 
@@ -206,6 +207,7 @@ struct engine {
 	struct task_list tasks;
 	struct run_list runs;
 	struct queued *queued; /* NULL: not used yet */
+	struct named *named;   /* the same */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
@@ -403,6 +405,10 @@ struct slot_command {
  */
 struct task *slot_command(struct slot *sl, const struct slot_command *c,
     task_done *done, void *arg, struct err *err);
+
+/* The same of a run of [task:x], output into out_fd; t: not spawned yet. */
+int named_command(struct engine *en, struct task *t, const char *label,
+    const struct config_task *conf, uint64_t id, int out_fd, struct err *err);
 
 /* --- hook.c: commands around an instance's life ----------------------------
  */

@@ -38,6 +38,11 @@ live_new(struct queued *q, const struct queue_task *t)
 	l->retries = t->retries;
 	l->timeout_ms = t->timeout_ms;
 	l->cancel = t->cancelled;
+	/* One run of a named task at a time. */
+	if (queue_key_name(t->key) != NULL) {
+		l->key = xstrdup(t->key);
+		sched_parallel(q->sched, t->uid, t->group, 1);
+	}
 	HASH_ADD(hh, q->lives, id, sizeof l->id, l);
 	return l;
 }
@@ -46,6 +51,7 @@ static void
 live_free(struct queued *q, struct live *l)
 {
 	HASH_DEL(q->lives, l);
+	free(l->key);
 	free(l);
 }
 
@@ -93,6 +99,18 @@ work_free(struct work *w)
 	free(w);
 }
 
+/* It was never asked for. */
+void
+work_unused(struct work *w)
+{
+	struct live *l = live_find(w->q, w->id);
+
+	l->work = NULL;
+	LIST_REMOVE(w, entry);
+	task_free(w->task);
+	free(w);
+}
+
 void
 work_on_done(void *arg, const struct task_end *end)
 {
@@ -128,13 +146,14 @@ live_signal(struct live *l)
  */
 
 static void
-queued_tell(struct queued *q, uint64_t id)
+queued_tell(struct queued *q, uint64_t id, bool end)
 {
 	struct queued_watch *w, *next;
 
 	for (w = q->watches; w != NULL; w = next) {
 		next = w->next;
-		w->ended(w->arg, id);
+		if (end || w->all)
+			w->ended(w->arg, id);
 	}
 }
 
@@ -149,6 +168,7 @@ queued_written(struct queued *q)
 struct failing {
 	struct queued *q;
 	uint64_t by;
+	const char *name; /* NULL: it has none */
 	const char *why;
 };
 
@@ -159,7 +179,7 @@ queued_skip(void *arg, uint64_t id)
 	struct live *l = live_find(f->q, id);
 
 	if (l != NULL && l->phase == LP_WAITING)
-		live_skip(f->q, l, f->by, f->why);
+		live_skip(f->q, l, f->by, f->name, f->why);
 }
 
 static void
@@ -168,7 +188,9 @@ live_on_ended(void *arg, struct queue_req *req)
 	struct queued *q = arg;
 	const struct queue_task *t = &req->task;
 	struct live *l = live_find(q, t->id);
-	struct failing f = { q, t->id, queue_state_name(t->state) };
+	struct failing f = { q, t->id,
+		l != NULL ? queue_key_name(l->key) : NULL,
+		queue_state_name(t->state) };
 	mono_ms now = loop_now(q->en->lp);
 
 	queued_written(q);
@@ -182,11 +204,14 @@ live_on_ended(void *arg, struct queue_req *req)
 		    t->not_before != 0 ? now + (t->not_before - t->ended) : 0);
 		if (l->cancel)
 			queued_cancel(q->en, l->id);
+		queued_tell(q, t->id, false);
 	} else {
 		sched_end(
 		    q->sched, t->id, t->state == QS_DONE, queued_skip, &f);
+		if (l->key != NULL)
+			named_ended(q->en, l->key, t);
 		live_free(q, l);
-		queued_tell(q, t->id);
+		queued_tell(q, t->id, true);
 	}
 	queued_step(q);
 }
@@ -206,11 +231,13 @@ live_end(struct queued *q, struct live *l, struct queue_task *end)
 		    queue_state_name(end->state),
 		    end->reason != NULL ? ": " : "",
 		    end->reason != NULL ? end->reason : "");
-	if (failed)
+	if (failed && l->key == NULL)
 		engine_event(q->en, "", "task", "task %llu %s: %s",
 		    (unsigned long long)l->id, queue_state_name(end->state),
 		    end->reason != NULL ? end->reason : "");
 	l->phase = LP_ENDING;
+	end->acts = queue_state_is_end(end->state) &&
+		    named_acts(q->en, l->key, end->state);
 	req->task = *end;
 	q->writing++;
 	q->backend->send(q->queue, req);
@@ -227,21 +254,23 @@ live_fail(struct queued *q, struct live *l, enum queue_state otherwise,
 	} else if (l->tries <= l->retries) {
 		end->state = QS_QUEUED;
 		end->ended = clock_wall_ms();
-		end->not_before =
-		    end->ended + sched_backoff_ms((unsigned)l->tries);
+		end->not_before = end->ended + queued_backoff(q, l);
 	}
 	live_end(q, l, end);
 }
 
 void
-live_skip(struct queued *q, struct live *l, uint64_t by, const char *why)
+live_skip(struct queued *q, struct live *l, uint64_t by, const char *name,
+    const char *why)
 {
 	struct queue_task end;
 
 	sched_stopped(q->sched, l->id);
 	queue_task_init(&end);
 	end.state = QS_SKIPPED;
-	end.reason = xasprintf("task %llu is %s", (unsigned long long)by, why);
+	end.reason = xasprintf("task %llu%s%s%s is %s", (unsigned long long)by,
+	    name != NULL ? " (" : "", name != NULL ? name : "",
+	    name != NULL ? ")" : "", why);
 	live_end(q, l, &end);
 }
 
@@ -312,6 +341,9 @@ live_on_started(void *arg, struct queue_req *req)
 	    queued_spawn(q, l, &req->task, &err) == 0) {
 		log_info("task %llu is started%s", (unsigned long long)l->id,
 		    l->tries > 1 ? " again" : "");
+		if (l->key != NULL)
+			named_started(q->en, l->key, l->id);
+		queued_tell(q, l->id, false);
 		return;
 	}
 	if (req->rc == -1)
@@ -420,7 +452,8 @@ queued_added(struct queued *q, struct queue_req *req)
 		const struct queue_task *by = &req->tasks[i];
 
 		if (queue_state_is_end(by->state) && by->state != QS_DONE) {
-			live_skip(q, l, by->id, queue_state_name(by->state));
+			live_skip(q, l, by->id, queue_key_name(by->key),
+			    queue_state_name(by->state));
 			break;
 		}
 	}

@@ -31,6 +31,8 @@ struct queued;
 /* After the programs; opens nothing if there is no queue yet. */
 void queued_begin(struct engine *en);
 void queued_free(struct engine *en);
+/* The same, whether there is a queue yet or not. */
+void queued_load_now(struct engine *en);
 bool queued_adopt(struct engine *en, const struct orphan *o);
 /* reeved ends: nothing is started any more.  true: something is still to be
  * written; order_progress is called when it has been. */
@@ -59,6 +61,7 @@ char *queued_log_path(const struct engine *en, uint64_t id);
 /* Told of every task that has ended (or was put back), with its id. */
 struct queued_watch {
 	struct queued_watch *next;
+	bool all; /* and of those that were started, or are tried again */
 	void (*ended)(void *arg, uint64_t id);
 	void *arg;
 };

@@ -122,7 +122,7 @@ load_task(struct queued *q, struct queue_task *t)
 	if (l->cancel)
 		queued_cancel(q->en, t->id);
 	else if (t->doomed)
-		live_skip(q, l, t->doomed_by, "not done");
+		live_skip(q, l, t->doomed_by, NULL, "not done");
 }
 
 /* Of tasks whose end is known already; one that runs is nobody's. */
@@ -152,6 +152,7 @@ static void
 load_on_answer(void *arg, struct queue_req *req)
 {
 	struct queued *q = arg;
+	size_t live = 0;
 
 	q->loading = false;
 	if (req->rc == -1) {
@@ -169,11 +170,14 @@ load_on_answer(void *arg, struct queue_req *req)
 		sched_pause(q->sched, g->uid, g->name, g->paused);
 	}
 	for (size_t i = 0; i < req->ntasks; i++)
-		load_task(q, &req->tasks[i]);
+		if (!queue_state_is_end(req->tasks[i].state)) {
+			load_task(q, &req->tasks[i]);
+			live++;
+		}
 	load_leftovers(q);
-	if (req->ntasks > 0)
-		log_info(
-		    "the queue has %zu tasks that have not ended", req->ntasks);
+	if (live > 0)
+		log_info("the queue has %zu tasks that have not ended", live);
+	named_loaded(q->en, req);
 	queued_step(q);
 	if (q->en->stopping)
 		loop_task_queue(q->en->lp, &q->progress);
@@ -206,7 +210,14 @@ queued_begin(struct engine *en)
 {
 	char *path = queued_path(en);
 
-	if (en->queued != NULL || access(path, F_OK) == 0)
+	if (en->queued != NULL || named_any_schedule(en) ||
+	    access(path, F_OK) == 0)
 		queued_load(queued_get(en));
 	free(path);
+}
+
+void
+queued_load_now(struct engine *en)
+{
+	queued_load(queued_get(en));
 }

@@ -3,6 +3,7 @@
 #define ENGINE_QUEUED_PRIV_H
 
 #include "engine/engine_priv.h"
+#include "engine/named.h"
 #include "engine/queued.h"
 #include "queue/sched.h"
 
@@ -42,6 +43,7 @@ struct live {
 	int32_t tries, retries;
 	bool cancel; /* ordered */
 	int64_t timeout_ms;
+	char *key; /* of a named task; NULL: it has no name */
 	struct work *work;
 };
 
@@ -74,13 +76,27 @@ void live_over(struct queued *q, struct live *l);
 void live_end(struct queued *q, struct live *l, struct queue_task *end);
 void live_fail(struct queued *q, struct live *l, enum queue_state otherwise,
     struct queue_task *end);
-void live_skip(struct queued *q, struct live *l, uint64_t by, const char *why);
+/* name: of that one; NULL: it has none. */
+void live_skip(struct queued *q, struct live *l, uint64_t by, const char *name,
+    const char *why);
 void live_signal(struct live *l);
 struct work *work_new(struct queued *q, uint64_t id, int32_t tries);
+void work_unused(struct work *w);
 void work_on_done(void *arg, const struct task_end *end);
 /* The keeper forgets it. */
 void work_free(struct work *w);
 void queued_step(struct queued *q);
+
+/* queued_named.c: of those that have not ended, by their name */
+/* A run of it that is not run (NULL: whichever): how many there are. */
+size_t queued_named_count(struct engine *en, const char *name, const char *run);
+bool queued_named_has(struct engine *en, const char *name, const char *run);
+/* Does one wait that has not been started yet? */
+bool queued_named_waits(struct engine *en, const char *name);
+/* All tasks of the runs of it but that one are cancelled. */
+void queued_named_cancel(struct engine *en, const char *name, const char *run);
+/* Pause before its next try. */
+int64_t queued_backoff(const struct queued *q, const struct live *l);
 
 /* queued_load.c */
 void queued_load(struct queued *q);

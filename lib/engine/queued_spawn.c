@@ -174,9 +174,9 @@ queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
 	    &pk->path, pk->req.argv[0], pk->req.directory, search, err);
 }
 
-int
-queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
-    struct err *err)
+static int
+queued_spawn_packed(struct queued *q, struct live *l,
+    const struct queue_task *t, struct err *err)
 {
 	struct packed pk = { .log = -1 };
 	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
@@ -196,6 +196,44 @@ queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
 	}
 	packed_fini(&pk);
 	return rc;
+}
+
+/* As the config in force has it. */
+static int
+queued_spawn_named(struct queued *q, struct live *l, struct err *err)
+{
+	const char *name = queue_key_name(l->key);
+	const struct config_task *conf = config_task_find(q->en->cf, name);
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+	int log, rc;
+
+	if (conf == NULL)
+		return err_set(
+		    err, "there is no [task:%s] in the config any more", name);
+	log = queued_open_log(q->en, l, err);
+	if (log == -1)
+		return -1;
+	queued_label(label, sizeof label, l->id, l->tries);
+	queued_tree_name(tree, sizeof tree, l->id);
+	l->work = work_new(q, l->id, l->tries);
+	l->work->task =
+	    task_new(q->en, tree, (unsigned)l->tries, work_on_done, l->work);
+	rc = named_command(q->en, l->work->task, label, conf, l->id, log, err);
+	if (rc == 0)
+		task_set_timeout(l->work->task, l->timeout_ms);
+	else
+		work_unused(l->work);
+	fd_closep(&log);
+	return rc;
+}
+
+int
+queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
+    struct err *err)
+{
+	if (l->key != NULL)
+		return queued_spawn_named(q, l, err);
+	return queued_spawn_packed(q, l, t, err);
 }
 
 char *

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/named.h"
 
 #define REMAKE_MS    10
 #define REMAKE_TRIES 100
@@ -432,6 +433,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	wait_pull_all(en);
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);
+	named_reload(en);
 	engine_log_sink(en);
 	config_free(old);
 	engine_notify(en, "READY=1");

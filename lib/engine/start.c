@@ -193,11 +193,10 @@ start_cpus(struct start *st, const struct config_program *conf, int index)
 }
 
 static void
-start_limits(struct start *st, const struct slot *sl)
+start_limits(struct start *st, const struct engine *en,
+    const struct config_program *conf)
 {
-	const struct config_program *conf = sl->prog->conf;
-	unsigned long nofile =
-	    keeperlink_welcome(sl->prog->en->kl)->soft_nofile;
+	unsigned long nofile = keeperlink_welcome(en->kl)->soft_nofile;
 	struct rlimit now;
 
 	st->spec.rlimits = st->rlimits;
@@ -217,7 +216,6 @@ start_limits(struct start *st, const struct slot *sl)
 			st->spec.nrlimits++;
 		}
 	}
-	start_cpus(st, conf, sl->index);
 }
 
 static void
@@ -307,7 +305,8 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	if (start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
 		return -1;
 	start_tree(st, in); /* last: its descriptor closes the message */
-	start_limits(st, sl);
+	start_limits(st, pg->en, pg->conf);
+	start_cpus(st, pg->conf, sl->index);
 	start_identity(st, in->conf, pg->en->oom_score_adj);
 	st->spec.envp = st->cs.env.v;
 	return 0;
@@ -462,6 +461,35 @@ inst_start(struct slot *sl, enum inst_role role)
 /* --- another command in a slot ----------------------------------------------
  */
 
+/* What is run, and where. */
+static void
+start_words(struct start *st)
+{
+	st->spec.label = st->label;
+	st->spec.path = st->cs.exec_path;
+	st->spec.argv = st->cs.argv.v;
+	st->spec.directory = st->cs.directory != NULL ? st->cs.directory : "/";
+	st->spec.fds = st->fds;
+	st->spec.flags |= SPEC_KILL_GROUP;
+}
+
+/* All is said but where its tree is; asks the keeper. */
+static void
+start_task(struct start *st, struct task *t)
+{
+	const char *mark;
+	int dir = task_tree(t, &mark);
+
+	if (dir != -1) {
+		st->pass[st->npass++] = dir;
+		st->spec.flags |= SPEC_CGROUP;
+	} else {
+		strv_env_set(&st->cs.env, "REEVE_TREE", mark);
+	}
+	st->spec.envp = st->cs.env.v;
+	task_spawn(t, &st->spec, st->pass, st->npass);
+}
+
 static int
 start_fill_command(struct start *st, struct slot *sl,
     const struct slot_command *c, struct err *err)
@@ -477,14 +505,10 @@ start_fill_command(struct start *st, struct slot *sl,
 	for (size_t i = 0; i < c->nenv; i++)
 		strv_env_set(&st->cs.env, c->env[i].key, c->env[i].value);
 	snprintf(st->label, sizeof st->label, "%s", c->label);
-	st->spec.label = st->label;
-	st->spec.path = st->cs.exec_path;
-	st->spec.argv = st->cs.argv.v;
-	st->spec.directory = st->cs.directory != NULL ? st->cs.directory : "/";
-	st->spec.fds = st->fds;
-	st->spec.flags |= SPEC_KILL_GROUP;
+	start_words(st);
 	start_stdio(st, sl, conf->redirect_stderr);
-	start_limits(st, sl);
+	start_limits(st, en, sl->prog->conf);
+	start_cpus(st, sl->prog->conf, sl->index);
 	start_identity(st, conf, en->oom_score_adj);
 	return 0;
 }
@@ -495,8 +519,6 @@ slot_command(struct slot *sl, const struct slot_command *c, task_done *done,
 {
 	struct task *t;
 	struct start st;
-	const char *mark;
-	int dir;
 
 	memset(&st, 0, sizeof st);
 	spec_init(&st.spec);
@@ -506,16 +528,42 @@ slot_command(struct slot *sl, const struct slot_command *c, task_done *done,
 		return NULL;
 	}
 	t = task_new(sl->prog->en, c->tree, c->index, done, arg);
-	dir = task_tree(t, &mark);
-	if (dir != -1) {
-		st.pass[st.npass++] = dir;
-		st.spec.flags |= SPEC_CGROUP;
-	} else {
-		strv_env_set(&st.cs.env, "REEVE_TREE", mark);
-	}
-	st.spec.envp = st.cs.env.v;
-	task_spawn(t, &st.spec, st.pass, st.npass);
+	start_task(&st, t);
 	task_set_timeout(t, c->timeout_ms);
 	start_fini(&st);
 	return t;
+}
+
+/* --- a run of a task --------------------------------------------------------
+ */
+
+int
+named_command(struct engine *en, struct task *t, const char *label,
+    const struct config_task *conf, uint64_t id, int out_fd, struct err *err)
+{
+	char number[24];
+	struct start st;
+	int rc;
+
+	memset(&st, 0, sizeof st);
+	spec_init(&st.spec);
+	rc = config_task_slot(&st.cs, conf, &en->base_env, err);
+	if (rc == 0) {
+		snprintf(st.label, sizeof st.label, "%s", label);
+		st.pass[st.npass++] = fcntl(out_fd, F_DUPFD_CLOEXEC, 0);
+		start_fd(&st, 0, SPEC_FD_NULL, 0);
+		start_fd(&st, 1, SPEC_FD_MESSAGE, 0);
+		start_fd(&st, 2, SPEC_FD_MESSAGE, 0);
+		start_words(&st);
+		snprintf(number, sizeof number, "%llu", (unsigned long long)id);
+		strv_env_set(&st.cs.env, "REEVE_TASK_ID", number);
+		start_limits(&st, en, &conf->run);
+		start_identity(&st, &conf->run, en->oom_score_adj);
+		if (st.pass[0] == -1)
+			rc = err_sys(err, "pass its output");
+	}
+	if (rc == 0)
+		start_task(&st, t);
+	start_fini(&st);
+	return rc;
 }

@@ -118,6 +118,8 @@ local_must(const struct queue_req *r)
 	switch (r->kind) {
 	case QR_START:
 	case QR_END:
+	case QR_ACTED:
+	case QR_DUE:
 	case QR_CANCEL:
 		return true;
 	case QR_LOAD:
@@ -126,6 +128,7 @@ local_must(const struct queue_req *r)
 	case QR_GET:
 	case QR_REMOVE:
 	case QR_GROUP:
+	case QR_NAMED:
 		break;
 	}
 	return false;

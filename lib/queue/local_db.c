@@ -127,6 +127,7 @@ db_one(struct local_db *db, struct queue_req *req, uint64_t id, uid_t uid)
 
 	bind_int(db->stmt[ST_ONE], 1, (int64_t)id);
 	bind_int(db->stmt[ST_ONE], 2, uid_number(uid));
+	bind_int(db->stmt[ST_ONE], 3, req->named);
 	if (db_rows(db, ST_ONE, req) == -1)
 		return -1;
 	return req->ntasks > before ? 1 : 0;
@@ -176,6 +177,27 @@ db_groups(struct local_db *db, struct queue_req *req)
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
+static int
+db_dues(struct local_db *db, struct queue_req *req)
+{
+	sqlite3_stmt *st = db->stmt[ST_DUES];
+	struct queue_due *d;
+	int rc;
+
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		req->dues =
+		    xreallocarray(req->dues, req->ndues + 1, sizeof *req->dues);
+		d = &req->dues[req->ndues++];
+		d->name = row_text(st, 0);
+		d->spec = row_text(st, 1);
+		d->due = sqlite3_column_int64(st, 2);
+	}
+	if (rc != SQLITE_DONE)
+		db_error(db, &req->err, "read");
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
 /* Did one of those that it waits for end otherwise than well? */
 static int
 db_doom(struct local_db *db, struct queue_req *req, struct queue_task *t)
@@ -204,12 +226,20 @@ db_doom(struct local_db *db, struct queue_req *req, struct queue_task *t)
 static int
 db_load(struct local_db *db, struct queue_req *req)
 {
+	size_t live;
+
 	bind_int(db->stmt[ST_LIVE], 1, -1);
+	bind_int(db->stmt[ST_LIVE], 2, 0);
 	if (db_rows(db, ST_LIVE, req) == -1 || db_groups(db, req) == -1)
 		return -1;
 	for (size_t i = 0; i < req->ntasks; i++)
 		if (db_doom(db, req, &req->tasks[i]) == -1)
 			return -1;
+	live = req->ntasks;
+	if (db_rows(db, ST_ACTING, req) == -1 || db_dues(db, req) == -1)
+		return -1;
+	for (size_t i = live; i < req->ntasks; i++)
+		req->tasks[i].acts = true;
 	return 0;
 }
 
@@ -337,7 +367,23 @@ db_end(struct local_db *db, struct queue_req *req)
 	if (!queue_state_is_end(t->state))
 		return 0;
 	bind_int(db->stmt[ST_DROP_SPEC], 1, (int64_t)t->id);
-	return db_do(db, ST_DROP_SPEC, &req->err);
+	bind_int(db->stmt[ST_LAST], 1, (int64_t)t->id);
+	bind_int(db->stmt[ST_ACT], 1, (int64_t)t->id);
+	if (db_do(db, ST_DROP_SPEC, &req->err) == -1 ||
+	    db_do(db, ST_LAST, &req->err) == -1)
+		return -1;
+	return t->acts ? db_do(db, ST_ACT, &req->err) : 0;
+}
+
+static int
+db_due(struct local_db *db, struct queue_req *req)
+{
+	sqlite3_stmt *st = db->stmt[ST_DUE];
+
+	bind_text(st, 1, req->due.name);
+	bind_text(st, 2, req->due.spec);
+	bind_int(st, 3, req->due.due);
+	return db_do(db, ST_DUE, &req->err);
 }
 
 static int
@@ -389,11 +435,19 @@ db_request(struct local_db *db, struct queue_req *req)
 		return db_start(db, req);
 	case QR_END:
 		return db_end(db, req);
+	case QR_ACTED:
+		bind_int(db->stmt[ST_ACTED], 1, (int64_t)req->task.id);
+		return db_do(db, ST_ACTED, &req->err);
+	case QR_DUE:
+		return db_due(db, req);
+	case QR_NAMED:
+		return db_rows(db, ST_NAMED, req);
 	case QR_CANCEL:
 		bind_int(db->stmt[ST_CANCEL], 1, (int64_t)req->task.id);
 		return db_do(db, ST_CANCEL, &req->err);
 	case QR_LIST:
 		bind_int(st, 1, uid_number(req->uid));
+		bind_int(st, 2, req->named);
 		if (db_rows(db, req->all ? ST_ALL : ST_LIVE, req) == -1)
 			return -1;
 		return db_groups(db, req);

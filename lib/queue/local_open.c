@@ -24,6 +24,9 @@
 	"started, ended, ran_ms, exit_code, exit_signal, errnum, max_rss_kb, " \
 	"timed_out "
 
+/* Of a named task: not its uid's alone. */
+#define NAMED "instr(key, '/') > 0"
+
 static const char db_schema[] =
     "CREATE TABLE task (id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " uid INTEGER NOT NULL, state INTEGER NOT NULL, key TEXT,"
@@ -44,17 +47,24 @@ static const char db_schema[] =
     "PRAGMA application_id = 1919247734;"
     "PRAGMA user_version = 1;";
 
+/* Came later; a reeve that does not know them does without. */
+static const char db_named[] =
+    "CREATE TABLE IF NOT EXISTS named (name TEXT PRIMARY KEY, spec TEXT,"
+    " due INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS act (id INTEGER PRIMARY KEY);";
+
 _Static_assert(DB_APPLICATION == 1919247734, "as in the schema");
 _Static_assert(DB_VERSION == 1, "as in the schema");
 _Static_assert(QS_RUNNING < 2 && QS_DONE == 2, "state < 2 in the statements");
 
 static const char *const db_text[ST__N] = {
 	[ST_LIVE] = "SELECT " COLUMNS "FROM task WHERE state < 2 AND"
-		    " (uid = ?1 OR ?1 = -1) ORDER BY id",
+		    " (uid = ?1 OR ?1 = -1 OR (?2 AND " NAMED ")) ORDER BY id",
 	[ST_ALL] = "SELECT " COLUMNS "FROM task WHERE"
-		   " (uid = ?1 OR ?1 = -1) ORDER BY id",
+		   " (uid = ?1 OR ?1 = -1 OR (?2 AND " NAMED ")) ORDER BY id",
 	[ST_ONE] = "SELECT " COLUMNS "FROM task WHERE id = ?1 AND"
-		   " (uid = ?2 OR ?2 = -1)",
+		   " (uid = ?2 OR ?2 = -1 OR (?3 AND " NAMED "))",
 	[ST_KEY] = "SELECT id FROM task WHERE uid = ?1 AND key = ?2",
 	[ST_ADD] = "INSERT INTO task (uid, state, key, grp, command, after,"
 		   " priority, retries, tries, cancelled, timeout_ms,"
@@ -78,6 +88,18 @@ static const char *const db_text[ST__N] = {
 	[ST_GROUPS] = "SELECT uid, name, parallel, paused FROM grp",
 	[ST_PARALLEL] = "INSERT INTO grp VALUES (?1, ?2, ?3, 0) ON CONFLICT"
 			" DO UPDATE SET parallel = ?3",
+	[ST_ACTING] = "SELECT " COLUMNS "FROM task WHERE state > 1 AND id IN"
+		      " (SELECT id FROM act) ORDER BY id",
+	[ST_ACT] = "INSERT OR IGNORE INTO act VALUES (?1)",
+	[ST_ACTED] = "DELETE FROM act WHERE id = ?1",
+	[ST_DUES] = "SELECT name, spec, due FROM named WHERE due <> 0",
+	[ST_DUE] = "INSERT INTO named (name, spec, due) VALUES (?1, ?2, ?3)"
+		   " ON CONFLICT DO UPDATE SET spec = ?2, due = ?3",
+	[ST_LAST] = "INSERT INTO named (name, last) SELECT substr(key,"
+		    " instr(key, '/') + 1), id FROM task WHERE id = ?1 AND"
+		    " " NAMED " ON CONFLICT DO UPDATE SET last = ?1",
+	[ST_NAMED] = "SELECT " COLUMNS "FROM task WHERE id IN"
+		     " (SELECT last FROM named) ORDER BY id",
 	[ST_PAUSE] = "INSERT INTO grp VALUES (?1, ?2, 0, ?3) ON CONFLICT"
 		     " DO UPDATE SET paused = ?3",
 };
@@ -270,7 +292,7 @@ db_try_open(struct local_db *db, struct err *err)
 	rc = db_schema_check(db, err);
 	if (rc != 0)
 		return rc;
-	if (db_prepare(db) == -1 ||
+	if (db_exec(db, db_named) == -1 || db_prepare(db) == -1 ||
 	    db_number(db, "SELECT count(*) FROM grp", &ok) == -1)
 		return -1;
 	return 0;

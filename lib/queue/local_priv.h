@@ -25,6 +25,13 @@ enum db_stmt {
 	ST_GROUPS,
 	ST_PARALLEL,
 	ST_PAUSE,
+	ST_ACTING,
+	ST_ACT,
+	ST_ACTED,
+	ST_DUES,
+	ST_DUE,
+	ST_LAST,
+	ST_NAMED,
 	ST__N
 };
 

@@ -7,6 +7,14 @@
 #include "base/xalloc.h"
 
 const char *
+queue_key_name(const char *key)
+{
+	const char *slash = key != NULL ? strrchr(key, '/') : NULL;
+
+	return slash != NULL ? slash + 1 : NULL;
+}
+
+const char *
 queue_state_name(enum queue_state s)
 {
 	switch (s) {
@@ -79,9 +87,14 @@ queue_req_reset(struct queue_req *req)
 		queue_task_fini(&req->tasks[i]);
 	for (size_t i = 0; i < req->ngroups; i++)
 		free(req->groups[i].name);
+	for (size_t i = 0; i < req->ndues; i++) {
+		free(req->dues[i].name);
+		free(req->dues[i].spec);
+	}
 	freep(&req->tasks);
 	freep(&req->groups);
-	req->ntasks = req->tasks_cap = req->ngroups = 0;
+	freep(&req->dues);
+	req->ntasks = req->tasks_cap = req->ngroups = req->ndues = 0;
 	req->rc = 0;
 	req->world = req->no_such_id = req->known = false;
 	req->err.text[0] = '\0';
@@ -93,6 +106,8 @@ queue_req_free(struct queue_req *req)
 	queue_req_reset(req);
 	queue_task_fini(&req->task);
 	free(req->group.name);
+	free(req->due.name);
+	free(req->due.spec);
 	free(req->ids);
 	free(req);
 }

@@ -34,6 +34,8 @@ enum queue_state {
 	QS__N
 };
 
+/* NAME of a key "RUN/NAME"; NULL: it has none. */
+const char *queue_key_name(const char *key);
 const char *queue_state_name(enum queue_state s);
 bool queue_state_is_end(enum queue_state s);
 
@@ -42,7 +44,9 @@ struct queue_task {
 	uint64_t id;
 	enum queue_state state;
 	uid_t uid;
-	char *key; /* of its client, unique for uid: an add is one, once */
+	/* Unique for uid, so that an add is one, once: its client's, or, of a
+	 * task that has a name, "RUN/NAME". */
+	char *key;
 	char *group;
 	char *command; /* for people */
 	char *reason;  /* why it failed, is skipped, is tried again */
@@ -55,6 +59,7 @@ struct queue_task {
 	int32_t priority;
 	int32_t retries; /* tries beyond the first */
 	int32_t tries;   /* that were begun */
+	bool acts;       /* it has ended, and what is to follow has not come */
 	bool cancelled;  /* the order came while it ran */
 	bool doomed;     /* of QR_LOAD: doomed_by has not become QS_DONE */
 	uint64_t doomed_by;
@@ -76,8 +81,16 @@ struct queue_group {
 	bool paused;
 };
 
+/* When a named task was due the last time. */
+struct queue_due {
+	char *name;
+	char *spec; /* of its schedule, opaque here */
+	wall_ms due;
+};
+
 enum queue_kind {
-	/* All that have not ended, without spec, and the groups. */
+	/* All that have not ended, and those that act, without spec; the
+	 * groups; the dues. */
 	QR_LOAD,
 	/* Gives the id, or that of the task with this key; tasks: those that
 	 * it waits for, as they are. */
@@ -86,6 +99,9 @@ enum queue_kind {
 	QR_START,
 	/* state, reason, times and figures; not_before of one tried again. */
 	QR_END,
+	QR_ACTED,  /* task.id: what was to follow has come */
+	QR_DUE,    /* due: keeps it */
+	QR_NAMED,  /* gives the last that has ended of each name */
 	QR_CANCEL, /* notes the order */
 	QR_LIST,   /* uid, all; gives tasks */
 	QR_GET,    /* ids, uid; gives tasks in that order */
@@ -101,8 +117,10 @@ struct queue_req {
 	enum queue_kind kind;
 	struct queue_task task; /* of ADD, START, END, CANCEL */
 	struct queue_group group;
-	uid_t uid; /* whose tasks are seen; QUEUE_ANY_UID: all */
-	bool all;  /* those that have ended as well */
+	struct queue_due due;
+	uid_t uid;  /* whose tasks are seen; QUEUE_ANY_UID: all */
+	bool named; /* and those that have a name, whose they are */
+	bool all;   /* those that have ended as well */
 	uint64_t *ids;
 	size_t nids;
 	/* the answer */
@@ -115,6 +133,8 @@ struct queue_req {
 	size_t ntasks, tasks_cap;
 	struct queue_group *groups;
 	size_t ngroups;
+	struct queue_due *dues;
+	size_t ndues;
 	/* Called by the loop; the request is freed after it. */
 	void (*done)(void *arg, struct queue_req *req);
 	void *arg;
@@ -129,8 +149,9 @@ struct queue_backend {
 	    struct loop *lp, const char *where, struct err *err);
 	/* Waits for what is under way; requests that wait are dropped. */
 	void (*close)(struct queue *q);
-	/* Takes the request.  One that must not fail (START, END, CANCEL) is
-	 * tried again until it works: a full disk delays, and loses nothing. */
+	/* Takes the request.  One that must not fail (START, END, ACTED, DUE,
+	 * CANCEL) is tried again until it works: a full disk delays, and loses
+	 * nothing. */
 	void (*send)(struct queue *q, struct queue_req *req);
 };
 

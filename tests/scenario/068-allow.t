@@ -49,7 +49,9 @@ params() {
 	run) echo '{"key": "a", "argc": 1}' ;;
 	run_signal) echo '{"key": "a", "signal": "TERM"}' ;;
 	task_add) echo '{"key": "a", "argc": 1}' ;;
-	task_list) echo '{}' ;;
+	task_list | task_names) echo '{}' ;;
+	task_run) echo '{"task": "a", "key": "a"}' ;;
+	task_watch) echo '{"ids": [1], "states": ["done"]}' ;;
 	task_log) echo '{"id": 1}' ;;
 	task_wait | task_cancel | task_rm) echo '{"ids": [1]}' ;;
 	task_group) echo '{"group": "a"}' ;;

@@ -76,6 +76,7 @@ struct row {
 
 #define R "reeve"
 #define P "program"
+#define T "task"
 
 static const struct row rows[] = {
 	{ R, "socket", "/r/s", "/r/s2", NULL },
@@ -195,6 +196,38 @@ static const struct row rows[] = {
 	{ P, "stderr_logfile", "/l/a", "NONE", NULL },
 	{ P, "stderr_logfile_maxbytes", "1MB", "2MB", NULL },
 	{ P, "stderr_logfile_backups", "1", "2", NULL },
+	{ T, "command", "true", "false", NULL },
+	{ T, "shell", "a | b", "a | c", NULL },
+	{ T, "directory", "/", "/tmp", NULL },
+	{ T, "environment", "A=\"1\"", "A=\"1\", B=\"2\"", NULL },
+	{ T, "env_file", "/e", "/f", NULL },
+	{ T, "clear_env", "false", "true", NULL },
+	{ T, "user", NULL, "SELF", "user: (none) -> SELF" },
+	{ T, "group", "12344", "12345", NULL },
+	{ T, "umask", "0022", "0027", NULL },
+	{ T, "nice", NULL, "5", "nice: (none) -> 5" },
+	{ T, "oom_score_adj", "0", "5", NULL },
+	{ T, "rlimit_as", "1GB", "2GB", NULL },
+	{ T, "rlimit_core", "0", "1MB", NULL },
+	{ T, "rlimit_cpu", "5", "6", NULL },
+	{ T, "rlimit_data", "1GB", "2GB", NULL },
+	{ T, "rlimit_fsize", "1GB", "2GB", NULL },
+	{ T, "rlimit_memlock", "1MB", "2MB", NULL },
+	{ T, "rlimit_nofile", "5", "6", NULL },
+	{ T, "rlimit_nproc", "5", "6", NULL },
+	{ T, "rlimit_rtprio", "5", "6", NULL },
+	{ T, "rlimit_stack", "1MB", "2MB", NULL },
+	{ T, "depends_on", "u", "u,v", NULL },
+	{ T, "timeout", "0", "60", NULL },
+	{ T, "retries", "1", "2", NULL },
+	{ T, "backoff_min", "1", "2", NULL },
+	{ T, "backoff_max", "50", "40", NULL },
+	{ T, "schedule", "@daily", "0 4 * * *", NULL },
+	{ T, "jitter", "0", "60", NULL },
+	{ T, "overlap", "skip", "queue", NULL },
+	{ T, "catch_up", "once", "all", NULL },
+	{ T, "then", "roll web", "roll web, task:u", NULL },
+	{ T, "on_failure", "task:u", "task:v", NULL },
 };
 
 #define NROWS (sizeof rows / sizeof *rows)
@@ -208,6 +241,21 @@ row_value(const char *value)
 	return strcmp(value, "SELF") == 0 ? self : value;
 }
 
+/* The rest of [task:t], with which the row's key means something. */
+static const char *
+row_task(const struct row *row)
+{
+	if (strcmp(row->key, "command") == 0 || strcmp(row->key, "shell") == 0)
+		return "";
+	if (strncmp(row->key, "backoff", 7) == 0)
+		return "command = sh\nretries = 1\n";
+	if (strcmp(row->key, "jitter") == 0 ||
+	    strcmp(row->key, "overlap") == 0 ||
+	    strcmp(row->key, "catch_up") == 0)
+		return "command = sh\nschedule = @daily\n";
+	return "command = sh\n";
+}
+
 /* A whole file in which the row's key has that value. */
 static struct config *
 row_load(const struct row *row, const char *value)
@@ -218,6 +266,7 @@ row_load(const struct row *row, const char *value)
 			 : xasprintf("%s = %s\n", row->key, row_value(value));
 	bool in_program = strcmp(row->section, P) == 0;
 	bool in_group = strcmp(row->section, "group") == 0;
+	bool in_task = strcmp(row->section, T) == 0;
 	struct config *cf;
 	const char *s = REEVE;
 
@@ -231,7 +280,7 @@ row_load(const struct row *row, const char *value)
 			buf_add(&reeve, s, strcspn(s, "\n") + 1);
 	}
 	cf = load("[reeve]\n%s%s[reevectl]\n%s[program:web]\n%s%s"
-		  "[program:api]\ncommand = sh\n%s%s%s",
+		  "[program:api]\ncommand = sh\n%s%s%s%s%s%s%s",
 	    reeve.data, strcmp(row->section, R) == 0 ? line : "",
 	    strcmp(row->section, "reevectl") == 0 ? line : "",
 	    in_program && strcmp(row->key, "command") == 0 ? ""
@@ -239,7 +288,9 @@ row_load(const struct row *row, const char *value)
 	    in_program ? line : "", in_group ? "[group:g]\n" : "",
 	    in_group && strcmp(row->key, "programs") != 0 ? "programs = web\n"
 							  : "",
-	    in_group ? line : "");
+	    in_group ? line : "", in_task ? "[task:t]\n" : "",
+	    in_task ? row_task(row) : "", in_task ? line : "",
+	    in_task ? "[task:u]\ncommand = sh\n[task:v]\ncommand = sh\n" : "");
 	buf_fini(&reeve);
 	free(line);
 	return cf;
@@ -275,7 +326,8 @@ row_is_for_root(const struct row *row)
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (strcmp(row->key, keys[i]) == 0)
-			return strcmp(row->section, P) == 0;
+			return strcmp(row->section, P) == 0 ||
+			       strcmp(row->section, T) == 0;
 	return false;
 }
 
@@ -296,9 +348,10 @@ START_TEST(each_key_asks_for_what_its_row_states)
 {
 	const struct row *row = &rows[_i];
 	const struct config_key *key = row_key(row);
-	char *shown = row->shown != NULL ? xstrdup(row->shown)
-					 : xasprintf("%s: %s -> %s", row->key,
-					       row->from, row->to);
+	const char *prefix = strcmp(row->section, T) == 0 ? "[task:t] " : "";
+	char *shown = row->shown != NULL ? xasprintf("%s%s", prefix, row->shown)
+					 : xasprintf("%s%s: %s -> %s", prefix,
+					       row->key, row->from, row->to);
 	char *mark = strstr(shown, "SELF");
 	const struct config_change *ch;
 

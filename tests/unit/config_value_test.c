@@ -23,6 +23,7 @@ struct row {
 };
 
 #define P(key) SCHEMA_PROGRAM_##key
+#define K(key) SCHEMA_TASK_##key
 #define R(key) SCHEMA_REEVE_##key
 
 static const struct row rows[] = {
@@ -227,6 +228,19 @@ static const struct row rows[] = {
 	{ P(cpu_max), "1/2/3", NULL, "QUOTA/PERIOD" },
 	{ P(restart_at), "30 4 * * mon-fri", "30 4 * * mon-fri", NULL },
 	{ P(restart_at), "@every 12h", "@every 12h", NULL },
+	{ K(overlap), "Queue", "queue", NULL },
+	{ K(overlap), "wait", NULL, "is not skip, queue or kill" },
+	{ K(catch_up), "all", "all", NULL },
+	{ K(catch_up), "yes", NULL, "is not no, once or all" },
+	{ K(then), "roll web", "roll web", NULL },
+	{ K(then), " task: a ,Restart  b\nstart c, stop d",
+	    "task:a, restart b, start c, stop d", NULL },
+	{ K(then), "", "", NULL },
+	{ K(then), "task a", NULL, "'task a' is not task:NAME, or roll" },
+	{ K(then), "roll:web", NULL, "'roll:web' is not" },
+	{ K(then), "roll web api", NULL, "'roll web api' is not" },
+	{ K(then), "roll", NULL, "'roll' is not" },
+	{ K(on_failure), "mail me", NULL, "'mail me' is not" },
 	{ P(restart_at), "30 4", NULL, "day of month is missing" },
 	{ P(restart_at), "", NULL, "minute is missing" },
 	{ P(cpu_affinity), "none", "none", NULL },
@@ -398,6 +412,8 @@ object_new(enum schema_id id)
 	switch (schema_rows[id].section) {
 	case SECTION_PROGRAM:
 		return config_program_new("web");
+	case SECTION_TASK:
+		return config_task_new("web");
 	case SECTION_GROUP:
 		return xcalloc(1, sizeof(struct config_group));
 	case SECTION_REEVE:
@@ -414,6 +430,10 @@ object_free(enum schema_id id, void *object)
 {
 	if (schema_rows[id].section == SECTION_PROGRAM) {
 		config_program_unref(object);
+		return;
+	}
+	if (schema_rows[id].section == SECTION_TASK) {
+		config_task_free(object);
 		return;
 	}
 	value_clear(object, id);

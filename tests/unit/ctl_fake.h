@@ -15,6 +15,7 @@
 
 #include "base/xalloc.h"
 #include "engine/engine.h"
+#include "engine/named.h"
 #include "engine/queued.h"
 #include "engine/run.h"
 #include "logs/pump.h"
@@ -545,6 +546,60 @@ queued_unwatch(struct engine *en, struct queued_watch *w)
 {
 	(void)en;
 	(void)w;
+}
+
+/* --- named tasks: there are none -------------------------------------------
+ */
+
+int
+named_begin(struct engine *en, const char *name, enum named_why why,
+    const char *what, wall_ms not_before, named_begun_cb *cb, void *arg,
+    struct err *err)
+{
+	(void)en;
+	(void)why;
+	(void)what;
+	(void)not_before;
+	(void)cb;
+	(void)arg;
+	return err_set(err, "there is no [task:%s] in the config", name);
+}
+
+const char *
+named_of_key(const char *key)
+{
+	(void)key;
+	return NULL;
+}
+
+const char *
+named_why_word(const char *key)
+{
+	(void)key;
+	return NULL;
+}
+
+wall_ms
+named_due_of(const char *key)
+{
+	(void)key;
+	return 0;
+}
+
+wall_ms
+named_next(const struct engine *en, const char *name)
+{
+	(void)en;
+	(void)name;
+	return 0;
+}
+
+size_t
+named_live(const struct engine *en, const char *name)
+{
+	(void)en;
+	(void)name;
+	return 0;
 }
 
 #endif

@@ -1,0 +1,194 @@
+/*
+ * named_act - what follows the end of a named task: then, on_failure.
+ *
+ * That something is to follow is written down with the end, and forgotten when
+ * all of it has begun: an engine that dies in between does it again.  A task
+ * that follows is begun under the id of the one that it follows, so it is the
+ * same run; a roll or restart may be ordered twice, which is a roll after the
+ * other at worst.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/named_priv.h"
+#include "engine/queued_priv.h"
+
+struct act {
+	LIST_ENTRY(act) entry;
+	struct named *nm;
+	char *name;
+	uint64_t id;
+	bool ok;
+	unsigned asking;
+	bool failed; /* to be tried again */
+};
+
+void
+act_free(struct act *a)
+{
+	LIST_REMOVE(a, entry);
+	free(a->name);
+	free(a);
+}
+
+static void
+act_on_forgotten(void *arg, struct queue_req *req)
+{
+	(void)arg;
+	(void)req;
+}
+
+static void
+act_settle(struct act *a)
+{
+	struct queue_req *req;
+
+	if (a->asking > 0)
+		return;
+	if (a->failed) {
+		named_retry(a->nm);
+		return;
+	}
+	req = queue_req_new(QR_ACTED, act_on_forgotten, NULL);
+	req->task.id = a->id;
+	queued_send(a->nm->en, req);
+	act_free(a);
+}
+
+static void
+act_on_begun(void *arg, const struct named_begun *nb)
+{
+	struct act *a = arg;
+
+	a->asking--;
+	if (nb->err != NULL) {
+		a->failed = true;
+		log_errorx("%s can't be begun: %s", nb->run, nb->err->text);
+	}
+	act_settle(a);
+}
+
+static void act_event(const struct act *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+act_event(const struct act *a, const char *fmt, ...)
+{
+	char subject[72];
+	struct buf b;
+	va_list ap;
+
+	buf_init(&b);
+	va_start(ap, fmt);
+	buf_addv(&b, fmt, ap);
+	va_end(ap);
+	snprintf(subject, sizeof subject, "task:%s", a->name);
+	log_info("%s of task %s (%llu): %s", a->ok ? "then" : "on_failure",
+	    a->name, (unsigned long long)a->id, buf_str(&b));
+	engine_event(a->nm->en, subject, "task_then", "%s: %s",
+	    a->ok ? "then" : "on_failure", buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+act_task(struct act *a, const char *name)
+{
+	char what[24];
+	struct err err;
+
+	snprintf(what, sizeof what, "%llu", (unsigned long long)a->id);
+	act_event(a, "task:%s", name);
+	a->asking++;
+	if (named_begin(a->nm->en, name, a->ok ? NAMED_THEN : NAMED_FAILURE,
+		what, 0, act_on_begun, a, &err) == 0)
+		return;
+	a->asking--;
+	log_errorx("%s", err.text);
+}
+
+static void
+act_order(struct act *a, enum op_kind kind, const char *verb, char *name)
+{
+	struct op_request req = { .kind = kind,
+		.names = &name,
+		.n = 1,
+		.who = { geteuid(), getegid(), getpid() } };
+	struct err err = { .text = "" };
+	int code;
+
+	if (op_start(a->nm->en, &req, &err, &code) == NULL)
+		act_event(a, "%s %s: %s", verb, name, err.text);
+	else
+		act_event(a, "%s %s", verb, name);
+}
+
+static void
+act_one(struct act *a, const struct config_action *ca)
+{
+	switch (ca->kind) {
+	case ACTION_TASK:
+		act_task(a, ca->name);
+		return;
+	case ACTION_ROLL:
+		act_order(a, OP_ROLL, "roll", ca->name);
+		return;
+	case ACTION_RESTART:
+		act_order(a, OP_RESTART, "restart", ca->name);
+		return;
+	case ACTION_START:
+		act_order(a, OP_START, "start", ca->name);
+		return;
+	case ACTION_STOP:
+		act_order(a, OP_STOP, "stop", ca->name);
+		return;
+	}
+}
+
+static void
+act_run(struct act *a)
+{
+	const struct config_task *t = config_task_find(a->nm->en->cf, a->name);
+	const struct config_actions *as;
+
+	/* The next reeved does it. */
+	if (a->nm->en->stopping)
+		return;
+	a->failed = false;
+	a->asking++;
+	if (t != NULL) {
+		as = a->ok ? &t->then : &t->on_failure;
+		for (size_t i = 0; i < as->n; i++)
+			act_one(a, &as->v[i]);
+	}
+	a->asking--;
+	act_settle(a);
+}
+
+void
+act_again(struct named *nm)
+{
+	struct act *a, *next;
+
+	for (a = LIST_FIRST(&nm->acts); a != NULL; a = next) {
+		next = LIST_NEXT(a, entry);
+		if (a->failed && a->asking == 0)
+			act_run(a);
+	}
+}
+
+void
+act_begin(struct named *nm, const char *name, uint64_t id, bool ok)
+{
+	struct act *a = xcalloc(1, sizeof *a);
+
+	a->nm = nm;
+	a->name = xstrdup(name);
+	a->id = id;
+	a->ok = ok;
+	LIST_INSERT_HEAD(&nm->acts, a, entry);
+	act_run(a);
+}
