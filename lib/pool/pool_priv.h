@@ -1,0 +1,96 @@
+/*
+ * What pool.c and its neighbours share: all of it under the pool's lock,
+ * except where told.
+ */
+#ifndef POOL_POOL_PRIV_H
+#define POOL_POOL_PRIV_H
+
+#include <pthread.h>
+
+#include "pool/pool.h"
+
+enum job_state {
+	JOB_IDLE, /* not the pool's, or in a list of what has ended */
+	JOB_QUEUED,
+	JOB_RUNNING
+};
+
+struct pool_thread {
+	struct pool *pool;
+	pthread_t id;
+	unsigned index;
+	bool abandoned; /* it is in a stuck job, and goes when that returns */
+	bool left;      /* to be joined */
+	struct pool_job *job;
+	struct pool_thread *next_idle;
+	atomic_uint wake; /* a futex: 1 when it is to look again */
+};
+
+/*
+ * The owner and the threads pass jobs to each other over two stacks that need
+ * no lock: `inbox` and `done`, both turned round by who takes them.  All else
+ * is under the lock.
+ */
+struct pool {
+	struct pool_options opts;
+	pthread_mutex_t lock;
+	struct pool_list queue[POOL_PRIORITIES];
+	struct pool_thread *threads[POOL_THREADS_MAX]; /* or NULL */
+	unsigned wanted, nthreads, busy, nabandoned;
+	unsigned nleft;           /* to be joined */
+	struct pool_thread *idle; /* asleep, the latest first */
+	struct pool_job **heap;   /* by deadline; room for all there can be */
+	unsigned nheap, heap_room;
+	int64_t told_ns;       /* what pool_tick last answered; -1 */
+	struct pool_job *back; /* by next_back */
+	uint64_t stuck, ended[POOL_ENDS];
+	bool spinning; /* one looks for work, the others sleep */
+
+	/* Written on one side, read on the other. */
+	_Alignas(64) _Atomic(struct pool_job *) inbox;
+	atomic_uint queued; /* all that wait, wherever */
+	atomic_uint awake;  /* threads that will look before they sleep */
+	atomic_uint ready;  /* in queue[] */
+	_Alignas(64) _Atomic(struct pool_job *) done;
+	atomic_uint nback;
+	atomic_uint owner; /* a futex: OWNER_* */
+	atomic_bool armed; /* the descriptor is wanted */
+
+	/* The owner's. */
+	_Alignas(64) struct pool_job *taken; /* from done, in order */
+	unsigned bound;
+	bool closed;
+	int fd;
+	uint64_t submitted, refused;
+};
+
+/* heap.c */
+void pool_deadline_set(struct pool *p, struct pool_job *job, int64_t at_ns);
+void pool_deadline_clear(struct pool *p, struct pool_job *job);
+struct pool_job *pool_deadline_first(const struct pool *p);
+
+/* list.c */
+void pool_list_append(struct pool_list *l, struct pool_job *job);
+void pool_list_prepend(struct pool_list *l, struct pool_job *job);
+void pool_list_remove(struct pool_job *job);
+
+/* futex.c */
+void pool_futex_wait(atomic_uint *word, unsigned seen, int64_t timeout_ns);
+void pool_futex_wake(atomic_uint *word);
+void pool_relax(void); /* one turn of a loop that spins */
+
+/* thread.c */
+int pool_thread_start(struct pool *p);
+void pool_thread_wake(struct pool_thread *t);
+
+/* pool.c */
+struct pool_job *pool_take(struct pool *p); /* the next to run, or NULL */
+void pool_ended(struct pool *p, struct pool_job *job, enum pool_end end);
+void pool_tell_owner(struct pool *p);
+void pool_wake_idle(struct pool *p);
+bool pool_has_work(struct pool *p);
+/* The earliest deadline is before the one that the owner knows of. */
+bool pool_hurry(const struct pool *p);
+int64_t pool_now(const struct pool *p);
+
+#endif

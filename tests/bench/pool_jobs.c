@@ -1,0 +1,82 @@
+/*
+ * pool_jobs - empty jobs through the pool in this process: how many a second.
+ *
+ *	pool_jobs THREADS IN-FLIGHT JOBS
+ */
+#include <sys/resource.h>
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pool/pool.h"
+
+static atomic_long ran;
+
+static void
+empty(struct pool_job *job)
+{
+	(void)job;
+	atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
+}
+
+static double
+seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void
+run(struct pool *p, struct pool_job *jobs, long in_flight, long total)
+{
+	struct pool_job *job;
+	long sent = 0, done = 0;
+
+	for (; sent < in_flight && sent < total; sent++) {
+		jobs[sent].run = empty;
+		if (pool_submit(p, &jobs[sent]) == -1)
+			err(1, "pool_submit");
+	}
+	while (done < total) {
+		while ((job = pool_done(p)) != NULL) {
+			done++;
+			if (sent < total && pool_submit(p, job) == 0)
+				sent++;
+		}
+		if (done < total)
+			pool_wait(p, -1);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct pool_options opts = { .bound = 100000, .grace_ns = 1000000000 };
+	long in_flight, total;
+	struct pool_job *jobs;
+	struct pool *p;
+	double t;
+
+	if (argc != 4)
+		errx(2, "usage: pool_jobs THREADS IN-FLIGHT JOBS");
+	opts.threads = (unsigned)atoi(argv[1]);
+	in_flight = atol(argv[2]);
+	total = atol(argv[3]);
+	p = pool_new(&opts);
+	jobs = calloc((size_t)in_flight, sizeof *jobs);
+	if (p == NULL || jobs == NULL)
+		err(1, "pool_new");
+	run(p, jobs, in_flight, total / 10);
+	t = seconds();
+	run(p, jobs, in_flight, total);
+	t = seconds() - t;
+	printf("%.0f\n", (double)total / t);
+	if (ran != total + total / 10)
+		errx(1, "%ld of %ld ran", ran, total);
+	free(jobs);
+	return pool_free(p) == 0 ? 0 : 1;
+}
