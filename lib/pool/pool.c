@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "pool/pool_priv.h"
 
 #define SPINS    400
@@ -464,31 +465,24 @@ pool_tick(struct pool *p)
 /* --- settings ------------------------------------------------------------- */
 
 /* Room for the deadline of every job there can be. */
-static int
+static void
 pool_heap_grow(struct pool *p)
 {
 	unsigned room = p->bound + POOL_THREADS_MAX;
-	struct pool_job **heap;
 
 	if (room <= p->heap_room)
-		return 0;
-	heap = reallocarray(p->heap, room, sizeof(struct pool_job *));
-	if (heap == NULL)
-		return -1;
-	p->heap = heap;
+		return;
+	p->heap = xreallocarray(p->heap, room, sizeof(struct pool_job *));
 	p->heap_room = room;
-	return 0;
 }
 
 void
 pool_set_bound(struct pool *p, unsigned bound)
 {
-	unsigned old = p->bound;
-
+	BUG_ON(bound == 0 || bound > POOL_BOUND_MAX);
 	pthread_mutex_lock(&p->lock);
 	p->bound = bound;
-	if (pool_heap_grow(p) == -1)
-		p->bound = old;
+	pool_heap_grow(p);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -576,12 +570,13 @@ pool_new(const struct pool_options *opts)
 	pthread_mutex_init(&p->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (p->fd == -1 || pool_heap_grow(p) == -1) {
+	if (p->fd == -1) {
 		e = errno;
 		pool_release(p);
 		errno = e;
 		return NULL;
 	}
+	pool_heap_grow(p);
 	p->wanted = opts->threads;
 	pool_tick(p);
 	if (p->nthreads == 0) {

@@ -112,7 +112,7 @@ struct pool_stats {
 	uint64_t ended[POOL_ENDS];
 };
 
-/* NULL with errno: EAGAIN, ENOMEM, EMFILE. */
+/* NULL with errno: EAGAIN, EMFILE. */
 struct pool *pool_new(const struct pool_options *opts);
 
 /*

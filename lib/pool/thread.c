@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "base/xalloc.h"
 #include "pool/pool_priv.h"
 
 #define SPINS 400 /* some 10 microseconds */
@@ -206,13 +206,11 @@ thread_sigmask(sigset_t *old)
 int
 pool_thread_start(struct pool *p)
 {
-	struct pool_thread *t = calloc(1, sizeof *t);
+	struct pool_thread *t = xcalloc(1, sizeof *t);
 	unsigned i = 0;
 	sigset_t old;
 	int e;
 
-	if (t == NULL)
-		return ENOMEM;
 	while (p->threads[i] != NULL)
 		if (++i == POOL_THREADS_MAX) {
 			free(t);
