@@ -78,7 +78,6 @@ pool_deadline_first(const struct pool *p)
 void
 pool_list_append(struct pool_list *l, struct pool_job *job)
 {
-	job->list = l;
 	job->next = NULL;
 	job->prev = l->last;
 	if (l->last != NULL)
@@ -91,7 +90,6 @@ pool_list_append(struct pool_list *l, struct pool_job *job)
 void
 pool_list_prepend(struct pool_list *l, struct pool_job *job)
 {
-	job->list = l;
 	job->prev = NULL;
 	job->next = l->first;
 	if (l->first != NULL)
@@ -102,12 +100,9 @@ pool_list_prepend(struct pool_list *l, struct pool_job *job)
 }
 
 void
-pool_list_remove(struct pool_job *job)
+pool_list_remove(struct pool_list *l, struct pool_job *job)
 {
-	struct pool_list *l = job->list;
-
 	*(job->prev != NULL ? &job->prev->next : &l->first) = job->next;
 	*(job->next != NULL ? &job->next->prev : &l->last) = job->prev;
 	job->next = job->prev = NULL;
-	job->list = NULL;
 }

@@ -15,6 +15,7 @@
 #include "base/xalloc.h"
 #include "pool/pool_priv.h"
 
+#define FEW      8
 #define SPINS    400
 #define RETRY_NS INT64_C(100000000) /* a thread could not be made */
 
@@ -125,10 +126,14 @@ pool_arm(struct pool *p)
 void
 pool_wait(struct pool *p, int64_t timeout_ns)
 {
-	for (int i = 0; i < SPINS; i++) {
+	/* With many on their way: not for each of them. */
+	unsigned step = atomic_load(&p->queued) > FEW ? 16 : 1;
+
+	for (unsigned i = 0; i < SPINS; i += step) {
 		if (pool_has_done(p))
 			return;
-		pool_relax();
+		for (unsigned n = 0; n < step; n++)
+			pool_relax();
 	}
 	atomic_store(&p->owner, OWNER_ASLEEP);
 	if (pool_prepare(p))
@@ -199,7 +204,7 @@ pool_take(struct pool *p)
 	pool_sort(p);
 	for (unsigned i = 0; i < POOL_PRIORITIES; i++) {
 		while ((job = p->queue[i].first) != NULL) {
-			pool_list_remove(job);
+			pool_list_remove(&p->queue[i], job);
 			atomic_fetch_sub(&p->ready, 1);
 			c = job->cls;
 			if (c == NULL || c->limit == 0 ||
@@ -209,6 +214,7 @@ pool_take(struct pool *p)
 					c->running++;
 				return job;
 			}
+			job->state = JOB_PARKED;
 			pool_list_append(&c->parked[i], job);
 			c->nparked++;
 		}
@@ -227,8 +233,9 @@ pool_unpark(struct pool *p, struct pool_class *c)
 	for (unsigned i = 0; i < POOL_PRIORITIES; i++) {
 		if ((job = c->parked[i].first) == NULL)
 			continue;
-		pool_list_remove(job);
+		pool_list_remove(&c->parked[i], job);
 		c->nparked--;
+		job->state = JOB_QUEUED;
 		pool_list_prepend(&p->queue[i], job);
 		atomic_fetch_add(&p->ready, 1);
 		return;
@@ -248,17 +255,23 @@ pool_wake_idle(struct pool *p)
 	pool_thread_wake(t);
 }
 
+static bool
+pool_is_waiting(const struct pool_job *job)
+{
+	return job->state == JOB_QUEUED || job->state == JOB_PARKED;
+}
+
 static void
 pool_queue_remove(struct pool *p, struct pool_job *job)
 {
-	struct pool_class *c = job->cls;
-
 	pool_sort(p);
-	if (c != NULL && job->list == &c->parked[job->priority])
-		c->nparked--;
-	else
+	if (job->state == JOB_PARKED) {
+		pool_list_remove(&job->cls->parked[job->priority], job);
+		job->cls->nparked--;
+	} else {
+		pool_list_remove(&p->queue[job->priority], job);
 		atomic_fetch_sub(&p->ready, 1);
-	pool_list_remove(job);
+	}
 	pool_deadline_clear(p, job);
 	atomic_fetch_sub(&p->queued, 1);
 	job->state = JOB_IDLE;
@@ -284,8 +297,6 @@ pool_submit(struct pool *p, struct pool_job *job)
 	job->started_ns = job->ended_ns = 0;
 	job->queued_ns = pool_now(p);
 	job->state = JOB_QUEUED;
-	job->heap_at = 0;
-	job->thread = NULL;
 	if (job->queue_timeout_ns > 0) {
 		pthread_mutex_lock(&p->lock);
 		pool_deadline_set(
@@ -365,7 +376,7 @@ void
 pool_cancel(struct pool *p, struct pool_job *job)
 {
 	pthread_mutex_lock(&p->lock);
-	if (job->state == JOB_QUEUED) {
+	if (pool_is_waiting(job)) {
 		pool_queue_remove(p, job);
 		pool_ended(p, job, POOL_CANCELLED);
 	} else if (job->state == JOB_RUNNING &&
@@ -382,7 +393,7 @@ pool_withdraw(struct pool *p, struct pool_job *job)
 	bool queued;
 
 	pthread_mutex_lock(&p->lock);
-	queued = job->state == JOB_QUEUED;
+	queued = pool_is_waiting(job);
 	if (queued)
 		pool_queue_remove(p, job);
 	pthread_mutex_unlock(&p->lock);
@@ -394,9 +405,11 @@ pool_withdraw(struct pool *p, struct pool_job *job)
 static void
 pool_abandon(struct pool *p, struct pool_job *job, int64_t now)
 {
-	struct pool_thread *t = job->thread;
+	unsigned i = 0;
 
-	t->abandoned = true;
+	while (p->threads[i] == NULL || p->threads[i]->job != job)
+		BUG_ON(++i == POOL_THREADS_MAX);
+	p->threads[i]->abandoned = true;
 	p->nabandoned++;
 	p->nthreads--;
 	atomic_fetch_sub(&p->awake, 1);
@@ -409,7 +422,7 @@ pool_abandon(struct pool *p, struct pool_job *job, int64_t now)
 static void
 pool_expire(struct pool *p, struct pool_job *job, int64_t now)
 {
-	if (job->state == JOB_QUEUED) {
+	if (pool_is_waiting(job)) {
 		pool_queue_remove(p, job);
 		pool_ended(p, job, POOL_QUEUE_TIMEOUT);
 	} else if (atomic_load(&job->stop) == POOL_GO_ON) {

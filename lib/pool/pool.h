@@ -64,28 +64,31 @@ struct pool_class {
 	struct pool_list parked[POOL_PRIORITIES];
 };
 
+/*
+ * Two cache lines: what changes as it goes from thread to thread is in the
+ * first.  Aligned to 64 bytes, zeroed before its first submit.
+ */
 struct pool_job {
+	/* private */
+	_Alignas(64) struct pool_job *next;
+	struct pool_job *prev;
 	/* Its owner sets these. */
 	void (*run)(struct pool_job *job); /* on a thread of the pool */
 	struct pool_class *cls;            /* or NULL; outlives the job */
-	int64_t queue_timeout_ns;          /* from the submit; 0: none */
-	int64_t run_timeout_ns;            /* from the start; 0: none */
-	uint8_t priority;                  /* below POOL_PRIORITIES */
+	/* What became of it; 0: it never came to that. */
+	int64_t queued_ns, started_ns, ended_ns;
+	atomic_int stop;  /* enum pool_stop, for run() */
+	uint8_t state;    /* private */
+	uint8_t priority; /* its owner's: below POOL_PRIORITIES */
+	uint8_t end;      /* enum pool_end */
 
-	/* What became of it. */
-	enum pool_end end;
-	int64_t queued_ns, started_ns, ended_ns; /* 0: it did not */
-
-	/* For run(): enum pool_stop. */
-	atomic_int stop;
-
+	/* Its owner's. */
+	_Alignas(64) int64_t queue_timeout_ns; /* from the submit; 0: none */
+	int64_t run_timeout_ns;                /* from the start; 0: none */
 	/* private */
-	uint8_t state;
-	uint32_t heap_at; /* 1 + its place among the deadlines; 0: none */
 	int64_t deadline_ns;
-	struct pool_job *next, *prev, *next_back;
-	struct pool_list *list;
-	struct pool_thread *thread;
+	uint32_t heap_at; /* 1 + its place among the deadlines; 0: none */
+	struct pool_job *next_back;
 };
 
 struct pool_options {

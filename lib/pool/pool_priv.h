@@ -10,8 +10,9 @@
 #include "pool/pool.h"
 
 enum job_state {
-	JOB_IDLE, /* not the pool's, or in a list of what has ended */
-	JOB_QUEUED,
+	JOB_IDLE,   /* not the pool's, or in a list of what has ended */
+	JOB_QUEUED, /* in the inbox or a queue */
+	JOB_PARKED, /* its class is at its limit */
 	JOB_RUNNING
 };
 
@@ -72,7 +73,7 @@ struct pool_job *pool_deadline_first(const struct pool *p);
 /* list.c */
 void pool_list_append(struct pool_list *l, struct pool_job *job);
 void pool_list_prepend(struct pool_list *l, struct pool_job *job);
-void pool_list_remove(struct pool_job *job);
+void pool_list_remove(struct pool_list *l, struct pool_job *job);
 
 /* futex.c */
 void pool_futex_wait(atomic_uint *word, unsigned seen, int64_t timeout_ns);

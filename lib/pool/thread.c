@@ -67,7 +67,6 @@ thread_begin_job(struct pool_thread *t, struct pool_job *job, int64_t now)
 	pool_deadline_clear(p, job);
 	job->state = JOB_RUNNING;
 	job->started_ns = now;
-	job->thread = t;
 	t->job = job;
 	p->busy++;
 	if (job->run_timeout_ns > 0)
@@ -102,7 +101,6 @@ thread_end_job(struct pool_thread *t, int64_t now)
 	}
 	p->busy--;
 	job->ended_ns = now;
-	job->thread = NULL;
 	pool_ended(p, job, thread_job_end(job));
 }
 

@@ -8,6 +8,7 @@
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "pool/pool.h"
@@ -67,9 +68,10 @@ main(int argc, char **argv)
 	in_flight = atol(argv[2]);
 	total = atol(argv[3]);
 	p = pool_new(&opts);
-	jobs = calloc((size_t)in_flight, sizeof *jobs);
+	jobs = aligned_alloc(64, (size_t)in_flight * sizeof *jobs);
 	if (p == NULL || jobs == NULL)
 		err(1, "pool_new");
+	memset(jobs, 0, (size_t)in_flight * sizeof *jobs);
 	run(p, jobs, in_flight, total / 10);
 	t = seconds();
 	run(p, jobs, in_flight, total);
