@@ -14,6 +14,7 @@ sbindir     ?= $(prefix)/sbin
 bindir      ?= $(prefix)/bin
 libexecdir  ?= $(prefix)/libexec
 sysconfdir  ?= $(if $(filter /usr /usr/local,$(prefix)),/etc,$(prefix)/etc)
+includedir  ?= $(prefix)/include
 mandir      ?= $(prefix)/share/man
 docdir      ?= $(prefix)/share/doc/reeve
 unitdir     ?= $(if $(filter /usr,$(prefix)),/lib,$(prefix)/lib)/systemd/system
@@ -73,6 +74,7 @@ LIBS_check        = $(call pkg,--libs check)
 
 # What the pool can do without; a kind that needs it says so in its summary.
 have_lzma := $(if $(call pkg,--modversion liblzma),liblzma)
+have_jpeg := $(if $(call pkg,--modversion libjpeg),libjpeg)
 
 # --- sources ---------------------------------------------------------------
 
@@ -87,11 +89,16 @@ fake_src := $(wildcard tests/fake/*.c)
 unit_src := $(wildcard tests/unit/*_test.c)
 fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
 help_src := $(wildcard tests/helpers/*.c)
+plug_src := $(wildcard tests/plugins/*.c)
+job_src  := $(wildcard conf/examples/jobs/*.c)
 bench_src := $(wildcard tests/bench/*.c)
 ex_src   := $(wildcard conf/examples/*.c)
 
 bins     := $(programs:%=$(B)/%)
 examples := $(ex_src:conf/examples/%.c=$(B)/examples/%)
+plugins  := $(plug_src:tests/plugins/%.c=$(B)/plugins/%.so)
+jobs     := $(patsubst conf/examples/jobs/%.c,$(B)/examples/jobs/%.so, \
+	    $(filter-out $(if $(have_jpeg),,%/thumb.c),$(job_src)))
 helpers  := $(help_src:tests/helpers/%.c=$(B)/helpers/%)
 units    := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 benches  := $(bench_src:tests/bench/%.c=$(B)/bench/%)
@@ -115,7 +122,13 @@ endif
 	bench bench-fast format format-check lint tidy install uninstall clean \
 	dist distcheck deps deps-test deps-bench deps-fuzz test-bins man FORCE
 
-all: $(bins) $(examples) man
+all: $(bins) $(examples) $(jobs) man
+ifeq ($(have_lzma),)
+	@echo '  without liblzma: the jobs compress and decompress know no xz'
+endif
+ifeq ($(have_jpeg),)
+	@echo '  without libjpeg: the example job thumb is not built'
+endif
 
 # A changed flag rebuilds: the flags are a file, written when they differ.
 $(B)/.flags: FORCE
@@ -138,7 +151,8 @@ $(kinds): $(kind_src:%.c=$(B)/%.o)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # private: .flags, which they depend on, is the same for all.
-$(kind_src:%.c=$(B)/%.o): private std += $(if $(have_lzma),-DHAVE_LZMA)
+$(kind_src:%.c=$(B)/%.o) $(B)/tests/unit/kinds_test.o: \
+    private std += $(if $(have_lzma),-DHAVE_LZMA)
 
 define program_rule
 $(B)/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c)) $(archive)
@@ -146,6 +160,21 @@ $(B)/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c)) $(archive)
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1))
 endef
 $(foreach p,$(programs),$(eval $(call program_rule,$(p))))
+
+# Job plugins: what a stranger would build, with our flags.
+define plugin_rule
+@mkdir -p $(@D)
+$(say) SO $@
+$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared \
+    $(filter-out -pie,$(ALL_LDFLAGS)) -MMD -MP -MF $(@:.so=.d) -MT $@ \
+    -o $@ $< $(1)
+endef
+
+$(B)/plugins/%.so: tests/plugins/%.c $(B)/.flags
+	$(call plugin_rule)
+
+$(B)/examples/jobs/%.so: conf/examples/jobs/%.c $(B)/.flags
+	$(call plugin_rule,$(if $(filter thumb,$*),$(call pkg,--libs libjpeg)))
 
 # Examples, helpers and benchmarks stand alone: one file, one program.
 $(B)/examples/%: $(B)/conf/examples/%.o
@@ -198,7 +227,7 @@ run: deps
 	@echo "    $(B)/reevectl -c conf/examples/web.conf status"
 	$(B)/reeved -n -c conf/examples/web.conf
 
-test-bins: all $(helpers) $(units)
+test-bins: all $(helpers) $(plugins) $(units)
 
 check: deps-test
 	@$(MAKE) --no-print-directory check-unit check-scenario
@@ -262,14 +291,16 @@ tidy:
 install: all
 	install -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' \
 	    '$(DESTDIR)$(libexecdir)' '$(DESTDIR)$(sysconfdir)/reeve' \
-	    '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(unitdir)' \
-	    '$(DESTDIR)$(compdir)'
+	    '$(DESTDIR)$(docdir)/examples/jobs' '$(DESTDIR)$(unitdir)' \
+	    '$(DESTDIR)$(compdir)' '$(DESTDIR)$(includedir)/reeve'
+	install -m 644 lib/reeve/job.h '$(DESTDIR)$(includedir)/reeve/'
 	install -m 755 $(B)/reeved '$(DESTDIR)$(sbindir)/'
 	install -m 755 $(B)/reeve-engine '$(DESTDIR)$(libexecdir)/'
 	install -m 755 $(B)/reevectl '$(DESTDIR)$(bindir)/'
 	[ -e '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf' ] || install -m 644 \
 	    conf/reeve.conf '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf'
-	install -m 644 $(wildcard conf/examples/*) '$(DESTDIR)$(docdir)/examples/'
+	install -m 644 $(wildcard conf/examples/*.*) '$(DESTDIR)$(docdir)/examples/'
+	install -m 644 $(job_src) '$(DESTDIR)$(docdir)/examples/jobs/'
 	sed 's|@sbindir@|$(sbindir)|; s|@sysconfdir@|$(sysconfdir)|' \
 	    conf/reeve.service.in > '$(DESTDIR)$(unitdir)/reeve.service'
 	install -m 644 conf/reevectl.bash '$(DESTDIR)$(compdir)/reevectl'
@@ -285,7 +316,7 @@ uninstall:
 	for m in $(manpages); do \
 		rm -f '$(DESTDIR)$(mandir)'/man$${m##*.}/$${m##*/}; \
 	done
-	rm -rf '$(DESTDIR)$(docdir)'
+	rm -rf '$(DESTDIR)$(docdir)' '$(DESTDIR)$(includedir)/reeve'
 
 dist:
 	@mkdir -p $(O)

@@ -74,6 +74,26 @@ run_arg(struct reeve_job *job, const char *name)
 	return NULL;
 }
 
+static int
+run_known_args(struct reeve_job *job, const char *const *names)
+{
+	struct job_run *run = job_run_cast(job);
+	const char *a;
+	size_t i, k, n;
+
+	for (i = 0; i < run->spec->nargs; i++) {
+		a = run->spec->args[i];
+		n = (size_t)(strchr(a, '=') - a);
+		for (k = 0; names[k] != NULL; k++)
+			if (strncmp(names[k], a, n) == 0 && names[k][n] == '\0')
+				break;
+		if (names[k] == NULL)
+			return job_run_fail(run, "%s has no argument %.*s",
+			    job->kind, (int)n, a);
+	}
+	return 0;
+}
+
 static void
 run_progress(struct reeve_job *job, int percent, const char *text)
 {
@@ -121,7 +141,7 @@ run_log(struct reeve_job *job, enum reeve_job_level level, const char *text)
 		    job->kind, line);
 }
 
-static int
+__attribute__((format(printf, 2, 0))) static int
 run_vfail(struct reeve_job *job, const char *fmt, va_list ap)
 {
 	run_reason(job_run_cast(job), fmt, ap);
@@ -148,6 +168,7 @@ static const struct reeve_job_api run_api = {
 	.size = sizeof run_api,
 	.abi = REEVE_JOB_ABI,
 	.arg = run_arg,
+	.known_args = run_known_args,
 	.read = job_io_read,
 	.map = job_map_input,
 	.write = job_io_write,

@@ -55,6 +55,10 @@ struct reeve_job_api {
 	/* The value of an argument (name=value); NULL: it was not given. */
 	const char *(*arg)(struct reeve_job *job, const char *name);
 
+	/* Fails when an argument was given that is not one of these; NULL
+	 * ends them.  0, or -1: the error is set. */
+	int (*known_args)(struct reeve_job *job, const char *const *names);
+
 	/*
 	 * The next bytes of the input: how many, 0 at its end, -1: it cannot
 	 * be read, or there is none; the job's error is set, run() returns
@@ -122,7 +126,8 @@ struct reeve_job_api {
 	 * failed read or write nothing needs to be said.  Always -1, for
 	 * `return fail(...)`.
 	 */
-	int (*vfail)(struct reeve_job *job, const char *fmt, va_list ap);
+	__attribute__((format(printf, 2, 0))) int (*vfail)(
+	    struct reeve_job *job, const char *fmt, va_list ap);
 
 	/* A short answer beside the output (digest: the sum): one line of
 	 * UTF-8, at most 4096 bytes.  0, or -1: it is not (the error is

@@ -110,11 +110,13 @@ digest_input(struct reeve_job *job, EVP_MD_CTX *ctx)
 static int
 digest_run(struct reeve_job *job)
 {
-	const EVP_MD *md = digest_find(job);
+	static const char *const args[] = { "algorithm", NULL };
+	const EVP_MD *md;
 	EVP_MD_CTX *ctx;
 	int rc;
 
-	if (md == NULL)
+	if (job->api->known_args(job, args) == -1 ||
+	    (md = digest_find(job)) == NULL)
 		return -1;
 	ctx = EVP_MD_CTX_new();
 	if (ctx == NULL || EVP_DigestInit_ex2(ctx, md, NULL) != 1)

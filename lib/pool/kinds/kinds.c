@@ -4,7 +4,12 @@
 #include <string.h>
 
 const struct reeve_job_plugin *const job_kinds[] = {
+	&job_kind_compress,
+	&job_kind_copy,
+	&job_kind_decompress,
+	&job_kind_decrypt,
 	&job_kind_digest,
+	&job_kind_encrypt,
 	&job_kind_noop,
 	NULL,
 };

@@ -11,8 +11,13 @@
 #include "base/err.h"
 #include "reeve/job.h"
 
-extern const struct reeve_job_plugin job_kind_noop;
+extern const struct reeve_job_plugin job_kind_compress;
+extern const struct reeve_job_plugin job_kind_copy;
+extern const struct reeve_job_plugin job_kind_decompress;
+extern const struct reeve_job_plugin job_kind_decrypt;
 extern const struct reeve_job_plugin job_kind_digest;
+extern const struct reeve_job_plugin job_kind_encrypt;
+extern const struct reeve_job_plugin job_kind_noop;
 
 /* All of them, sorted by name, with NULL at the end. */
 extern const struct reeve_job_plugin *const job_kinds[];

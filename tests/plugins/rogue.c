@@ -1,0 +1,118 @@
+/*
+ * rogue - a job plugin that misbehaves on order: do=WHAT.
+ *
+ *	sleep	for ms=N, asking whether it is cancelled
+ *	loop	for ever, and does not ask
+ *	segv abort overflow fpe	dies of it
+ *	leak	takes memory and forgets it
+ *	overrun	writes more than its output may hold
+ *	rubbish	an answer and a progress that are no text
+ *	silent	fails and does not say why
+ *	hello	the answer is VERSION
+ *	attempt	dies at the first attempt, answers at the second
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reeve/job.h"
+
+#ifndef VERSION
+#define VERSION "1"
+#endif
+
+static int
+rogue_sleep(struct reeve_job *job)
+{
+	const char *ms = job->api->arg(job, "ms");
+	long left = ms == NULL ? 1000 : strtol(ms, NULL, 10), all = left;
+
+	for (; left > 0; left -= 5) {
+		if (job->api->cancelled(job))
+			return reeve_job_fail(job, "woken");
+		job->api->progress(
+		    job, (int)((all - left) * 100 / all), "sleeping");
+		poll(NULL, 0, left < 5 ? (int)left : 5);
+	}
+	return job->api->answer(job, "slept");
+}
+
+static int
+rogue_deeper(volatile char *p, int n)
+{
+	volatile char frame[4096];
+
+	frame[0] = p[0];
+	return n == 0 ? frame[0] : rogue_deeper(frame, n + 1) + frame[1];
+}
+
+static int
+rogue_die(const char *what)
+{
+	volatile int zero = 0;
+	volatile char c = 0;
+
+	if (strcmp(what, "abort") == 0)
+		abort();
+	if (strcmp(what, "segv") == 0)
+		*(volatile int *)(uintptr_t)(16 + zero) = 1;
+	if (strcmp(what, "overflow") == 0)
+		return rogue_deeper(&c, 1);
+	if (strcmp(what, "loop") == 0)
+		for (;;)
+			zero = 0;
+	return 1 / zero;
+}
+
+static int
+rogue_rubbish(struct reeve_job *job)
+{
+	job->api->progress(job, -7, "\033[2J\xff\xfe\n");
+	job->api->log(job, REEVE_JOB_WARN, "\033[2J\xff\xfe\nforged line");
+	return job->api->answer(job, "\x80\x81\n");
+}
+
+static int
+rogue_overrun(struct reeve_job *job)
+{
+	static char much[1 << 20];
+
+	while (job->api->write(job, much, sizeof much) == 0)
+		;
+	return 0; /* and says that all is well */
+}
+
+static int
+rogue_leak(struct reeve_job *job)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		if (job->api->alloc(job, 10000) == NULL)
+			return -1;
+	return 0;
+}
+
+static int
+rogue_run(struct reeve_job *job)
+{
+	const char *what = job->api->arg(job, "do");
+
+	if (what == NULL || strcmp(what, "hello") == 0)
+		return job->api->answer(job, VERSION);
+	if (strcmp(what, "sleep") == 0)
+		return rogue_sleep(job);
+	if (strcmp(what, "rubbish") == 0)
+		return rogue_rubbish(job);
+	if (strcmp(what, "overrun") == 0)
+		return rogue_overrun(job);
+	if (strcmp(what, "leak") == 0)
+		return rogue_leak(job);
+	if (strcmp(what, "silent") == 0)
+		return -1;
+	if (strcmp(what, "attempt") == 0 && job->attempt > 1)
+		return job->api->answer(job, "the second time");
+	return rogue_die(strcmp(what, "attempt") == 0 ? "segv" : what);
+}
+
+REEVE_JOB_PLUGIN("rogue", "misbehaves on order", rogue_run);
