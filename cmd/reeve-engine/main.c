@@ -11,6 +11,7 @@
  *	reeve-engine --schema		the same for programs, a key a line:
  *					section, key, type, default, and what a
  *					change needs (live, roll, restart)
+ *	reeve-engine --exec ...		for reeved --exec: the config, into 3
  *	reeve-engine --verbs		each method: set of allow=, parameters
  */
 #include <errno.h>
@@ -27,6 +28,7 @@
 #include "config/verb.h"
 #include "ctl/server.h"
 #include "engine/engine_main.h"
+#include "exec.h"
 
 enum {
 	KEEPER_FD = 3,
@@ -47,7 +49,8 @@ on_up(void *arg, struct engine *en, int control_fd)
 
 	up->srv = ctl_server_new(up->lp, en, &err);
 	if (up->srv == NULL ||
-	    ctl_server_listen(up->srv, control_fd, &err) == -1)
+	    (control_fd != -1 &&
+		ctl_server_listen(up->srv, control_fd, &err) == -1))
 		fatalx("control server: %s", err.text);
 }
 
@@ -154,6 +157,9 @@ main(int argc, char **argv)
 	int c, mode = 0;
 
 	log_init("engine", LOG_INFO);
+	/* Its options are others, and the command's are not ours. */
+	if (argc > 1 && strcmp(argv[1], "--exec") == 0)
+		return exec_main(argc - 1, argv + 1, KEEPER_FD);
 	while ((c = getopt_long(argc, argv, "c:ne:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':

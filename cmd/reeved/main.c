@@ -5,6 +5,8 @@
  * before a daemon leaves the terminal the engine is asked, in the foreground,
  * whether the config is good and wants a daemon at all.
  */
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -25,6 +27,7 @@
 enum {
 	EXIT_USAGE = 2,
 	EXIT_START = 1,
+	EXEC_FD = 3, /* where the engine leaves the config of --exec */
 	PREFLIGHT_FOREGROUND = 3
 };
 
@@ -33,6 +36,7 @@ struct options {
 	const char *level;  /* NULL: the config's */
 	bool nodaemon;
 	bool check;
+	bool exec; /* the rest is the engine's to read */
 };
 
 static void
@@ -41,12 +45,15 @@ usage(FILE *to)
 	fputs(
 	    "usage: reeved [-c FILE] [-n|--nodaemon] [--check] [-e LEVEL] "
 	    "[--version]\n"
+	    "       reeved --exec [OPTION]... -- COMMAND [ARG]...\n"
 	    "  -c, --config FILE   default: ./reeve.conf, "
 	    "then " REEVE_SYSCONFDIR "/reeve/reeve.conf\n"
 	    "  -n, --nodaemon      stay in the foreground, log to stderr\n"
 	    "      --check         check the config, say what is wrong, exit\n"
 	    "  -e, --loglevel L    debug, info, warn or error\n"
 	    "      --version       print the version\n"
+	    "      --exec ...      run one program without a config; "
+	    "see reeved --exec --help\n"
 	    "see reeved(8) and reeve.conf(5)\n",
 	    to);
 }
@@ -174,44 +181,72 @@ engine_argv(const struct options *o, const char *mode, bool nodaemon)
 	return u.out;
 }
 
-static void
-exec_check(const struct options *o)
+static void __attribute__((noreturn)) run_engine(char **argv)
 {
-	char **argv = engine_argv(o, "--check", false);
+	execv(engine_path(), argv);
+	fprintf(
+	    stderr, "reeved: execute %s: %s\n", engine_path(), strerror(errno));
+	_exit(EXIT_START);
+}
 
-	execv(argv[0], argv);
-	fprintf(stderr, "reeved: execute %s: %s\n", argv[0], strerror(errno));
-	exit(EXIT_START);
+/* Exits with its exit code when that is a failure. */
+static int
+await_engine(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	if (!WIFEXITED(status))
+		exit(EXIT_START);
+	if (WEXITSTATUS(status) != 0 &&
+	    WEXITSTATUS(status) != PREFLIGHT_FOREGROUND)
+		exit(WEXITSTATUS(status));
+	return WEXITSTATUS(status);
+}
+
+/*
+ * --exec: all behind it is the engine's business.  It looks at that here, in
+ * the foreground, and leaves the config that comes of it in a file without a
+ * name.
+ */
+static int
+exec_config(char **argv)
+{
+	int fd = memfd_create("reeve-config", MFD_CLOEXEC);
+	pid_t pid = fd != -1 ? fork() : -1;
+	struct stat st;
+
+	if (pid == -1) {
+		fprintf(stderr, "reeved: start: %s\n", strerror(errno));
+		exit(EXIT_START);
+	}
+	if (pid == 0) {
+		if (fd == EXEC_FD)
+			fcntl(fd, F_SETFD, 0);
+		else
+			dup2(fd, EXEC_FD);
+		run_engine(argv);
+	}
+	await_engine(pid);
+	if (fstat(fd, &st) == -1 || st.st_size == 0)
+		exit(0); /* --help */
+	return fd;
 }
 
 /* Asks the engine about the config: exits with what is wrong with it. */
 static bool
 preflight_wants_daemon(const struct options *o)
 {
-	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == -1) {
 		fprintf(stderr, "reeved: fork: %s\n", strerror(errno));
 		exit(EXIT_START);
 	}
-	if (pid == 0) {
-		char **argv = engine_argv(o, "--preflight", false);
-
-		execv(argv[0], argv);
-		fprintf(stderr, "reeved: execute %s: %s\n", argv[0],
-		    strerror(errno));
-		_exit(EXIT_START);
-	}
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
-	if (!WIFEXITED(status))
-		exit(EXIT_START);
-	if (WEXITSTATUS(status) == PREFLIGHT_FOREGROUND)
-		return false;
-	if (WEXITSTATUS(status) != 0)
-		exit(WEXITSTATUS(status));
-	return true;
+	if (pid == 0)
+		run_engine(engine_argv(o, "--preflight", false));
+	return await_engine(pid) != PREFLIGHT_FOREGROUND;
 }
 
 /*
@@ -260,21 +295,31 @@ int
 main(int argc, char **argv)
 {
 	struct options o = { .config = NULL };
-	struct keeper_config cfg = { .ready_fd = -1 };
+	struct keeper_config cfg = { .ready_fd = -1, .config_fd = -1 };
 	struct err err = { .text = "" };
 	struct keeper *kp;
 	struct loop *lp;
 	bool nodaemon;
 	int code;
 
-	parse_options(argc, argv, &o);
+	if (argc > 1 && strcmp(argv[1], "--exec") == 0)
+		o.exec = true;
+	else
+		parse_options(argc, argv, &o);
 	if (o.check)
-		exec_check(&o);
+		run_engine(engine_argv(&o, "--check", false));
 	open_std();
 	log_init(
 	    "keeper", o.level != NULL ? log_level_parse(o.level) : LOG_INFO);
-	o.config = config_path(o.config);
-	nodaemon = o.nodaemon || !preflight_wants_daemon(&o);
+	if (o.exec) {
+		cfg.config_fd = exec_config(argv);
+		log_set_level(LOG_WARN); /* the engine knows better */
+		o.config = argv[1];
+		nodaemon = true;
+	} else {
+		o.config = config_path(o.config);
+		nodaemon = o.nodaemon || !preflight_wants_daemon(&o);
+	}
 	if (!nodaemon)
 		cfg.ready_fd = daemonise();
 	signal(SIGPIPE, SIG_IGN);

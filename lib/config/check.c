@@ -531,7 +531,7 @@ check_socket(struct check *ck, const struct config_program *p,
 				    check_file(q, SCHEMA_PROGRAM_socket),
 				    check_line(q, SCHEMA_PROGRAM_socket));
 	}
-	if (so->family == FAMILY_UNIX && strcmp(so->path, ck->cf->socket) == 0)
+	if (so->family == FAMILY_UNIX && str_equal(so->path, ck->cf->socket))
 		CHECK_ERROR(
 		    ck, p, socket, "socket %s is reeved's own", so->text);
 }
@@ -567,7 +567,7 @@ check_reeve(struct check *ck)
 	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 	const char *file = origins_file(&cf->origins, SCHEMA_REEVE_socket);
 
-	if (strlen(cf->socket) > max)
+	if (cf->socket != NULL && strlen(cf->socket) > max)
 		config_error(ck->errs, file != NULL ? file : cf->file,
 		    file != NULL
 			? origins_line(&cf->origins, SCHEMA_REEVE_socket)
@@ -589,6 +589,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 		check_counts(&ck, p);
 		check_keys(&ck, p);
 		check_box(p, errs);
+		check_stdio(p, errs);
 		check_slots(&ck, p);
 		check_hooks(&ck, p);
 	}

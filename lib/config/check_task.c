@@ -366,6 +366,12 @@ check_tasks(const struct config *cf, struct config_errors *errs)
 		task_check_actions(
 		    &ck, t, &t->on_failure, SCHEMA_TASK_on_failure);
 	}
+	if (cf->ntasks > 0 && cf->state_dir == NULL)
+		config_error(errs,
+		    origins_file(&cf->origins, SCHEMA_REEVE_state_dir),
+		    origins_line(&cf->origins, SCHEMA_REEVE_state_dir),
+		    "[reeve] state_dir: none: tasks are kept there: give a "
+		    "folder");
 	task_check_rings(&ck, RING_WAIT);
 	task_check_rings(&ck, RING_THEN);
 	task_check_rings(&ck, RING_FAILURE);

@@ -11,6 +11,13 @@
 #include "base/xalloc.h"
 #include "config/value.h"
 
+/* NULL may be what the file says. */
+static bool
+complete_is_set(const struct config *cf, enum schema_id id)
+{
+	return origins_line(&cf->origins, id) != 0;
+}
+
 static char *
 complete_state_dir(void)
 {
@@ -27,6 +34,18 @@ complete_state_dir(void)
 	return dir;
 }
 
+/* With state_dir = none, where it would be by itself. */
+static char *
+complete_below_state(const struct config *cf, const char *name)
+{
+	char *dir = cf->state_dir != NULL ? xstrdup(cf->state_dir)
+					  : complete_state_dir();
+	char *path = xasprintf("%s/%s", dir, name);
+
+	free(dir);
+	return path;
+}
+
 static char *
 complete_socket(const struct config *cf)
 {
@@ -36,14 +55,17 @@ complete_socket(const struct config *cf)
 		return xstrdup("/run/reeve/reeve.sock");
 	if (xdg != NULL && *xdg == '/')
 		return xasprintf("%s/reeve/reeve.sock", xdg);
-	return xasprintf("%s/reeve.sock", cf->state_dir);
+	return complete_below_state(cf, "reeve.sock");
 }
 
 static char *
 complete_pidfile(const struct config *cf)
 {
-	size_t n = strlen(cf->socket);
+	size_t n;
 
+	if (cf->socket == NULL)
+		return NULL;
+	n = strlen(cf->socket);
 	if (str_ends(cf->socket, ".sock"))
 		n -= strlen(".sock");
 	return xasprintf("%.*s.pid", (int)n, cf->socket);
@@ -54,7 +76,7 @@ complete_logfile(const struct config *cf)
 {
 	if (geteuid() == 0)
 		return xstrdup("/var/log/reeve/reeve.log");
-	return xasprintf("%s/reeve.log", cf->state_dir);
+	return complete_below_state(cf, "reeve.log");
 }
 
 static void
@@ -62,18 +84,18 @@ complete_paths(struct config *cf)
 {
 	char *dflt;
 
-	if (cf->state_dir == NULL)
+	if (!complete_is_set(cf, SCHEMA_REEVE_state_dir))
 		cf->state_dir = complete_state_dir();
-	cf->socket_set = cf->socket != NULL;
-	if (cf->socket == NULL)
+	cf->socket_set = complete_is_set(cf, SCHEMA_REEVE_socket);
+	if (!cf->socket_set)
 		cf->socket = complete_socket(cf);
-	if (cf->pidfile == NULL)
+	if (!complete_is_set(cf, SCHEMA_REEVE_pidfile))
 		cf->pidfile = complete_pidfile(cf);
-	if (cf->ctl_socket == NULL)
+	if (cf->ctl_socket == NULL && cf->socket != NULL)
 		cf->ctl_socket = xstrdup(cf->socket);
 
 	dflt = complete_logfile(cf);
-	cf->logfile_set = origins_line(&cf->origins, SCHEMA_REEVE_logfile) != 0;
+	cf->logfile_set = complete_is_set(cf, SCHEMA_REEVE_logfile);
 	if (!cf->logfile_set || str_equal(cf->logfile, "AUTO")) {
 		free(cf->logfile);
 		cf->logfile = xstrdup(dflt);
@@ -124,6 +146,10 @@ complete_programs(struct config *cf)
 		if (origins_line(&p->origins, SCHEMA_PROGRAM_numprocs) != 0)
 			p->workers = p->numprocs;
 		value_identity(p);
+		if (p->output == OUTPUT_INHERIT) {
+			freep(&p->out.path);
+			freep(&p->err.path);
+		}
 		p->childlogdir = xstrdup(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);
 		p->reeve_umask = cf->umask;

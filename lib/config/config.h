@@ -51,6 +51,25 @@ enum config_essential {
 	ESSENTIAL_ON_FATAL,
 	ESSENTIAL_ON_EXIT, /* and is not started again */
 	ESSENTIAL_YES,
+	ESSENTIAL_MAIN, /* the exit code is its own, also by order */
+};
+
+/* What a signal to reeved means. */
+enum config_on_signal {
+	ON_SIGNAL_OWN,
+	ON_SIGNAL_PASS, /* instances get it */
+	ON_SIGNAL_STOP, /* as TERM */
+	ON_SIGNAL_IGNORE,
+};
+
+enum config_stdin {
+	STDIN_NULL,
+	STDIN_INHERIT,
+};
+
+enum config_output {
+	OUTPUT_LOGS,
+	OUTPUT_INHERIT,
 };
 
 /* count within a period. */
@@ -349,6 +368,8 @@ struct config_program {
 	int64_t max_lifetime_ms; /* 0: none */
 	struct config_cron restart_at;
 
+	enum config_stdin stdin_from;
+	enum config_output output;
 	bool redirect_stderr;
 	struct config_log out;
 	struct config_log err;
@@ -423,26 +444,28 @@ struct config {
 	char *file; /* absolute */
 	char *here;
 	/* [reeve] */
-	char *socket;
+	char *socket;    /* NULL: none */
 	bool socket_set; /* named in the file, not computed */
 	mode_t socket_mode;
 	struct config_owner socket_owner;
 	struct config_allows allow;
-	char *pidfile;
+	char *pidfile;    /* NULL: none */
 	char *logfile;    /* NULL: none */
 	bool logfile_set; /* named in the file, not computed */
 	int64_t logfile_maxbytes;
 	int64_t logfile_backups;
 	enum log_level loglevel;
 	char *childlogdir;
-	char *state_dir;
+	char *state_dir; /* NULL: none */
 	struct strv environment;
 	mode_t umask;
 	bool nodaemon;
+	enum config_on_signal on_hup;
+	enum config_on_signal on_usr1;
 	char *identifier;
 	struct config_rate restart_rate;
 	/* [reevectl] */
-	char *ctl_socket;
+	char *ctl_socket; /* NULL: none */
 	enum config_color ctl_color;
 
 	struct config_program *

@@ -26,7 +26,11 @@ static void __attribute__((format(printf, 4, 0))) errors_add(
 	struct buf b;
 
 	buf_init(&b);
-	buf_addf(&b, "%s:%d: ", file, line);
+	/* An option of a command line has no lines. */
+	if (*file == '-')
+		buf_addf(&b, "%s: ", file);
+	else
+		buf_addf(&b, "%s:%d: ", file, line);
 	buf_addv(&b, fmt, ap);
 	/* One error is one line, whatever value it quotes. */
 	for (size_t i = 0; i < b.len; i++)

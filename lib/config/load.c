@@ -548,7 +548,8 @@ load_entry(struct load *ld, const struct ini_entry *e, struct section *sec)
 	if (id == SCHEMA__N || origins_line(og, id) != e->line ||
 	    !str_equal(origins_file(og, id), e->file))
 		return;
-	load_suspect(ld, e, sec);
+	if (*e->file != '-') /* an option has no lines */
+		load_suspect(ld, e, sec);
 	if (load_value(e, sec, id, &err) == -1)
 		config_error(ld->errs, e->file, e->line, "[%s] %s: %s",
 		    sec->title, e->key, err.text);
@@ -714,7 +715,7 @@ load_build(struct load *ld)
 static struct config *
 load_finish(struct load *ld, const char *file)
 {
-	char *here = path_folder(file);
+	char *here = *file == '/' ? path_folder(file) : path_from_cwd(".");
 
 	ld->cf = load_config_new(file, here);
 	free(here);
@@ -729,22 +730,11 @@ load_finish(struct load *ld, const char *file)
 	return ld->cf;
 }
 
-/* Returns file made absolute. */
-static char *
-load_file_name(const char *file)
-{
-	char *cwd = getcwd(NULL, 0);
-	char *path = path_absolute(cwd != NULL ? cwd : "/", file);
-
-	free(cwd);
-	return path;
-}
-
 static struct config *
 load_file(const char *file, struct config_errors *errs, bool ctl)
 {
 	struct load ld = { .errs = errs, .ctl = ctl };
-	char *path = load_file_name(file);
+	char *path = path_from_cwd(file);
 	struct err err;
 
 	source_init(&ld.src, errs);
@@ -775,7 +765,7 @@ config_load_text(
     const char *name, const char *text, size_t len, struct config_errors *errs)
 {
 	struct load ld = { .errs = errs };
-	char *path = load_file_name(name);
+	char *path = path_from_cwd(name);
 
 	source_init(&ld.src, errs);
 	source_read_text(&ld.src, name, text, len);

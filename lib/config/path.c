@@ -52,6 +52,16 @@ path_absolute(const char *here, const char *path)
 }
 
 char *
+path_from_cwd(const char *file)
+{
+	char *cwd = getcwd(NULL, 0);
+	char *path = path_absolute(cwd != NULL ? cwd : "/", file);
+
+	free(cwd);
+	return path;
+}
+
+char *
 path_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');

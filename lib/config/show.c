@@ -40,6 +40,8 @@ show_origin(
 		return xstrdup("until reeved is restarted, then the default");
 	if (file == NULL)
 		return xstrdup("default");
+	if (*file == '-') /* an option of reeved --exec has no lines */
+		return xstrdup(file);
 	return xasprintf("%s:%d", file, origins_line(og, id));
 }
 

@@ -22,19 +22,26 @@ snapshot_put(struct buf *b, const char *s)
 }
 
 void
+snapshot_add(struct buf *b, const char *file, int line, const char *section,
+    const char *key, const char *value)
+{
+	char number[16];
+
+	snprintf(number, sizeof number, "%d", line);
+	snapshot_put(b, file);
+	snapshot_put(b, number);
+	snapshot_put(b, section);
+	snapshot_put(b, key != NULL ? key : NO_KEY);
+	snapshot_put(b, value != NULL ? value : "");
+}
+
+void
 snapshot_write(struct buf *b, const struct ini *ini)
 {
-	char line[16];
-
 	for (size_t i = 0; i < ini->n; i++) {
 		const struct ini_entry *e = &ini->v[i];
 
-		snprintf(line, sizeof line, "%d", e->line);
-		snapshot_put(b, e->file);
-		snapshot_put(b, line);
-		snapshot_put(b, e->section);
-		snapshot_put(b, e->key != NULL ? e->key : NO_KEY);
-		snapshot_put(b, e->value != NULL ? e->value : "");
+		snapshot_add(b, e->file, e->line, e->section, e->key, e->value);
 	}
 }
 

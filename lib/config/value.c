@@ -207,8 +207,26 @@ static const struct word essentials[] = {
 	{ "on-fatal", ESSENTIAL_ON_FATAL },
 	{ "on-exit", ESSENTIAL_ON_EXIT },
 	{ "yes", ESSENTIAL_YES },
+	{ "main", ESSENTIAL_MAIN },
 	{ "false", ESSENTIAL_NO },
 	{ "true", ESSENTIAL_YES },
+};
+
+static const struct word on_signals[] = {
+	{ "own", ON_SIGNAL_OWN },
+	{ "pass", ON_SIGNAL_PASS },
+	{ "stop", ON_SIGNAL_STOP },
+	{ "ignore", ON_SIGNAL_IGNORE },
+};
+
+static const struct word stdins[] = {
+	{ "null", STDIN_NULL },
+	{ "inherit", STDIN_INHERIT },
+};
+
+static const struct word outputs[] = {
+	{ "logs", OUTPUT_LOGS },
+	{ "inherit", OUTPUT_INHERIT },
 };
 
 static const struct word sockmodes[] = {
@@ -231,6 +249,9 @@ static const struct word loglevels[] = {
 
 WORD_TYPE(autorestart, autorestarts, enum config_autorestart)
 WORD_TYPE(essential, essentials, enum config_essential)
+WORD_TYPE(on_signal, on_signals, enum config_on_signal)
+WORD_TYPE(stdin, stdins, enum config_stdin)
+WORD_TYPE(output, outputs, enum config_output)
 WORD_TYPE(sockmode, sockmodes, enum config_sockmode)
 WORD_TYPE(color, colors, enum config_color)
 WORD_TYPE(loglevel, loglevels, enum log_level)

@@ -50,6 +50,25 @@ value_path_print(struct buf *out, const void *object, const void *field)
 }
 
 int
+value_path_none_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	*(char **)field = NULL;
+	return strcasecmp(text, "none") == 0
+		   ? 0
+		   : value_path_parse(vc, field, text, err);
+}
+
+void
+value_path_none_print(struct buf *out, const void *object, const void *field)
+{
+	const char *s = *(char *const *)field;
+
+	(void)object;
+	buf_adds(out, s == NULL ? "none" : s);
+}
+
+int
 value_logfile_parse(
     const struct value_ctx *vc, void *field, const char *text, struct err *err)
 {

@@ -190,6 +190,8 @@ engine_unlink_lock(const struct engine *en)
 {
 	char path[4096];
 
+	if (en->cf->socket == NULL)
+		return;
 	snprintf(path, sizeof path, "%s.lock", en->cf->socket);
 	unlink(path);
 }
@@ -297,9 +299,10 @@ engine_limits(struct engine *en)
 static int
 engine_first_start(struct engine *en, struct err *err)
 {
-	engine_make_dirs(en->cf->socket, 0755);
-	if (engine_lock_socket(en, err) == -1 ||
-	    engine_bind_socket(en, err) == -1)
+	if (en->cf->socket != NULL)
+		engine_make_dirs(en->cf->socket, 0755);
+	if (en->cf->socket != NULL && (engine_lock_socket(en, err) == -1 ||
+					  engine_bind_socket(en, err) == -1))
 		return -1;
 	en->table = table_open(-1, err);
 	en->events = en->table != NULL ? event_open(-1, err) : NULL;
@@ -490,58 +493,54 @@ engine_on_synced(void *arg)
 	malloc_trim(0);   /* loading took more than what stays */
 }
 
-/* --- signals of reeved
- * ---------------------------------------------------------------- */
-
-static void
-engine_on_signal(void *arg, int signo)
+/* The end of the newest instance of a slot; NULL: it has had none. */
+static const struct table_death *
+engine_last_death(const struct slot *sl)
 {
-	struct engine *en = arg;
-	struct config_errors errs;
-	struct config_plan plan;
+	const struct table_death *last = NULL;
 
-	log_info("reeved got SIG%s", sigabbrev_np(signo));
-	switch (signo) {
-	case SIGTERM:
-	case SIGINT:
-		if (en->stopping) {
-			en->kill_now = true;
-			task_kill_all(en);
-		}
-		order_stop_all(en, NULL);
-		break;
-	case SIGHUP:
-		config_errors_init(&errs);
-		memset(&plan, 0, sizeof plan);
-		if (reload_apply(en, NULL, &plan, &errs) == 0)
-			config_plan_fini(&plan);
-		config_errors_fini(&errs);
-		break;
-	case SIGUSR1:
-		pump_reopen(en->pump);
-		break;
-	case SIGUSR2:
-		for (size_t i = 0; !en->stopping && i < en->nprograms; i++)
-			rolling_start(en->programs[i], NULL);
-		break;
-	default:
-		break;
+	for (int i = 0; i < TABLE_DEATHS; i++) {
+		const struct table_death *d = &sl->deaths[i];
+
+		if (d->at_ms != 0 &&
+		    (last == NULL || d->generation > last->generation))
+			last = d;
 	}
+	return last;
+}
+
+static int
+engine_exit_code(const struct engine *en)
+{
+	for (size_t i = 0; en->exit_code == 0 && i < en->nprograms; i++) {
+		const struct program *pg = en->programs[i];
+		const struct table_death *d;
+
+		if (pg->conf->essential != ESSENTIAL_MAIN || pg->nslots == 0)
+			continue;
+		d = engine_last_death(pg->slots[0]);
+		if (d != NULL)
+			return policy_exit_code(d);
+	}
+	return en->exit_code;
 }
 
 /* Everything is stopped: leave nothing behind, and tell the keeper. */
 void
 engine_finish(struct engine *en)
 {
+	int code = engine_exit_code(en);
+
 	log_info("reeved is stopped");
-	unlink(en->cf->socket);
+	if (en->cf->socket != NULL)
+		unlink(en->cf->socket);
 	if (en->cf->pidfile != NULL)
 		unlink(en->cf->pidfile);
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
 	tree_base_remove(en->cgroup, keeperlink_welcome(en->kl)->pid);
 	engine_unlink_lock(en);
-	keeperlink_shutdown(en->kl, en->exit_code);
+	keeperlink_shutdown(en->kl, code);
 	loop_stop(en->lp);
 }
 
@@ -605,7 +604,7 @@ static const struct keeperlink_ops engine_link_ops = {
 	.spawned = engine_on_spawned,
 	.spawn_failed = engine_on_spawn_failed,
 	.exited = engine_on_exited,
-	.signalled = engine_on_signal,
+	.signalled = signals_on_signal,
 	.signal_failed = engine_on_signal_failed,
 };
 

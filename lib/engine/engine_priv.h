@@ -192,7 +192,7 @@ LIST_HEAD(run_list, run);
 struct engine {
 	struct loop *lp;
 	struct config *cf;
-	char *config_file; /* absolute */
+	char *config_file; /* absolute; "--exec": there is none */
 	bool nodaemon;
 	int level; /* of -e; -1: the config's */
 	struct strv base_env;
@@ -602,6 +602,11 @@ void before_reverted(struct program *pg);
 void before_drop(struct program *pg);
 /* After an engine before this one: sets before, or conf and reverted. */
 void before_recover(struct program *pg);
+
+/* --- signals.c: signals to reeved ------------------------------------------
+ */
+
+void signals_on_signal(void *arg, int signo); /* arg: struct engine */
 
 /* --- engine.c ------------------------------------------------------------- */
 

@@ -348,6 +348,16 @@ inst_leave(struct inst *in)
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry);
 }
 
+/* A main program's exit is told by reeved's own. */
+static bool
+inst_end_is_odd(const struct inst *in, const struct keeper_exit *ex)
+{
+	if (in->cause == DEATH_NOT_READY)
+		return true;
+	return !in->stopping &&
+	       (in->conf->essential != ESSENTIAL_MAIN || ex->signo != 0);
+}
+
 void
 inst_exited(struct inst *in, const struct keeper_exit *ex)
 {
@@ -370,7 +380,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	in->death.oom = (uint8_t)limits_oom(in, ex);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
-	if (!in->stopping || in->cause == DEATH_NOT_READY)
+	if (inst_end_is_odd(in, ex))
 		log_warnx("%s %d %s", sl->name, (int)in->pid, in->why);
 	else
 		log_info("%s %d %s", sl->name, (int)in->pid, in->why);

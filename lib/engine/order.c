@@ -202,8 +202,12 @@ order_stop_essential(struct slot *sl)
 	if (en->stopping)
 		return;
 	en->exit_code = policy_exit_code(&sl->deaths[0]);
-	log_warnx("stopping everything: %s is essential; exit code %d",
-	    sl->name, en->exit_code);
+	/* Of a main program that is nothing odd. */
+	if (sl->prog->conf->essential == ESSENTIAL_MAIN)
+		log_info("%s has ended; exit code %d", sl->name, en->exit_code);
+	else
+		log_warnx("stopping everything: %s is essential; exit code %d",
+		    sl->name, en->exit_code);
 	engine_event(en, sl->name, "order",
 	    "shutdown: it is essential; exit code %d", en->exit_code);
 	order_begin_stop(en, NULL, 0);

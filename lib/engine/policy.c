@@ -146,6 +146,7 @@ policy_essential(const struct config_program *p, enum policy_next next)
 	case ESSENTIAL_ON_EXIT:
 		return next == POLICY_REST || (fatal && p->fatal_retry_ms == 0);
 	case ESSENTIAL_YES:
+	case ESSENTIAL_MAIN:
 		break;
 	}
 	return true;

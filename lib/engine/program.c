@@ -241,7 +241,8 @@ act_backoff(struct slot *sl)
 		return;
 	}
 	next = slot_next(sl, true);
-	if (conf->essential == ESSENTIAL_YES)
+	if (conf->essential == ESSENTIAL_YES ||
+	    conf->essential == ESSENTIAL_MAIN)
 		order_stop_essential(sl);
 	if (next != POLICY_LATER) {
 		slot_event(sl, PE_GIVE_UP);

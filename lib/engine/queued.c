@@ -517,7 +517,11 @@ queued_send(struct engine *en, struct queue_req *req)
 		return;
 	}
 	req->rc = -1;
-	err_set(&req->err, "the queue can't be opened: see reeved's log");
+	if (en->cf->state_dir == NULL)
+		err_set(&req->err, "there is no queue: state_dir is none");
+	else
+		err_set(
+		    &req->err, "the queue can't be opened: see reeved's log");
 	queued_on_answer(p, req);
 	queue_req_free(req);
 }

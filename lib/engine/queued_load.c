@@ -189,7 +189,7 @@ queued_load(struct queued *q)
 	struct err err = { .text = "" };
 	char *path;
 
-	if (q->loaded || q->loading)
+	if (q->loaded || q->loading || q->en->cf->state_dir == NULL)
 		return;
 	if (q->queue == NULL) {
 		path = queued_path(q->en);
@@ -208,8 +208,11 @@ queued_load(struct queued *q)
 void
 queued_begin(struct engine *en)
 {
-	char *path = queued_path(en);
+	char *path;
 
+	if (en->cf->state_dir == NULL)
+		return;
+	path = queued_path(en);
 	if (en->queued != NULL || named_any_schedule(en) ||
 	    access(path, F_OK) == 0)
 		queued_load(queued_get(en));

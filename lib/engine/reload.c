@@ -17,11 +17,22 @@
 #define REMAKE_MS    10
 #define REMAKE_TRIES 100
 
+static struct config *
+reload_read(const struct engine *en, struct config_errors *errs)
+{
+	if (*en->config_file == '/')
+		return config_load(en->config_file, errs);
+	strv_add(&errs->errors,
+	    "reeved was started with --exec: there is no config to read "
+	    "again");
+	return NULL;
+}
+
 int
 engine_plan(
     struct engine *en, struct config_plan *plan, struct config_errors *errs)
 {
-	struct config *cf = config_load(en->config_file, errs);
+	struct config *cf = reload_read(en, errs);
 
 	if (cf == NULL)
 		return -1;
@@ -404,7 +415,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	}
 	engine_notify(en, "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_mono_ms() * 1000);
-	cf = config_load(en->config_file, errs);
+	cf = reload_read(en, errs);
 	if (cf != NULL) {
 		config_diff(plan, old, cf);
 		if (reload_bind_all(en, cf, plan, errs) == -1) {

@@ -1,8 +1,9 @@
 /*
  * start - from a slot's config to the order that the keeper carries out.
  *
- * Descriptors of an instance: 0 is /dev/null, 1 and 2 the slot's log pipes,
- * from 3 on the listeners in the order of socket=, then what ready= needs.
+ * Descriptors of an instance: 0 is /dev/null, 1 and 2 the slot's log pipes
+ * (or all three are reeved's own: stdin=, output=), from 3 on the listeners in
+ * the order of socket=, then what ready= needs.
  */
 #include <sys/eventfd.h>
 
@@ -45,9 +46,17 @@ start_fd(struct start *st, int target, enum spec_fd_from from, int value)
 }
 
 static void
-start_stdio(struct start *st, const struct slot *sl, bool redirect)
+start_stdio(
+    struct start *st, const struct slot *sl, const struct config_program *conf)
 {
-	start_fd(st, 0, SPEC_FD_NULL, 0);
+	bool redirect = conf->redirect_stderr;
+
+	if (conf->output == OUTPUT_INHERIT) {
+		start_fd(st, 1, SPEC_FD_INHERIT, STDOUT_FILENO);
+		start_fd(st, 2, SPEC_FD_INHERIT,
+		    redirect ? STDOUT_FILENO : STDERR_FILENO);
+		return;
+	}
 	start_fd(st, 1, SPEC_FD_STORE, (int)sl->out_slot);
 	start_fd(st, 2, SPEC_FD_STORE,
 	    (int)(redirect ? sl->out_slot : sl->err_slot));
@@ -300,7 +309,12 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	if (sl->out_slot == 0 ||
 	    (!in->conf->redirect_stderr && sl->err_slot == 0))
 		return err_set(err, "no pipe for its output, see reeved's log");
-	start_stdio(st, sl, in->conf->redirect_stderr);
+	/* Scaled up: the first one goes on reading it alone. */
+	if (in->conf->stdin_from == STDIN_INHERIT && sl->index == 0)
+		start_fd(st, 0, SPEC_FD_INHERIT, STDIN_FILENO);
+	else
+		start_fd(st, 0, SPEC_FD_NULL, 0);
+	start_stdio(st, sl, in->conf);
 	start_listeners(st, sl);
 	if (start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
 		return -1;
@@ -506,7 +520,8 @@ start_fill_command(struct start *st, struct slot *sl,
 		strv_env_set(&st->cs.env, c->env[i].key, c->env[i].value);
 	snprintf(st->label, sizeof st->label, "%s", c->label);
 	start_words(st);
-	start_stdio(st, sl, conf->redirect_stderr);
+	start_fd(st, 0, SPEC_FD_NULL, 0);
+	start_stdio(st, sl, conf);
 	start_limits(st, en, sl->prog->conf);
 	start_cpus(st, sl->prog->conf, sl->index);
 	start_identity(st, conf, en->oom_score_adj);

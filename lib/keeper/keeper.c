@@ -23,8 +23,8 @@
 
 #define FORCE_AFTER_MS 2000
 
-static const int keeper_signals[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGHUP,
-	SIGUSR1, SIGUSR2 };
+static const int keeper_signals[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGQUIT,
+	SIGHUP, SIGUSR1, SIGUSR2 };
 
 static void
 keeper_on_child(struct loop_signal *s, int signo, void *arg)
@@ -50,7 +50,7 @@ keeper_on_signal(struct loop_signal *s, int signo, void *arg)
 	struct keeper *kp = arg;
 	size_t i = (size_t)(s - kp->signals);
 
-	if (signo == SIGTERM || signo == SIGINT) {
+	if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) {
 		kp->terms++;
 		if (kp->terms == 2)
 			loop_timer_start(&kp->force, FORCE_AFTER_MS);
@@ -109,6 +109,20 @@ keeper_watch_signals(struct keeper *kp)
 	}
 }
 
+/* As if an engine before the first one had left it. */
+static int
+keeper_store_config(struct keeper *kp, struct err *err)
+{
+	int fd = fcntl(kp->cfg->config_fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd == -1 || fdstore_put(&kp->store, 1, "config", &fd) == -1) {
+		err_sys(err, "keep the config");
+		fd_closep(&fd);
+		return -1;
+	}
+	return 0;
+}
+
 struct keeper *
 keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 {
@@ -125,6 +139,11 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	kp->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (kp->null_fd == -1) {
 		err_sys(err, "open /dev/null");
+		free(kp);
+		return NULL;
+	}
+	if (cfg->config_fd != -1 && keeper_store_config(kp, err) == -1) {
+		fd_closep(&kp->null_fd);
 		free(kp);
 		return NULL;
 	}

@@ -17,7 +17,8 @@ struct keeper;
 
 struct keeper_config {
 	char *const *engine_argv; /* argv[0]: absolute path of reeve-engine */
-	int ready_fd; /* gets one byte, the exit code, when up or failed; -1 */
+	int ready_fd;  /* gets one byte, the exit code, when up or failed; -1 */
+	int config_fd; /* the config in force, for the first engine; or -1 */
 	unsigned long soft_nofile; /* before it was raised */
 };
 

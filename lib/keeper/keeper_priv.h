@@ -128,7 +128,7 @@ struct pending_signal {
 	bool told;       /* this engine knows */
 };
 
-#define KEEPER_SIGNALS 5
+#define KEEPER_SIGNALS 6
 
 struct keeper {
 	struct loop *lp;

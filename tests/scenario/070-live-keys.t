@@ -102,6 +102,8 @@ before_stop|-|true
 after_exit|-|true
 before_roll|-|true
 hook_timeout|60|50
+stdin|null|inherit
+output|logs|inherit
 redirect_stderr|false|true
 stdout_logfile|AUTO|$T/log/other
 stdout_logfile_maxbytes|50MB|1MB
@@ -124,6 +126,8 @@ loglevel|debug|info
 childlogdir|$T/log|$T/log/children
 state_dir|$T/state|$T/state2
 nodaemon|false|true
+on_hup|own|ignore
+on_usr1|own|ignore
 identifier|reeve|another
 restart_rate|1000/1s|500/1s
 environment|-|A="1"||r

@@ -76,6 +76,9 @@ static const struct row rows[] = {
 	{ P(startretries), "-1", NULL, "'-1' is not unlimited or" },
 
 	/* OCTAL, UMASK */
+	{ R(socket), "none", "none", NULL },
+	{ R(socket), "/r/s", "/r/s", NULL },
+	{ R(socket), "", NULL, "no path is given" },
 	{ R(socket_chmod), "0660", "0660", NULL },
 	{ R(socket_chmod), "660", "0660", NULL },
 	{ R(socket_chmod), "0o660", "0660", NULL },
@@ -163,6 +166,13 @@ static const struct row rows[] = {
 	{ P(autorestart), "on-failure", "on-failure", NULL },
 	{ P(autorestart), "never", "never", NULL },
 	{ P(essential), "on-fatal", "on-fatal", NULL },
+	{ P(essential), "main", "main", NULL },
+	{ R(on_hup), "pass", "pass", NULL },
+	{ R(on_usr1), "reload", NULL, "'reload' is not" },
+	{ P(stdin), "inherit", "inherit", NULL },
+	{ P(stdin), "tty", NULL, "'tty' is not" },
+	{ P(output), "inherit", "inherit", NULL },
+	{ P(output), "stdout", NULL, "'stdout' is not" },
 	{ P(essential), "maybe", NULL, "'maybe' is not" },
 
 	/* RATE */

@@ -41,7 +41,7 @@ random_conf(void)
 		.startretries = (int64_t)chance(6) - 1,
 		.backoff_min_ms = 1 + chance(1000),
 		.backoff_max_ms = 1 + chance(60000),
-		.essential = (enum config_essential)chance(4),
+		.essential = (enum config_essential)chance(5),
 		.fatal_retry_ms = chance(2) * 60000,
 	};
 
@@ -134,7 +134,7 @@ check_next(
 	if (next == POLICY_NOW)
 		ck_assert_int_eq(l->failures, 0);
 	ck_assert_int_eq(policy_essential(p, next),
-	    p->essential == ESSENTIAL_YES ||
+	    p->essential == ESSENTIAL_YES || p->essential == ESSENTIAL_MAIN ||
 		(p->essential == ESSENTIAL_ON_FATAL && fatal) ||
 		(p->essential == ESSENTIAL_ON_EXIT &&
 		    (next == POLICY_REST ||
