@@ -236,7 +236,8 @@ run_reset(struct job_run *run)
 	run->in_size = 0;
 	run->in_ready = run->in_stream = run->in_all_read = false;
 	run->out_ready = run->out_stream = run->out_socket = false;
-	run->out_fd_taken = run->broken = run->own_progress = false;
+	run->in_fd_taken = run->out_fd_taken = run->broken = run->own_progress =
+	    false;
 	run->no_kernel_copy = false;
 	run->shown = 0;
 	run->in_map.addr = run->out_map.addr = NULL;

@@ -108,7 +108,7 @@ struct job_run {
 	int64_t in_size; /* -1: a stream */
 	bool in_ready, in_stream, in_all_read;
 	bool out_ready, out_stream, out_socket;
-	bool out_fd_taken;
+	bool in_fd_taken, out_fd_taken;
 	bool broken; /* what is read or written is not whole */
 	bool own_progress;
 	bool no_kernel_copy;

@@ -362,6 +362,7 @@ job_io_input_fd(struct reeve_job *job, int64_t *off, int64_t *len)
 
 	if (run->spec->in.fd == -1 || job_io_input_ready(run) == -1)
 		return -1;
+	run->in_fd_taken = true;
 	if (off != NULL)
 		*off = run->in_stream ? -1 : run->spec->in.off;
 	if (len != NULL)
@@ -403,11 +404,12 @@ job_io_end(struct job_run *run)
 		run->bytes_in = (uint64_t)run->in_size;
 	if (run->out_map.addr != NULL)
 		run->bytes_out = run->out_map.len - run->out_map.skip;
-	if (!run->out_fd_taken || run->out_stream)
+	/* What went past read() and write() is known of whole files only. */
+	if (run->in_fd_taken && run->bytes_in == 0 && run->in_size > 0)
+		run->bytes_in = (uint64_t)run->in_size;
+	if (!run->out_fd_taken || run->out_stream || run->spec->out.len >= 0)
 		return;
 	size = io_size(run->spec->out.fd, NULL) - run->spec->out.off;
-	if (run->spec->out.len >= 0 && size > run->spec->out.len)
-		size = run->spec->out.len;
 	if (size > (int64_t)run->bytes_out)
 		run->bytes_out = (uint64_t)size;
 }

@@ -208,6 +208,250 @@ START_TEST(the_example_works)
 }
 END_TEST
 
+/* 64x32 in grey, the left half black, the right one white. */
+static const unsigned char jpeg[] = {
+	0xff,
+	0xd8,
+	0xff,
+	0xe0,
+	0x00,
+	0x10,
+	0x4a,
+	0x46,
+	0x49,
+	0x46,
+	0x00,
+	0x01,
+	0x01,
+	0x00,
+	0x00,
+	0x01,
+	0x00,
+	0x01,
+	0x00,
+	0x00,
+	0xff,
+	0xdb,
+	0x00,
+	0x43,
+	0x00,
+	0x1b,
+	0x12,
+	0x14,
+	0x17,
+	0x14,
+	0x11,
+	0x1b,
+	0x17,
+	0x16,
+	0x17,
+	0x1e,
+	0x1c,
+	0x1b,
+	0x20,
+	0x28,
+	0x42,
+	0x2b,
+	0x28,
+	0x25,
+	0x25,
+	0x28,
+	0x51,
+	0x3a,
+	0x3d,
+	0x30,
+	0x42,
+	0x60,
+	0x55,
+	0x65,
+	0x64,
+	0x5f,
+	0x55,
+	0x5d,
+	0x5b,
+	0x6a,
+	0x78,
+	0x99,
+	0x81,
+	0x6a,
+	0x71,
+	0x90,
+	0x73,
+	0x5b,
+	0x5d,
+	0x85,
+	0xb5,
+	0x86,
+	0x90,
+	0x9e,
+	0xa3,
+	0xab,
+	0xad,
+	0xab,
+	0x67,
+	0x80,
+	0xbc,
+	0xc9,
+	0xba,
+	0xa6,
+	0xc7,
+	0x99,
+	0xa8,
+	0xab,
+	0xa4,
+	0xff,
+	0xc0,
+	0x00,
+	0x0b,
+	0x08,
+	0x00,
+	0x20,
+	0x00,
+	0x40,
+	0x01,
+	0x01,
+	0x11,
+	0x00,
+	0xff,
+	0xc4,
+	0x00,
+	0x16,
+	0x00,
+	0x01,
+	0x01,
+	0x01,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x07,
+	0x06,
+	0xff,
+	0xc4,
+	0x00,
+	0x14,
+	0x10,
+	0x01,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0x00,
+	0xff,
+	0xda,
+	0x00,
+	0x08,
+	0x01,
+	0x01,
+	0x00,
+	0x00,
+	0x3f,
+	0x00,
+	0xcc,
+	0x80,
+	0xa6,
+	0x00,
+	0x99,
+	0x80,
+	0xa6,
+	0x00,
+	0x99,
+	0x80,
+	0xa6,
+	0x00,
+	0x99,
+	0x80,
+	0xa6,
+	0x00,
+	0xff,
+	0xd9,
+};
+
+#define JPEG_SIZE_AT 94 /* height and width, two bytes each */
+
+/* The size that is written in the output. */
+static void
+is_jpeg_of(unsigned height, unsigned width)
+{
+	static const unsigned char sof[] = { 0xff, 0xc0 };
+	unsigned char *p;
+	size_t n;
+	char *out = try_output(&t, &n);
+
+	ck_assert_mem_eq(out, "\xff\xd8\xff", 3);
+	p = memmem(out, n, sof, sizeof sof);
+	ck_assert(p != NULL && p + 9 < (unsigned char *)out + n);
+	ck_assert_uint_eq((unsigned)p[5] << 8 | p[6], height);
+	ck_assert_uint_eq((unsigned)p[7] << 8 | p[8], width);
+	free(out);
+}
+
+START_TEST(thumb_makes_it_smaller)
+{
+	unsigned char bad[sizeof jpeg];
+	struct job_plugin *pl;
+	char so[PATH_MAX + 32];
+
+	snprintf(so, sizeof so, "%s/examples/jobs/thumb.so", built);
+	if (access(so, R_OK) == -1)
+		return; /* built without libjpeg */
+	have("examples/jobs/thumb", "thumb");
+	pl = opened();
+	t.spec.kind = "thumb";
+	try_bytes(&t, jpeg, sizeof jpeg);
+	try_arg(&t, "width=20");
+	TRY_OK(&t, job_plugin_entry(pl));
+	is_jpeg_of(10, 20);
+	t.args[0] = "height=7";
+	try_bytes(&t, jpeg, sizeof jpeg);
+	TRY_OK(&t, job_plugin_entry(pl));
+	is_jpeg_of(7, 14);
+	t.args[0] = "width=1000"; /* never larger */
+	try_bytes(&t, jpeg, sizeof jpeg);
+	TRY_OK(&t, job_plugin_entry(pl));
+	is_jpeg_of(32, 64);
+	t.args[0] = "width=0";
+	TRY_FAILS(&t, job_plugin_entry(pl), "width=0 is not a number from 1");
+	t.args[0] = "width=20";
+	/* A few bytes that say they are four thousand million pixels. */
+	memcpy(bad, jpeg, sizeof jpeg);
+	memset(bad + JPEG_SIZE_AT, 0xf0, 4);
+	try_bytes(&t, bad, sizeof bad);
+	TRY_FAILS(&t, job_plugin_entry(pl), "is more than 100000000 pixels");
+	try_bytes(&t, jpeg, sizeof jpeg - 12);
+	TRY_FAILS(&t, job_plugin_entry(pl), "in.bin: Premature end");
+	try_bytes(&t, "GIF89a", 6);
+	TRY_FAILS(&t, job_plugin_entry(pl), "in.bin: Not a JPEG file");
+	try_bytes(&t, "", 0);
+	TRY_FAILS(&t, job_plugin_entry(pl), "in.bin: ");
+	try_bytes(&t, jpeg, sizeof jpeg);
+	t.cancel = 1;
+	ck_assert_int_eq(try_run(&t, job_plugin_entry(pl)), JOB_CANCELLED);
+	job_plugin_close(pl);
+}
+END_TEST
+
 /* --- bad ones
  * ------------------------------------------------------------------------- */
 
@@ -306,6 +550,7 @@ main(void)
 	tcase_add_test(tc, a_file_that_is_replaced_is_another_plugin);
 	tcase_add_test(tc, a_file_is_not_loaded_twice);
 	tcase_add_test(tc, the_example_works);
+	tcase_add_test(tc, thumb_makes_it_smaller);
 	tcase_add_test(tc, what_is_no_plugin);
 	tcase_add_test(tc, what_is_no_file);
 	tcase_add_test(tc, what_others_may_change);

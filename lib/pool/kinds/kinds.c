@@ -4,6 +4,7 @@
 #include <string.h>
 
 const struct reeve_job_plugin *const job_kinds[] = {
+	&job_kind_command,
 	&job_kind_compress,
 	&job_kind_copy,
 	&job_kind_decompress,

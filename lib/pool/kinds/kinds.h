@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "reeve/job.h"
 
+/* Runs any program as the pool's user: to be allowed one by one. */
+extern const struct reeve_job_plugin job_kind_command;
 extern const struct reeve_job_plugin job_kind_compress;
 extern const struct reeve_job_plugin job_kind_copy;
 extern const struct reeve_job_plugin job_kind_decompress;

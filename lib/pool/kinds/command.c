@@ -1,0 +1,332 @@
+/*
+ * command - a program for each job: convert, ffmpeg, a script.
+ *
+ *	program=PATH	absolute, or looked up in PATH
+ *	arg1=TEXT arg2=...	its arguments, as they are: there is no shell
+ *
+ * Its standard input is the job's input, its standard output the job's
+ * output.  {input} and {output} in an argument become their names, for
+ * programs that look at the ending of a name or want to seek; where the name
+ * does not lead to the job's file (a part of shared memory, a pipe), it is
+ * /dev/stdin or /dev/stdout.  With {output} by name, what it prints is not
+ * the output.  What it says last on standard error is part of the error.
+ *
+ * Runs with the rights and the environment of the pool: who may submit it
+ * may do what the pool's user may do.
+ */
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "pool/kinds/command.h"
+#include "pool/kinds/kinds.h"
+
+#define COMMAND_ARGS 62 /* a job may have two more */
+
+/* The child's ends while it is started; -1: none. */
+struct command_ends {
+	int in, out, err;
+	bool in_named, out_named; /* an argument has the name of the file */
+	char *argv[COMMAND_ARGS + 2];
+};
+
+/* --- arguments
+ * ---------------------------------------------------------------------- */
+
+/* Is that the job's whole file, and does the name lead to it? */
+static bool
+command_name_leads(int fd, int64_t off, int64_t len, const char *name)
+{
+	struct stat a, b;
+
+	return fd != -1 && off == 0 && len == -1 && name[0] == '/' &&
+	       fstat(fd, &a) == 0 && stat(name, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* The text with each {input} and {output} replaced; NULL: no memory. */
+static char *
+command_expand(struct command *c, const char *text, const char *in,
+    const char *out, struct command_ends *e)
+{
+	size_t longest = strlen(in) > strlen(out) ? strlen(in) : strlen(out);
+	char *p, *s;
+
+	p = s = c->job->api->alloc(
+	    c->job, (strlen(text) / 7 + 1) * (longest + 1) + strlen(text) + 1);
+	if (p == NULL)
+		return NULL;
+	while (*text != '\0') {
+		if (strncmp(text, "{input}", 7) == 0) {
+			p = stpcpy(p, in);
+			text += 7;
+			e->in_named |= strcmp(in, "/dev/stdin") != 0;
+		} else if (strncmp(text, "{output}", 8) == 0) {
+			p = stpcpy(p, out);
+			text += 8;
+			e->out_named |= strcmp(out, "/dev/stdout") != 0;
+		} else
+			*p++ = *text++;
+	}
+	return s;
+}
+
+static int
+command_argv(struct command *c, struct command_ends *e)
+{
+	struct reeve_job *job = c->job;
+	const char *in = "/dev/stdin", *out = "/dev/stdout", *text;
+	int64_t off, len;
+	char name[16];
+	int fd, i;
+
+	fd = job->api->input_fd(job, &off, &len);
+	if (command_name_leads(fd, off, len, job->input_name))
+		in = job->input_name;
+	fd = job->api->output_fd(job, &off, &len);
+	if (command_name_leads(fd, off, len, job->output_name))
+		out = job->output_name;
+	text = job->api->arg(job, "program");
+	if (text == NULL || text[0] == '\0')
+		return reeve_job_fail(job, "program=PATH is needed");
+	for (i = 0;; i++) {
+		e->argv[i] = command_expand(c, text, in, out, e);
+		if (e->argv[i] == NULL)
+			return -1;
+		snprintf(name, sizeof name, "arg%d", i + 1);
+		text = i == COMMAND_ARGS ? NULL : job->api->arg(job, name);
+		if (text == NULL)
+			return 0;
+	}
+}
+
+/* arg2 without arg1 would be left out: nothing is, without a word. */
+static int
+command_known(struct reeve_job *job)
+{
+	const char *known[COMMAND_ARGS + 2] = { "program" };
+	char name[COMMAND_ARGS][8];
+	int i;
+
+	for (i = 0; i < COMMAND_ARGS; i++) {
+		snprintf(name[i], sizeof name[i], "arg%d", i + 1);
+		known[i + 1] = name[i];
+		if (job->api->arg(job, name[i]) == NULL)
+			break;
+	}
+	known[i + 1] = NULL;
+	return job->api->known_args(job, known);
+}
+
+/* --- its descriptors
+ * --------------------------------------------------------------------- */
+
+/*
+ * The file once more, at its begin: the description that we were given may
+ * be shared, and its position is then moved by others.  -1: a pipe of ours
+ * does it (a part of a file, or one that this user may not open).
+ */
+static int
+command_reopen(int fd, int64_t off, int64_t len, int flags)
+{
+	char path[40];
+
+	if (off == -1)
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (off != 0 || len != -1)
+		return -1;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC | O_NOCTTY);
+}
+
+/* ours: the end that stays with us, and does not block. */
+static int
+command_pipe(struct command *c, int *ours, int *theirs, bool we_write)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return reeve_job_fail(c->job, "pipe: %s", strerror(errno));
+	*ours = fds[we_write];
+	*theirs = fds[!we_write];
+	fd_nonblock(*ours);
+	return 0;
+}
+
+static int
+command_input(struct command *c, struct command_ends *e)
+{
+	int64_t off, len;
+	int fd = c->job->api->input_fd(c->job, &off, &len);
+
+	if (fd != -1 && !e->in_named) {
+		if (off == -1 && len != -1)
+			return reeve_job_fail(c->job,
+			    "%s: a part of a pipe cannot be a program's input",
+			    c->job->input_name);
+		e->in = command_reopen(fd, off, len, O_RDONLY);
+		if (e->in != -1)
+			return 0;
+		c->buf = c->job->api->alloc(c->job, COMMAND_BUFFER);
+		return c->buf == NULL ? -1
+				      : command_pipe(c, &c->in, &e->in, true);
+	}
+	e->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+static int
+command_output(struct command *c, struct command_ends *e)
+{
+	int64_t off, len;
+	int fd = c->job->api->output_fd(c->job, &off, &len);
+
+	if (command_pipe(c, &c->err, &e->err, false) == -1)
+		return -1;
+	if (fd == -1 || e->out_named) {
+		e->out = fcntl(e->err, F_DUPFD_CLOEXEC, 3);
+		return 0;
+	}
+	if (off != -1 || len == -1)
+		e->out = command_reopen(fd, off, len, O_WRONLY);
+	if (e->out != -1)
+		return 0;
+	c->copy = c->job->api->alloc(c->job, COMMAND_BUFFER);
+	return c->copy == NULL ? -1 : command_pipe(c, &c->out, &e->out, false);
+}
+
+/* --- start
+ * -------------------------------------------------------------------------------
+ */
+
+/* A group of its own, and signals as if it came from a shell. */
+static int
+command_spawn(struct command *c, struct command_ends *e)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t set;
+	int ret;
+
+	if (e->in == -1 || e->out == -1 || e->err == -1)
+		return reeve_job_fail(
+		    c->job, "run %s: %s", e->argv[0], strerror(errno));
+	posix_spawn_file_actions_init(&fa);
+	posix_spawnattr_init(&at);
+	posix_spawn_file_actions_adddup2(&fa, e->in, 0);
+	posix_spawn_file_actions_adddup2(&fa, e->out, 1);
+	posix_spawn_file_actions_adddup2(&fa, e->err, 2);
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 34)
+	/* A plugin may have opened something without O_CLOEXEC. */
+	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+#endif
+#endif
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP |
+					  POSIX_SPAWN_SETSIGDEF |
+					  POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setpgroup(&at, 0);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&at, &set);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&at, &set);
+	ret = posix_spawnp(&c->pid, e->argv[0], &fa, &at, e->argv, environ);
+	posix_spawnattr_destroy(&at);
+	posix_spawn_file_actions_destroy(&fa);
+	if (ret != 0) {
+		c->pid = 0;
+		return reeve_job_fail(
+		    c->job, "run %s: %s", e->argv[0], strerror(ret));
+	}
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	return 0;
+}
+
+static int
+command_start(struct command *c, struct command_ends *e)
+{
+	int rc = -1;
+
+	if (command_argv(c, e) == 0 && command_input(c, e) == 0 &&
+	    command_output(c, e) == 0)
+		rc = command_spawn(c, e);
+	fd_closep(&e->in);
+	fd_closep(&e->out);
+	fd_closep(&e->err);
+	return rc;
+}
+
+/* --- end
+ * ----------------------------------------------------------------------------------
+ */
+
+/* The last line that is not empty; "": it said nothing. */
+static const char *
+command_last_line(struct command *c)
+{
+	char *s;
+
+	c->said[c->said_len] = '\0';
+	while (c->said_len > 0 &&
+	       strchr(" \t\r\n", c->said[c->said_len - 1]) != NULL)
+		c->said[--c->said_len] = '\0';
+	s = strrchr(c->said, '\n');
+	return s == NULL ? c->said : s + 1;
+}
+
+static int
+command_result(struct command *c)
+{
+	const char *said = command_last_line(c);
+	const char *program = c->job->api->arg(c->job, "program");
+	const char *colon = said[0] == '\0' ? "" : ": ";
+
+	if (c->code == CLD_EXITED && c->status == 0)
+		return 0;
+	if (c->code == 0)
+		return reeve_job_fail(
+		    c->job, "%s: how it ended is not known", program);
+	if (c->code == CLD_EXITED)
+		return reeve_job_fail(c->job, "%s exited with %d%s%.300s",
+		    program, c->status, colon, said);
+	return reeve_job_fail(c->job, "%s was killed by signal %d (%s)%s%.300s",
+	    program, c->status, strsignal(c->status), colon, said);
+}
+
+static int
+command_run(struct reeve_job *job)
+{
+	struct command *c = job->api->alloc(job, sizeof *c);
+	struct command_ends *e = job->api->alloc(job, sizeof *e);
+	int rc = -1;
+
+	if (c == NULL || e == NULL || command_known(job) == -1)
+		return -1;
+	c->job = job;
+	c->pidfd = c->in = c->out = c->err = -1;
+	e->in = e->out = e->err = -1;
+	if (command_start(c, e) == 0 && command_wait(c) == 0)
+		rc = command_result(c);
+	fd_closep(&c->pidfd);
+	fd_closep(&c->in);
+	fd_closep(&c->out);
+	fd_closep(&c->err);
+	return rc;
+}
+
+const struct reeve_job_plugin job_kind_command = {
+	.abi = REEVE_JOB_ABI,
+	.size = sizeof job_kind_command,
+	.name = "command",
+	.summary = "a program: program=PATH arg1= arg2=, {input} {output}",
+	.run = command_run,
+};

@@ -1,0 +1,38 @@
+/*
+ * command - what the files of the job kind command share: the child.
+ */
+#ifndef POOL_KINDS_COMMAND_H
+#define POOL_KINDS_COMMAND_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reeve/job.h"
+
+#define COMMAND_BUFFER ((size_t)64 << 10)
+#define COMMAND_SAID   512 /* bytes of what it said last */
+
+/* Our ends; -1: there is no pipe. */
+struct command {
+	struct reeve_job *job;
+	pid_t pid; /* 0: not started; it is reaped by command_wait alone */
+	int pidfd; /* -1: the kernel has none, it is looked at by time */
+	int in;    /* we write its input; not blocking */
+	int out;   /* we read its output; not blocking */
+	int err;   /* we read what it says; not blocking */
+	char *buf; /* of its input, COMMAND_BUFFER bytes */
+	size_t buf_len, buf_pos;
+	char *copy; /* of its output, the same size */
+	char said[COMMAND_SAID + 1];
+	size_t said_len;
+	int status; /* as si_status and si_code of waitid */
+	int code;
+};
+
+/* Moves bytes until the child has ended; -1: cancelled, or they could not be
+ * moved.  The child and all that it left are dead and reaped in any case. */
+int command_wait(struct command *c);
+
+#endif
