@@ -35,9 +35,9 @@ void near_try(struct near *nr, const char *candidate);
 
 /* Returns path made absolute: "~/" is HOME, a relative one starts at here. */
 char *path_absolute(const char *here, const char *path);
-/* Returns the folder of a path, "/" at least. */
 /* Relative to where this process is. */
 char *path_from_cwd(const char *path);
+/* Returns the folder of a path, "/" at least. */
 char *path_folder(const char *path);
 /* Returns HOME, or what passwd has for who runs this. */
 char *path_home(void);

@@ -231,6 +231,20 @@ exec_is_alone(const struct exec *x)
 	       exec_find(x, "numprocs") == NULL;
 }
 
+/* Untouched; but where reeved looks at it, it has to come through reeved. */
+static void
+exec_defaults_output(struct exec *x)
+{
+	const struct exec_key *k = exec_find(x, "ready");
+
+	if (k == NULL || !str_starts(k->value, "log:")) {
+		exec_default(x, "output", "inherit");
+		return;
+	}
+	exec_default(x, "stdout_logfile", "/dev/stdout");
+	exec_default(x, "stderr_logfile", "/dev/stderr");
+}
+
 static void
 exec_defaults(struct exec *x)
 {
@@ -243,7 +257,7 @@ exec_defaults(struct exec *x)
 	snprintf(adj, sizeof adj, "%d", x->oom_score_adj);
 	exec_default(x, "directory", buf_str(&directory));
 	exec_default(x, "oom_score_adj", adj);
-	exec_default(x, "output", "inherit");
+	exec_defaults_output(x);
 	exec_default(
 	    x, "stdin", alone && x->stdin_is_ours ? "inherit" : "null");
 	exec_default(x, "essential", alone ? "main" : "on-fatal");

@@ -66,6 +66,17 @@ kill -USR1 "$REEVED"
 wait_reeved
 is "and USR1" "$CODE" 9
 
+(trap '' HUP && exec "$B/reeved" --exec -- sh -c 'trap "exit 7" HUP; trap "exit 3" TERM; echo up; while :; do sleep 0.02; done') >hup.nohup 2>&1 </dev/null &
+REEVED=$!
+KEEPERS="$KEEPERS $REEVED"
+awaits 10 "is up" 'grep -q up "$T/out/hup.nohup"'
+kill -HUP "$REEVED"
+end_reeved
+is "under nohup, HUP is nothing" "$CODE" 3
+x --ready 'log:^up' --set ready_timeout=15 -- sh -c 'echo up; echo oops >&2; seq 1000; exit 4' >o 2>e
+is "--ready log: the code" $? 4
+is "its output comes through reeved" "$(wc -l <o) $(tail -n 1 o) $(cat e)" "1001 1000 oops"
+
 # An engine that dies is nobody's business.
 bg engine -- sh -c 'echo up $$; trap "exit 4" TERM; while :; do sleep 0.02; done'
 awaits 10 "is up" 'grep -q up "$T/out/engine"'

@@ -156,6 +156,16 @@ START_TEST(several)
 }
 END_TEST
 
+START_TEST(ready_log)
+{
+	exec_key(&x, "--ready", "ready", "log:^up");
+	start(sleep_1);
+	ck_assert_int_eq(cf->programs[0]->output, OUTPUT_LOGS);
+	ck_assert_str_eq(slot.out_path, "/dev/stdout");
+	ck_assert_str_eq(slot.err_path, "/dev/stderr");
+}
+END_TEST
+
 /* What is said goes before what would be by itself. */
 START_TEST(set)
 {
@@ -244,6 +254,7 @@ main(void)
 	tcase_add_test(tc, variables);
 	tcase_add_test(tc, one);
 	tcase_add_test(tc, several);
+	tcase_add_test(tc, ready_log);
 	tcase_add_test(tc, set);
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, errors);
