@@ -197,11 +197,22 @@ diff_kind(enum config_needs needs)
 	return CHANGE_RESTART;
 }
 
+/* Takes line. */
+static void
+diff_line(struct config_change *ch, enum config_change_kind kind, char *line)
+{
+	strv_take(&ch->keys, line);
+	ch->key_kinds =
+	    xreallocarray(ch->key_kinds, ch->keys.n, sizeof *ch->key_kinds);
+	ch->key_kinds[ch->keys.n - 1] = kind;
+	if (kind > ch->kind)
+		ch->kind = kind;
+}
+
 static void
 diff_note(struct config_change *ch, const char *name, enum config_needs needs,
     const struct buf *old, const struct buf *new)
 {
-	enum config_change_kind kind = diff_kind(needs);
 	struct buf line;
 
 	buf_init(&line);
@@ -209,12 +220,7 @@ diff_note(struct config_change *ch, const char *name, enum config_needs needs,
 	diff_show(&line, buf_str(old));
 	buf_adds(&line, " -> ");
 	diff_show(&line, buf_str(new));
-	strv_take(&ch->keys, buf_steal(&line));
-	ch->key_kinds =
-	    xreallocarray(ch->key_kinds, ch->keys.n, sizeof *ch->key_kinds);
-	ch->key_kinds[ch->keys.n - 1] = kind;
-	if (kind > ch->kind)
-		ch->kind = kind;
+	diff_line(ch, diff_kind(needs), buf_steal(&line));
 }
 
 /* Notes the two texts, which it empties, when they differ. */
@@ -354,8 +360,9 @@ diff_tasks(struct config_change *ch, const struct config *from,
 {
 	for (size_t i = 0; i < from->ntasks; i++)
 		if (config_task_find(to, from->tasks[i]->run.name) == NULL)
-			strv_take(&ch->keys, xasprintf("[task:%s] removed",
-						 from->tasks[i]->run.name));
+			diff_line(ch, CHANGE_LIVE,
+			    xasprintf(
+				"[task:%s] removed", from->tasks[i]->run.name));
 	for (size_t i = 0; i < to->ntasks; i++) {
 		const struct config_task *t = to->tasks[i];
 		const struct config_task *old =
@@ -363,7 +370,8 @@ diff_tasks(struct config_change *ch, const struct config *from,
 		char *prefix = xasprintf("[task:%s] ", t->run.name);
 
 		if (old == NULL)
-			strv_take(&ch->keys, xasprintf("%sadded", prefix));
+			diff_line(
+			    ch, CHANGE_LIVE, xasprintf("%sadded", prefix));
 		else
 			diff_section(ch, old, t, SECTION_TASK, prefix);
 		free(prefix);

@@ -154,7 +154,8 @@ resume_slot(void *arg, const struct slot_info *si)
 {
 	struct resume *re = arg;
 
-	if (si->draining > 0 || str_starts(si->program_note, "rolling"))
+	if (si->draining > 0 || str_starts(si->program_note, "rolling") ||
+	    str_starts(si->program_note, "before_roll"))
 		re->busy = true;
 }
 

@@ -413,6 +413,12 @@ int named_command(struct engine *en, struct task *t, const char *label,
 /* --- hook.c: commands around an instance's life ----------------------------
  */
 
+/*
+ * hook_task.c: a hook that names a task.  It is the run of that name and what,
+ * begun or found, and has its own timeout.  NULL and err: no such task.
+ */
+struct task *hook_task(struct engine *en, const char *name, const char *what,
+    task_done *done, void *arg, struct err *err);
 /* Then inst_launch or inst_not_started; -1: could not be asked for. */
 int hook_before_start(struct inst *in, struct err *err);
 /* true: runs, inst_send_stop follows. */
@@ -422,7 +428,7 @@ void hook_after_ready(struct inst *in);
 /* true: runs, inst_settle follows. */
 bool hook_after_exit(struct inst *in);
 /* Then rolling_prepared; -1: could not be asked for. */
-int hook_before_roll(struct program *pg, struct err *err);
+int hook_before_roll(struct program *pg, wall_ms begun_ms, struct err *err);
 void hook_cancel_roll(struct program *pg);
 /* They are of no use any more. */
 void hook_cancel(struct inst *in);

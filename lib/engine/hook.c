@@ -70,7 +70,17 @@ hook_run(
 		.index = in->tree_index,
 		.env = env,
 		.timeout_ms = in->conf->hook_timeout_ms };
+	const struct keeper_welcome *w =
+	    keeperlink_welcome(in->slot->prog->en->kl);
+	char what[SPEC_LABEL_MAX + 64];
 
+	/* Generations begin again with each reeved. */
+	snprintf(what, sizeof what, "%c.%s#%u.%u.%d.%lld",
+	    hook_kinds[kind].letter, in->slot->name, in->generation,
+	    in->tree_index, (int)w->pid, (long long)w->started_ms);
+	if (config_hook_task(c.command) != NULL)
+		return hook_task(in->slot->prog->en,
+		    config_hook_task(c.command), what, done, in, err);
 	snprintf(label, sizeof label, "!%c:%s#%u.%u", hook_kinds[kind].letter,
 	    in->slot->name, in->generation, in->tree_index);
 	hook_tree_name(tree, sizeof tree, in->slot, kind);
@@ -233,7 +243,7 @@ hook_roll_tree(const struct program *pg, char *out, size_t size)
 }
 
 int
-hook_before_roll(struct program *pg, struct err *err)
+hook_before_roll(struct program *pg, wall_ms begun_ms, struct err *err)
 {
 	static const struct slot_env env[] = { { "REEVE_HOOK",
 	    "before_roll" } };
@@ -246,6 +256,13 @@ hook_before_roll(struct program *pg, struct err *err)
 		.nenv = 1,
 		.timeout_ms = pg->conf->hook_timeout_ms };
 
+	if (config_hook_task(c.command) != NULL) {
+		snprintf(label, sizeof label, "R.%.63s.%lld", pg->conf->name,
+		    (long long)begun_ms);
+		pg->roll_hook = hook_task(pg->en, config_hook_task(c.command),
+		    label, hook_rolled, pg, err);
+		return pg->roll_hook != NULL ? 0 : -1;
+	}
 	snprintf(label, sizeof label, "!R:%.63s", pg->conf->name);
 	hook_roll_tree(pg, tree, sizeof tree);
 	pg->roll_hook = slot_command(pg->slots[0], &c, hook_rolled, pg, err);

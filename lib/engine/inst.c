@@ -614,6 +614,11 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 			  : in->conf->stopwaitsecs_ms;
 	if (in->stopping && in->hook != NULL)
 		return;
+	/* A task goes on without us. */
+	if (in->stopping && ti->deadline_ms == 0 &&
+	    config_hook_task(in->conf->hook[HOOK_BEFORE_STOP]) != NULL &&
+	    hook_before_stop(in))
+		return;
 	if (in->stopping)
 		inst_set_deadline(in,
 		    ti->deadline_ms != 0 ? ti->deadline_ms : now + in->stop_ms);

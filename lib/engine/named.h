@@ -89,6 +89,8 @@ wall_ms named_next(const struct engine *en, const char *name);
 bool named_any_schedule(const struct engine *en);
 /* The queue is loaded: its answer. */
 void named_loaded(struct engine *en, const struct queue_req *req);
+/* All tasks of a run, "NAME@WHY". */
+void named_cancel(struct engine *en, const char *run);
 void named_reload(struct engine *en);
 void named_free(struct engine *en);
 /* Of a task that ends so: does something follow? */

@@ -96,3 +96,13 @@ named_live(const struct engine *en, const char *name)
 		n += str_equal(queue_key_name(l->key), name);
 	return n;
 }
+
+void
+named_cancel(struct engine *en, const char *run)
+{
+	struct live *l, *next;
+
+	HASH_ITER(hh, queued_get(en)->lives, l, next)
+		if (live_in(l, run))
+			queued_cancel(en, l->id);
+}

@@ -77,6 +77,8 @@ rolling_prepare(struct rolling *r)
 	struct program *pg = r->pg;
 	struct err err;
 
+	if (r->begun_ms == 0)
+		r->begun_ms = clock_wall_ms();
 	r->preparing = !r->back && pg->conf->hook[HOOK_BEFORE_ROLL] != NULL;
 	rolling_save(pg);
 	if (!r->preparing) {
@@ -84,7 +86,8 @@ rolling_prepare(struct rolling *r)
 		return;
 	}
 	snprintf(pg->note, sizeof pg->note, "before_roll runs");
-	if (pg->roll_hook == NULL && hook_before_roll(pg, &err) == -1)
+	if (pg->roll_hook == NULL &&
+	    hook_before_roll(pg, r->begun_ms, &err) == -1)
 		rolling_prepared(pg, err.text);
 }
 
@@ -297,6 +300,7 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 		r->alone = (int)tr->alone - 1;
 		snprintf(r->why, sizeof r->why, "%s", tr->why);
 	}
+	r->begun_ms = tr->begun_ms;
 	r->parts = r->alone != -1 ? 1 : r->nslots;
 	for (int i = 0; i < r->nslots; i++) {
 		r->replaced += roll_phase_of(r->roll, i) == ROLL_NEW &&
@@ -329,6 +333,7 @@ rolling_save(struct program *pg)
 	snprintf(tr.program, sizeof tr.program, "%s", pg->conf->name);
 	tr.again = pg->roll_again;
 	tr.preparing = r->preparing;
+	tr.begun_ms = r->begun_ms;
 	tr.by_person = r->by_person;
 	tr.by_uid = r->who.uid;
 	tr.by_pid = r->who.pid;

@@ -33,6 +33,7 @@ struct rolling {
 	bool back;                  /* this roll itself undoes an aborted one */
 	bool final;                 /* the program stops: nothing follows */
 	bool preparing;             /* before_roll runs */
+	wall_ms begun_ms;           /* of its run, when it is a task */
 	bool ended;
 	bool by_person;
 	struct engine_who who;

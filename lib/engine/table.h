@@ -98,6 +98,7 @@ struct table_roll {
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;
+	wall_ms begun_ms;
 	uint32_t alone;             /* slot + 1: of that one only; 0: of all */
 	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
 	uint32_t nslots;

@@ -26,6 +26,8 @@ struct task {
 	task_done *done;
 	void (*started)(void *arg);
 	void *arg;
+	task_end_it *end_it; /* NULL: it has a process */
+	void *end_it_arg;
 	bool held;    /* over, and its owner is not done with it */
 	bool spawned; /* asked for, or adopted: the keeper knows it */
 	bool over;    /* it is dead, its tree may not be */
@@ -66,10 +68,13 @@ task_release(struct task *t)
 {
 	struct engine *en = t->en;
 	uint64_t id = t->id;
+	bool spawned;
 
+	spawned = t->spawned;
 	task_free(t);
 	/* Last: an engine after this one would hear of it again. */
-	keeperlink_forget(en->kl, id);
+	if (spawned)
+		keeperlink_forget(en->kl, id);
 	if (en->stopping)
 		loop_task_queue(en->lp, &en->progress);
 }
@@ -158,6 +163,10 @@ task_on_limit(struct loop_timer *timer, void *arg)
 		return;
 	}
 	t->timed_out = true;
+	if (t->end_it != NULL) {
+		t->end_it(t->end_it_arg, TASK_TIMED_OUT);
+		return;
+	}
 	task_signal_all(t, SIGTERM);
 	task_signal_all(t, SIGCONT);
 	loop_timer_start(timer, TASK_KILL_AFTER_MS);
@@ -181,6 +190,8 @@ task_kill(struct task *t)
 		return;
 	t->cancelled = true;
 	loop_timer_stop(&t->limit);
+	if (t->end_it != NULL)
+		t->end_it(t->end_it_arg, TASK_CANCELLED);
 	task_signal_all(t, SIGKILL);
 }
 
@@ -273,6 +284,22 @@ task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
 	t->read_only = xstrdup(sp->read_only != NULL ? sp->read_only[0] : "");
 	t->spawned = true;
 	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
+}
+
+void
+task_stand_in(struct task *t, task_end_it *end_it, void *arg)
+{
+	t->end_it = end_it;
+	t->end_it_arg = arg;
+}
+
+void
+task_stand_end(struct task *t, const struct task_end *end)
+{
+	t->over = true;
+	t->end = *end;
+	loop_timer_stop(&t->limit);
+	task_finish(t);
 }
 
 int

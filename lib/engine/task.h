@@ -65,6 +65,14 @@ void task_spawn(
 /* One that an engine before this one started. */
 struct task *task_adopt(struct engine *en, const char *tree, unsigned index,
     uint64_t id, pid_t pid, mono_ms started_ms, task_done *done, void *arg);
+/*
+ * One without a process of its own, that stands for something else: end_it is
+ * called when it is killed or its time is up, and must see to it that
+ * task_stand_end is called, later, from the loop.
+ */
+typedef void task_end_it(void *arg, enum task_how how);
+void task_stand_in(struct task *t, task_end_it *end_it, void *arg);
+void task_stand_end(struct task *t, const struct task_end *end);
 /* ms from its start on, then TERM and, a little later, KILL; 0: none. */
 void task_set_timeout(struct task *t, int64_t ms);
 /* At once, with all of its tree; done comes when it is gone. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What follows a task: then, on_failure.
+# What follows a task: then, on_failure; and hooks that name one.
 . "$(dirname "$0")/lib.sh"
 
 conf <<EOT
@@ -45,4 +45,50 @@ is "... web is left alone" "$(pid_of web.0)" "$pid"
 rm "$T/out/log"
 code 1 "a dependency fails" task run needs
 awaits 5 "... on_failure of both" 'logged "mend tell tell "'
+# Hooks that name a task.
+conf <<EOT
+[program:web]
+command = $CHILD sleep
+before_roll = task:gate
+before_start = task:prepare
+after_ready = task:greet
+before_stop = task:drain
+after_exit = task:wipe
+[task:gate]
+shell = echo x >>$T/out/gates; until [ -e $T/out/go ]; do sleep 0.02; done; test ! -e $T/out/broken
+depends_on = prepare
+[task:prepare]
+shell = echo \$REEVE_TASK >>$T/out/hooks
+[task:greet]
+shell = echo \$REEVE_TASK >>$T/out/hooks
+[task:drain]
+shell = echo \$REEVE_TASK >>$T/out/hooks
+[task:wipe]
+shell = echo \$REEVE_TASK >>$T/out/hooks
+EOT
+: >"$T/out/go"
+rm -f "$T/out/broken"
+code 0 "reload" ctl reload
+hooks() { tr '\n' ' ' <"$T/out/hooks"; }
+code 0 "roll" ctl roll web
+awaits 5 "all of them run" 'hooks | grep -q wipe'
+rm "$T/out/hooks"
+code 0 "restart" ctl restart --hard web
+awaits 5 "... each once, in this order" '[ "$(hooks)" = "drain wipe prepare greet " ]'
+: >"$T/out/broken"
+pid=$(pid_of web.0)
+code 1 "before_roll fails" ctl roll web
+like "... is told why" "$(cat "$T/out/ok")" "before_roll failed: task:gate .*exited with 1"
+is "... the old instance goes on" "$(pid_of web.0)" "$pid"
+rm "$T/out/broken" "$T/out/go" "$T/out/gates"
+ctl_bg "$T/out/roll" roll web
+awaits 5 "before_roll runs" '[ -s "$T/out/gates" ]'
+kill_engine
+like "the engine dies, it goes on" "$(task show gate)" "gate +runs"
+is "... the old instance, too" "$(pid_of web.0)" "$pid"
+: >"$T/out/go"
+wait "$BG"
+is "... and the roll succeeds" "$?" 0
+isnt "... with a new instance" "$(pid_of web.0)" "$pid"
+is "... after one run of the task" "$(wc -l <"$T/out/gates")" 1
 plan_done
