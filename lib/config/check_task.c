@@ -129,8 +129,8 @@ task_check_who(struct tasks *ck, const struct config_task *t)
 static void
 task_check_keys(struct tasks *ck, const struct config_task *t)
 {
-	static const enum schema_id of_schedule[] = { SCHEMA_TASK_jitter,
-		SCHEMA_TASK_overlap, SCHEMA_TASK_catch_up };
+	static const enum schema_id of_schedule[] = { SCHEMA_TASK_timezone,
+		SCHEMA_TASK_jitter, SCHEMA_TASK_overlap, SCHEMA_TASK_catch_up };
 	static const enum schema_id of_retries[] = { SCHEMA_TASK_backoff_min,
 		SCHEMA_TASK_backoff_max };
 

@@ -381,6 +381,13 @@ struct config_program {
 	struct config_origins origins;
 };
 
+struct zone;
+
+struct config_zone {
+	char *name; /* NULL: not set */
+	struct zone *zone;
+};
+
 enum config_overlap {
 	OVERLAP_SKIP,
 	OVERLAP_QUEUE,
@@ -426,6 +433,7 @@ struct config_task {
 	int64_t backoff_min_ms;
 	int64_t backoff_max_ms;
 	struct config_cron schedule;
+	struct config_zone timezone;
 	int64_t jitter_ms;
 	enum config_overlap overlap;
 	enum config_catch_up catch_up;

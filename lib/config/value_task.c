@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "base/zone.h"
 #include "config/value.h"
 
 /* One of the words, or -1. */
@@ -135,4 +136,41 @@ value_actions_fini(void *field)
 		free(as->v[i].name);
 	free(as->v);
 	*as = (struct config_actions){ 0 };
+}
+
+/* --- time zone --------------------------------------------------------------
+ */
+
+int
+value_zone_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	struct config_zone *cz = field;
+
+	(void)vc;
+	cz->zone = zone_open(text, err);
+	if (cz->zone == NULL)
+		return -1;
+	cz->name = xstrdup(text);
+	return 0;
+}
+
+void
+value_zone_print(struct buf *out, const void *object, const void *field)
+{
+	const struct config_zone *cz = field;
+
+	(void)object;
+	if (cz->name != NULL)
+		buf_adds(out, cz->name);
+}
+
+void
+value_zone_fini(void *field)
+{
+	struct config_zone *cz = field;
+
+	zone_free(cz->zone);
+	cz->zone = NULL;
+	freep(&cz->name);
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "base/zone.h"
 #include "engine/due.h"
 #include "engine/named_priv.h"
 #include "engine/queued_priv.h"
@@ -192,17 +193,26 @@ timed_run(struct timed *td, const struct config_task *t, wall_ms due)
  */
 
 static void
+timed_local(void *arg, time_t t, struct tm *out)
+{
+	zone_local(arg, t, out);
+}
+
+static void
 timed_look_one(struct timed *td, wall_ms now)
 {
 	const struct config_task *t =
 	    config_task_find(td->nm->en->cf, td->name);
 	struct due_rule rule;
 	struct due_look look;
+	struct cron_zone zone;
 
 	td->next = 0;
 	if (t == NULL || t->schedule.text == NULL || td->adding > 0)
 		return;
+	zone = (struct cron_zone){ timed_local, t->timezone.zone };
 	rule = (struct due_rule){ .cron = &t->schedule.cron,
+		.zone = t->timezone.zone != NULL ? &zone : NULL,
 		.catch_up = t->catch_up };
 	due_look(&look, &rule, td->last, now);
 	td->next = look.next;
@@ -254,16 +264,18 @@ static void
 timed_set(struct named *nm, const struct config_task *t, wall_ms now)
 {
 	struct timed *td = timed_find(nm, t->run.name);
-	const char *spec = t->schedule.text != NULL ? t->schedule.text : "";
+	const char *text = t->schedule.text, *zone = t->timezone.name;
+	char *spec = xasprintf("%s%s%s", text != NULL ? text : "",
+	    zone != NULL ? " " : "", zone != NULL ? zone : "");
 
-	if (td == NULL && *spec == '\0')
-		return;
-	if (td == NULL)
+	if (td == NULL && *spec != '\0')
 		td = timed_new(nm, t->run.name, "", 0);
-	if (strcmp(td->spec, spec) == 0)
+	if (td == NULL || strcmp(td->spec, spec) == 0) {
+		free(spec);
 		return;
+	}
 	free(td->spec);
-	td->spec = xstrdup(spec);
+	td->spec = spec;
 	td->last = td->then = now;
 	timed_save(td);
 }

@@ -3,6 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 hold="until [ -e $T/out/go ]; do sleep 0.02; done"
+zone=UTC
+[ ! -e /usr/share/zoneinfo/Asia/Tokyo ] || zone=Asia/Tokyo
 tasks() {
 	conf <<EOT
 [program:idle]
@@ -37,6 +39,10 @@ jitter = 1h
 [task:yearly]
 shell = true
 schedule = 0 0 1 1 *
+[task:tokyo]
+shell = true
+schedule = 0 9 2 1 *
+timezone = $zone
 EOT
 start_reeved
 task() { ctl task "$@"; }
@@ -45,11 +51,13 @@ count() { # NAME STATE
 	task list --all --json | tr -d '\n' | sed 's/},{/}\n{/g' |
 	    grep "\"name\":\"$1\"" | grep -c "\"state\":\"$2\""
 }
+due_next() { task show --json "$1" | tr -d ' \n' | sed 's/.*"next":\([0-9]*\).*/\1/'; }
 at_least() { [ "$1" -ge "$2" ]; }
 lines() { if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi; }
 
 awaits 10 "a task runs by its schedule, again and again" 'at_least "$(lines $T/out/ticks)" 3'
 like "task show: when it is due" "$(task show yearly)" "yearly +never ran +20[0-9][0-9]-01-01 00:00:00 "
+is "... by the hours of another zone" "$(($(due_next tokyo) / 1000))" "$(TZ=$zone date -d "$(($(date +%Y) + 1))-01-02 09:00" +%s)"
 like "... and by what" "$(task show --json yearly)" '"schedule":"0 0 1 1 \*"'
 like "... null without one" "$(task show --json plain)" '"schedule":null,"next":null'
 awaits 10 "overlap = skip" 'ctl --json events | grep "task:skips.*task_skipped.*has not ended"'

@@ -228,6 +228,7 @@ static const struct row rows[] = {
 	{ T, "backoff_min", "1", "2", NULL },
 	{ T, "backoff_max", "50", "40", NULL },
 	{ T, "schedule", "@daily", "0 4 * * *", NULL },
+	{ T, "timezone", NULL, "UTC", "timezone: (none) -> UTC" },
 	{ T, "jitter", "0", "60", NULL },
 	{ T, "overlap", "skip", "queue", NULL },
 	{ T, "catch_up", "once", "all", NULL },
@@ -255,6 +256,7 @@ row_task(const struct row *row)
 	if (strncmp(row->key, "backoff", 7) == 0)
 		return "command = sh\nretries = 1\n";
 	if (strcmp(row->key, "jitter") == 0 ||
+	    strcmp(row->key, "timezone") == 0 ||
 	    strcmp(row->key, "overlap") == 0 ||
 	    strcmp(row->key, "catch_up") == 0)
 		return "command = sh\nschedule = @daily\n";
