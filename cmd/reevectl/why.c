@@ -189,8 +189,8 @@ why_slot(struct buf *b, const json_t *one)
 		buf_adds(b, "  no instance of it has ended\n");
 }
 
-int
-verb_why(struct command *cmd)
+static int
+why_slots(struct command *cmd)
 {
 	json_t *params = json_object(), *slots;
 	int code = EXIT_OK;
@@ -213,4 +213,109 @@ verb_why(struct command *cmd)
 	buf_fini(&b);
 	json_decref(slots);
 	return code;
+}
+
+/* --- of tasks ---------------------------------------------------------------
+ */
+
+/* "1.2 s", or nothing. */
+static void
+why_task_times(struct buf *b, const json_t *t)
+{
+	int64_t ran = jint(t, "ran_ms", -1), rss = jint(t, "max_rss_kb", -1);
+	char text[64];
+
+	render_stamp(text, sizeof text, jint(t, "added", 0));
+	buf_addf(b, "  added %s", text);
+	if (jint(t, "started", 0) > 0) {
+		render_stamp(text, sizeof text, jint(t, "started", 0));
+		buf_addf(b, ", started %s", text);
+	}
+	if (ran >= 0) {
+		str_duration(text, sizeof text, ran);
+		buf_addf(b, ", ran %s", text);
+	}
+	if (rss >= 0)
+		buf_addf(b, ", peak memory %.1f MiB", (double)rss / 1024);
+	if (jint(t, "retries", 0) > 0)
+		buf_addf(b, ", try %lld of %lld",
+		    (long long)jint(t, "tries", 0),
+		    (long long)jint(t, "retries", 0) + 1);
+	buf_addc(b, '\n');
+}
+
+static void
+why_task(struct buf *b, const json_t *t)
+{
+	const char *state = jstr(t, "state", "?");
+	char text[64];
+
+	buf_addf(b, "%stask %lld%s (", render_tint(TINT_BOLD),
+	    (long long)jint(t, "id", 0), render_untint(TINT_BOLD));
+	render_safe(b, jstr(t, "command", ""));
+	buf_addf(b, ") is %s", state);
+	if (jstr(t, "reason", NULL) != NULL) {
+		buf_adds(b, ": ");
+		render_safe(b, jstr(t, "reason", ""));
+	}
+	buf_addc(b, '\n');
+	if (jstr(t, "begun_by", NULL) != NULL) {
+		buf_addf(b, "  begun by %s", jstr(t, "begun_by", ""));
+		if (jint(t, "due", 0) > 0) {
+			render_stamp(text, sizeof text, jint(t, "due", 0));
+			buf_addf(b, ", due %s", text);
+		}
+		buf_addc(b, '\n');
+	}
+	why_task_times(b, t);
+	snprintf(text, sizeof text, "      %s|%s ", render_tint(TINT_DIM),
+	    render_untint(TINT_DIM));
+	render_block(b, text, jstr(t, "tail", ""));
+}
+
+/* Every argument is the id of a task. */
+static bool
+why_is_tasks(const struct command *cmd)
+{
+	for (size_t i = 0; i < cmd->nargs; i++)
+		if (cmd->args[i][strspn(cmd->args[i], "0123456789")] != '\0')
+			return false;
+	return cmd->nargs > 0;
+}
+
+static int
+why_tasks(struct command *cmd)
+{
+	json_t *states = json_array(), *result, *tasks;
+	int code = EXIT_OK;
+	struct buf b;
+
+	/* No task is in this state, so the answer comes at once. */
+	for (size_t i = 0; i < cmd->nargs; i++)
+		json_array_append_new(states, json_string("?"));
+	result = command_ask(cmd, "task_watch",
+	    json_pack("{s:o,s:o}", "ids", args_json(cmd, 0, cmd->nargs),
+		"states", states),
+	    &code);
+	if (result == NULL)
+		return code;
+	tasks = json_object_get(result, "tasks");
+	buf_init(&b);
+	if (cmd->on[OPTION_JSON])
+		out_json(tasks);
+	for (size_t i = 0; !cmd->on[OPTION_JSON] && i < json_array_size(tasks);
+	     i++)
+		why_task(&b, json_array_get(tasks, i));
+	out_write(buf_str(&b), b.len);
+	buf_fini(&b);
+	json_decref(result);
+	return code;
+}
+
+int
+verb_why(struct command *cmd)
+{
+	if (why_is_tasks(cmd))
+		return why_tasks(cmd);
+	return why_slots(cmd);
 }

@@ -680,6 +680,9 @@ typedef void config_value_cb(void *arg, const struct config_key *key,
 void config_each_value(const struct config *cf,
     const struct config_program *prog, config_value_cb *cb, void *arg);
 
+void config_each_task_value(
+    const struct config_task *t, config_value_cb *cb, void *arg);
+
 /* "NET_RAW"; NULL: there is no such capability. */
 const char *config_cap_name(int cap);
 /* What this process may use, and what it could get: bit n, capability n. */

@@ -76,6 +76,13 @@ config_each_value(const struct config *cf, const struct config_program *prog,
 		show_section(cf, &cf->origins, SECTION_REEVE, cb, arg);
 }
 
+void
+config_each_task_value(
+    const struct config_task *t, config_value_cb *cb, void *arg)
+{
+	show_section(t, &t->origins, SECTION_TASK, cb, arg);
+}
+
 /* --- reeve.conf(5) ---------------------------------------------------------
  */
 

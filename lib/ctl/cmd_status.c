@@ -361,6 +361,20 @@ config_section(
 	jw_end_obj(w);
 }
 
+static void
+config_task_section(struct jw *w, const struct config_task *t)
+{
+	char *title = xasprintf("task:%s", t->run.name);
+
+	jw_obj(w, NULL);
+	jw_str(w, "section", title);
+	jw_arr(w, "values");
+	config_each_task_value(t, config_value, w);
+	jw_end_arr(w);
+	jw_end_obj(w);
+	free(title);
+}
+
 static const char *
 config_nearest(const struct config *cf, const char *name)
 {
@@ -382,9 +396,24 @@ config_answer(struct ctl_req *r, const char *name)
 {
 	const struct config *cf = engine_config(r->s->srv->en);
 	const struct config_program *prog = NULL;
+	const struct config_task *task =
+	    config_hook_task(name) != NULL
+		? config_task_find(cf, config_hook_task(name))
+		: NULL;
 	const char *near;
 	struct jw *w;
 
+	if (task != NULL && ctl_may_all(r)) {
+		w = ctl_result_begin(r);
+		jw_obj(w, NULL);
+		jw_str(w, "file", cf->file);
+		jw_arr(w, "sections");
+		config_task_section(w, task);
+		jw_end_arr(w);
+		jw_end_obj(w);
+		ctl_result_end(r);
+		return;
+	}
 	if (name != NULL && strcmp(name, "reeve") != 0) {
 		prog = config_program_find(cf, name);
 		near = prog == NULL ? config_nearest(cf, name) : NULL;
@@ -405,6 +434,9 @@ config_answer(struct ctl_req *r, const char *name)
 	for (size_t i = 0; name == NULL && i < cf->nprograms; i++)
 		if (ctl_may(r, cf->programs[i]->name, NULL))
 			config_section(w, cf, cf->programs[i]);
+	for (size_t i = 0; name == NULL && ctl_may_all(r) && i < cf->ntasks;
+	     i++)
+		config_task_section(w, cf->tasks[i]);
 	jw_end_arr(w);
 	jw_end_obj(w);
 	ctl_result_end(r);

@@ -93,6 +93,9 @@ like "history has runs of named tasks" "$(task list --all)" "hello: echo"
 like "task show: the last result" "$(task show hello fails)" "hello +done "
 like "... of each" "$(task show hello fails)" "fails +failed "
 code 3 "task show of none" task show nosuch
+id=$(task list --all --json | tr -d '\n' | grep -Eo '"id":[0-9]*,"state":"failed"' | head -n 1 | grep -Eo '[0-9]+')
+like "why ID" "$(ctl why "$id" | tr '\n' ' ')" "^task $id \(fails: .*\) is failed: exited with 7 .* begun by order .*\| out"
+like "config has them" "$(ctl config task:fails)" "shell = echo out; exit 7 +; .*reeve.conf:[0-9]+"
 like "task list shows the named ones" "$(task list)" "^hello +done"
 like "JSON has the name and who began it" "$(task list --all --json)" '"name":"hello","begun_by":"order"'
 id=$(task run --no-wait words)
