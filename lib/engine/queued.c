@@ -417,7 +417,7 @@ queued_cancel(struct engine *en, uint64_t id)
 		end.state = QS_CANCELLED;
 		sched_stopped(q->sched, id);
 		live_end(q, l, &end);
-	} else if (l->phase == LP_RUNNING) {
+	} else if (l->phase == LP_RUNNING || l->phase == LP_LOST) {
 		/* An engine after us must know it, too. */
 		req = queue_req_new(QR_CANCEL, live_on_cancel, q);
 		req->task.id = id;
@@ -593,23 +593,6 @@ queued_on_progress(void *arg)
 	order_progress(q->en);
 }
 
-/* What no other reeved has: boot, pid, start. */
-static void
-queued_host(struct queued *q)
-{
-	const struct keeper_welcome *w = keeperlink_welcome(q->en->kl);
-	char boot[40] = "?";
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	if (f != NULL) {
-		if (fscanf(f, "%39s", boot) != 1)
-			boot[0] = '\0';
-		fclose(f);
-	}
-	snprintf(q->host, sizeof q->host, "%s/%d/%lld", boot, (int)w->pid,
-	    (long long)w->started_ms);
-}
-
 struct queued *
 queued_get(struct engine *en)
 {
@@ -623,6 +606,7 @@ queued_get(struct engine *en)
 	q->sched = sched_new(en->usable_cpus);
 	LIST_INIT(&q->works);
 	loop_timer_init(&q->due, en->lp, queued_on_due, q);
+	loop_timer_init(&q->lost, en->lp, lost_on_timer, q);
 	loop_timer_init(&q->give_up, en->lp, queued_on_give_up, q);
 	loop_task_init(&q->progress, queued_on_progress, q);
 	queued_host(q);
@@ -653,6 +637,7 @@ queued_free(struct engine *en)
 		return;
 	q->backend->close(q->queue);
 	loop_timer_stop(&q->due);
+	loop_timer_stop(&q->lost);
 	loop_timer_stop(&q->give_up);
 	loop_task_cancel(en->lp, &q->progress);
 	HASH_ITER(hh, q->lives, l, next)

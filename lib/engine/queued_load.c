@@ -67,16 +67,6 @@ load_running(struct queued *q, struct live *l, struct work *w)
 	log_info("task %llu still runs", (unsigned long long)l->id);
 }
 
-static void
-load_lost(struct queued *q, struct live *l)
-{
-	struct queue_task end;
-
-	queue_task_init(&end);
-	end.reason = xstrdup("reeved ended while it ran");
-	live_fail(q, l, QS_LOST, &end);
-}
-
 /* A time of the wall clock, which may have been set since, into ours. */
 static mono_ms
 load_not_before(const struct queued *q, const struct queue_task *t)
@@ -109,12 +99,10 @@ load_task(struct queued *q, struct queue_task *t)
 	l = live_new(q, t);
 	if (t->state == QS_RUNNING) {
 		sched_add_running(q->sched, &st);
-		if (w != NULL) {
+		if (w != NULL)
 			load_running(q, l, w);
-		} else {
-			sched_stopped(q->sched, t->id);
-			load_lost(q, l);
-		}
+		else
+			lost_begin(q, l, t);
 		return;
 	}
 	st.not_before = load_not_before(q, t);
@@ -178,6 +166,7 @@ load_on_answer(void *arg, struct queue_req *req)
 	if (live > 0)
 		log_info("the queue has %zu tasks that have not ended", live);
 	named_loaded(q->en, req);
+	lost_look(q);
 	queued_step(q);
 	if (q->en->stopping)
 		loop_task_queue(q->en->lp, &q->progress);

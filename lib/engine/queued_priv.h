@@ -18,6 +18,7 @@ enum live_phase {
 	LP_WAITING,  /* sched.h has it */
 	LP_STARTING, /* that it runs is being written */
 	LP_RUNNING,  /* work is its process */
+	LP_LOST,     /* a reeved before ran it, what it left is killed */
 	LP_ENDING,   /* its end is being written */
 };
 
@@ -45,6 +46,7 @@ struct live {
 	int64_t timeout_ms;
 	char *key; /* of a named task; NULL: it has no name */
 	struct work *work;
+	struct tree_lost lost; /* in LP_LOST */
 };
 
 LIST_HEAD(work_list, work);
@@ -60,9 +62,12 @@ struct queued {
 	bool loaded, loading;
 	unsigned writing;      /* START and END under way */
 	struct loop_timer due; /* sched_due, or to load again */
+	struct loop_timer lost;
+	int lost_ms; /* until the next look at what was lost */
 	struct loop_timer give_up;
 	bool gave_up; /* reeved ends without what could not be written */
 	struct loop_task progress;
+	char boot[40];
 	char host[80]; /* this reeved: boot, pid, start */
 };
 
@@ -100,6 +105,14 @@ int64_t queued_backoff(const struct queued *q, const struct live *l);
 
 /* queued_load.c */
 void queued_load(struct queued *q);
+
+/* queued_lost.c */
+void queued_host(struct queued *q);
+/* Another reeved began it: what is left of it is ended, then it fails. */
+void lost_begin(struct queued *q, struct live *l, const struct queue_task *t);
+/* Once all are known. */
+void lost_look(struct queued *q);
+void lost_on_timer(struct loop_timer *t, void *arg);
 
 /* queued_spawn.c: -1: it could not be asked for. */
 int queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,

@@ -187,6 +187,7 @@ queued_spawn_packed(struct queued *q, struct live *l,
 		pk.req.fds[0] = -1;
 		pk.req.fds[1] = pk.req.fds[2] = pk.log;
 		pk.req.timeout_ms = l->timeout_ms;
+		pk.req.task = l->id;
 		l->work = work_new(q, l->id, l->tries);
 		queued_label(label, sizeof label, l->id, l->tries);
 		queued_tree_name(tree, sizeof tree, l->id);

@@ -162,6 +162,21 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	}
 }
 
+/* A client that is a task itself does not hand on whose it is. */
+static void
+run_env(struct strv *env, const struct run_request *req)
+{
+	char number[24];
+
+	strv_init(env);
+	for (char **e = req->envp; *e != NULL; e++)
+		if (!str_starts(*e, "REEVE_TASK_ID="))
+			strv_add(env, *e);
+	snprintf(number, sizeof number, "%llu", (unsigned long long)req->task);
+	if (req->task != 0)
+		strv_env_set(env, "REEVE_TASK_ID", number);
+}
+
 void
 run_spawn(struct engine *en, struct task *t, const struct run_request *req,
     const char *label)
@@ -186,9 +201,7 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	}
 	sp.fds = fds;
 	sp.nfds = 3;
-	strv_init(&env);
-	for (char **e = req->envp; *e != NULL; e++)
-		strv_add(&env, *e);
+	run_env(&env, req);
 	dir = task_tree(t, &mark);
 	if (dir != -1) {
 		pass[npass++] = dir;

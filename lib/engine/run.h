@@ -34,6 +34,7 @@ struct run_request {
 	int64_t timeout_ms;    /* 0: none */
 	int32_t umask;         /* SPEC_KEEP: reeved's */
 	int32_t nice;          /* SPEC_KEEP: reeved's */
+	uint64_t task; /* REEVE_TASK_ID: its number in the queue; 0: none */
 	bool set_ids;
 	uid_t uid;
 	gid_t gid;

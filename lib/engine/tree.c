@@ -160,6 +160,17 @@ tree_base(char *out, size_t size, pid_t keeper)
 }
 
 void
+tree_base_tidy(pid_t keeper)
+{
+	char own[PATH_MAX];
+
+	if (!tree_cgroup_own(own))
+		return;
+	tree_base_above(own, keeper);
+	tree_base_clean(own);
+}
+
+void
 tree_base_remove(const char *base, pid_t keeper)
 {
 	if (base[0] == '\0')

@@ -89,6 +89,24 @@ int tree_limit(const struct tree *t, unsigned controllers,
 int64_t tree_oom_kills(const struct tree *t);
 int64_t tree_oom_kills_anywhere(void); /* of the machine; -1: not told */
 
+/* A task of the queue that ran under a keeper that is no more. */
+struct tree_lost {
+	pid_t keeper;
+	uint64_t start;  /* of the keeper, as tree_start_of has it */
+	uint64_t task;   /* its number in the queue */
+	uint64_t holder; /* out: start of who has that pid now, 0: nobody */
+	int left;        /* out: processes of it that are there */
+	int killed;      /* in and out: one more for each that is killed */
+};
+
+/* Ticks since boot: with the pid, a process for ever (of that boot).  0: gone.
+ */
+uint64_t tree_start_of(pid_t pid);
+/* SIGKILL to all that is left of them.  keeper: ours. */
+void tree_lost_kill(struct tree_lost *v, size_t n, pid_t keeper);
+/* Removes the folders of keepers that are gone, when nobody is in them. */
+void tree_base_tidy(pid_t keeper);
+
 /* Frees what t holds; touches no process and no folder. */
 void tree_fini(struct tree *t);
 

@@ -22,6 +22,7 @@ struct tree_proc {
 	struct tree_proc *up; /* of parent; NULL: not there */
 	bool is_near;         /* descends from the keeper, as far as is seen */
 	bool is_member;
+	struct tree_lost *lost; /* tree_lost.c: whose it was */
 };
 
 /* The whole of a file (up to max) behind what is in b; -1 and errno. */
@@ -32,9 +33,33 @@ int tree_pidfd(pid_t pid);
 
 /* --- tree_scan.c ---------------------------------------------------------- */
 
+#define TREE_MARK "REEVE_TREE"
+#define TREE_TASK "REEVE_TASK_ID"
+
+struct tree_procs {
+	struct tree_proc *v; /* by pid */
+	size_t n, cap;
+};
+
+/* All there are. */
+void tree_procs_read(struct tree_procs *ps);
+void tree_procs_fini(struct tree_procs *ps);
+void tree_procs_add(struct tree_procs *ps, const struct tree_proc *p);
+struct tree_proc *tree_procs_find(const struct tree_procs *ps, pid_t pid);
+/* That very process: pid and start. */
+bool tree_procs_has(const struct tree_procs *ps, const struct tree_proc *p);
+/* Kills exactly that process; false: it is gone. */
+bool tree_proc_kill(const struct tree_proc *p);
+
 int tree_scan_kill(const struct tree *t, pid_t keeper);
 int tree_scan_survivors(
     const struct tree *t, pid_t keeper, pid_t *pids, int max);
+
+/* --- tree_lost.c ---------------------------------------------------------- */
+
+/* start: of the process that has these. */
+bool tree_lost_is(const struct tree_lost *tl, uint64_t start,
+    const char *cgroups, const struct buf *env);
 
 /* --- tree_limits.c -------------------------------------------------------- */
 

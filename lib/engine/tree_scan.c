@@ -32,7 +32,6 @@
 #include "base/xalloc.h"
 #include "engine/tree_priv.h"
 
-#define TREE_MARK    "REEVE_TREE"
 #define TREE_PASSES  64 /* of a kill, until the next sweep */
 #define TREE_ENV_MAX (8 << 20)
 
@@ -83,11 +82,6 @@ tree_mark_of(const struct tree *t, pid_t pid)
 
 /* --- all processes -------------------------------------------------------- */
 
-struct procs {
-	struct tree_proc *v; /* by pid */
-	size_t n, cap;
-};
-
 static int
 proc_order(const void *a, const void *b)
 {
@@ -96,8 +90,8 @@ proc_order(const void *a, const void *b)
 	return (p->pid > q->pid) - (p->pid < q->pid);
 }
 
-static struct tree_proc *
-procs_find(const struct procs *ps, pid_t pid)
+struct tree_proc *
+tree_procs_find(const struct tree_procs *ps, pid_t pid)
 {
 	struct tree_proc key = { .pid = pid };
 
@@ -106,8 +100,8 @@ procs_find(const struct procs *ps, pid_t pid)
 	return bsearch(&key, ps->v, ps->n, sizeof *ps->v, proc_order);
 }
 
-static void
-procs_add(struct procs *ps, const struct tree_proc *p)
+void
+tree_procs_add(struct tree_procs *ps, const struct tree_proc *p)
 {
 	if (ps->n == ps->cap) {
 		ps->cap = ps->cap == 0 ? 256 : 2 * ps->cap;
@@ -116,15 +110,15 @@ procs_add(struct procs *ps, const struct tree_proc *p)
 	ps->v[ps->n++] = *p;
 }
 
-static void
-procs_fini(struct procs *ps)
+void
+tree_procs_fini(struct tree_procs *ps)
 {
 	freep(&ps->v);
 	ps->n = ps->cap = 0;
 }
 
-static void
-procs_read(struct procs *ps)
+void
+tree_procs_read(struct tree_procs *ps)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *de;
@@ -139,7 +133,7 @@ procs_read(struct procs *ps)
 	while ((de = readdir(dir)) != NULL)
 		if (str_to_i64(de->d_name, 1, INT_MAX, &pid) &&
 		    tree_stat(&p, (pid_t)pid))
-			procs_add(ps, &p);
+			tree_procs_add(ps, &p);
 	closedir(dir);
 	qsort(ps->v, ps->n, sizeof *ps->v, proc_order);
 }
@@ -164,10 +158,10 @@ proc_is_near(const struct tree_proc *p, pid_t keeper, size_t max)
 }
 
 static void
-procs_link(struct procs *ps, pid_t keeper)
+procs_link(struct tree_procs *ps, pid_t keeper)
 {
 	for (size_t i = 0; i < ps->n; i++)
-		ps->v[i].up = procs_find(ps, ps->v[i].parent);
+		ps->v[i].up = tree_procs_find(ps, ps->v[i].parent);
 	for (size_t i = 0; i < ps->n; i++) {
 		struct tree_proc *p = &ps->v[i];
 
@@ -178,9 +172,10 @@ procs_link(struct procs *ps, pid_t keeper)
 
 /* Is the session with the leader's number still the one it made? */
 static bool
-tree_has_session(const struct tree *t, const struct procs *ps, pid_t keeper)
+tree_has_session(
+    const struct tree *t, const struct tree_procs *ps, pid_t keeper)
 {
-	const struct tree_proc *p = procs_find(ps, t->leader);
+	const struct tree_proc *p = tree_procs_find(ps, t->leader);
 
 	if (t->leader == 0)
 		return false;
@@ -191,7 +186,7 @@ tree_has_session(const struct tree *t, const struct procs *ps, pid_t keeper)
 }
 
 static void
-tree_find_members(const struct tree *t, struct procs *ps, pid_t keeper)
+tree_find_members(const struct tree *t, struct tree_procs *ps, pid_t keeper)
 {
 	bool has_session, is_more = true;
 
@@ -221,8 +216,8 @@ tree_find_members(const struct tree *t, struct procs *ps, pid_t keeper)
 }
 
 /* Kills exactly that process; false: it is gone. */
-static bool
-proc_kill(const struct tree_proc *p)
+bool
+tree_proc_kill(const struct tree_proc *p)
 {
 	int pidfd = tree_pidfd(p->pid), rc = -1;
 	struct tree_proc now;
@@ -238,8 +233,8 @@ proc_kill(const struct tree_proc *p)
 	return rc == 0;
 }
 
-static bool
-procs_has(const struct procs *ps, const struct tree_proc *p)
+bool
+tree_procs_has(const struct tree_procs *ps, const struct tree_proc *p)
 {
 	for (size_t i = 0; i < ps->n; i++)
 		if (ps->v[i].pid == p->pid && ps->v[i].start == p->start)
@@ -249,22 +244,23 @@ procs_has(const struct procs *ps, const struct tree_proc *p)
 
 /* Kills the members that are not among done, and adds them. */
 static int
-tree_kill_pass(const struct tree *t, pid_t keeper, struct procs *done)
+tree_kill_pass(const struct tree *t, pid_t keeper, struct tree_procs *done)
 {
-	struct procs ps;
+	struct tree_procs ps;
 	int n = 0;
 
-	procs_read(&ps);
+	tree_procs_read(&ps);
 	tree_find_members(t, &ps, keeper);
 	for (size_t i = 0; i < ps.n; i++) {
 		const struct tree_proc *p = &ps.v[i];
 
-		if (!p->is_member || procs_has(done, p) || !proc_kill(p))
+		if (!p->is_member || tree_procs_has(done, p) ||
+		    !tree_proc_kill(p))
 			continue;
-		procs_add(done, p);
+		tree_procs_add(done, p);
 		n++;
 	}
-	procs_fini(&ps);
+	tree_procs_fini(&ps);
 	return n;
 }
 
@@ -272,24 +268,24 @@ tree_kill_pass(const struct tree *t, pid_t keeper, struct procs *done)
 int
 tree_scan_kill(const struct tree *t, pid_t keeper)
 {
-	struct procs done = { 0 };
+	struct tree_procs done = { 0 };
 	int n = 0, hit, pass = 0;
 
 	do {
 		hit = tree_kill_pass(t, keeper, &done);
 		n += hit;
 	} while (hit > 0 && ++pass < TREE_PASSES);
-	procs_fini(&done);
+	tree_procs_fini(&done);
 	return n;
 }
 
 int
 tree_scan_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 {
-	struct procs ps;
+	struct tree_procs ps;
 	int n = 0;
 
-	procs_read(&ps);
+	tree_procs_read(&ps);
 	tree_find_members(t, &ps, keeper);
 	for (size_t i = 0; i < ps.n; i++) {
 		if (!ps.v[i].is_member)
@@ -298,6 +294,6 @@ tree_scan_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 			pids[n] = ps.v[i].pid;
 		n++;
 	}
-	procs_fini(&ps);
+	tree_procs_fini(&ps);
 	return n;
 }

@@ -128,7 +128,7 @@ while [ $i -lt 270 ]; do
 	many="$many $!"
 	started $!
 done
-awaits 20 "256 are served" 'grep -q "256 are connected" "$LOG"'
+awaits 20 "256 are served" 'grep -q "256 clients are connected" "$LOG"'
 exec 8>"$T/out/fifo"
 rm "$T/out/fifo"
 : >"$T/out/fifo"
