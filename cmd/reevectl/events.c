@@ -66,6 +66,12 @@ event_note(void *arg, json_t *note)
 	json_t *ev = json_object_get(note, "event");
 	json_t *gap = json_object_get(note, "gap");
 
+	if (l->cmd->on[OPTION_MESSAGES]) {
+		message_note(l->cmd, l->params, note);
+		if (out_failed())
+			exit(out_end() == 0 ? EXIT_OK : EXIT_FAIL);
+		return;
+	}
 	if (ev != NULL)
 		json_object_set(l->params, "since", json_object_get(ev, "seq"));
 	if (l->cmd->on[OPTION_JSON]) {
@@ -91,7 +97,10 @@ events_since_now(struct listening *l)
 
 	if (hello != NULL)
 		json_object_set_new(l->params, "since",
-		    json_integer(jint(hello, "last_event", 0)));
+		    json_integer(jint(hello,
+			l->cmd->on[OPTION_MESSAGES] ? "last_message"
+						    : "last_event",
+			0)));
 	json_decref(hello);
 	return code;
 }
@@ -101,6 +110,7 @@ events_run(struct listening *l)
 {
 	struct command *cmd = l->cmd;
 	struct client_error ce = { 0 };
+	const char *method = cmd->on[OPTION_MESSAGES] ? "messages" : "events";
 	json_t *result;
 	int code = EXIT_OK;
 
@@ -116,7 +126,7 @@ events_run(struct listening *l)
 	if (cmd->nargs > 0)
 		json_object_set_new(
 		    l->params, "names", args_json(cmd, 0, cmd->nargs));
-	result = client_call(cmd->client, CLIENT_QUERY, "events",
+	result = client_call(cmd->client, CLIENT_QUERY, method,
 	    json_incref(l->params), event_note, l, &ce);
 	if (result == NULL)
 		code = command_failed(cmd, &ce);

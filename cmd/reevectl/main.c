@@ -166,6 +166,7 @@ main_is_query(const struct command *cmd)
 	case VERB_ROLL:
 	case VERB_SCALE:
 	case VERB_SIGNAL:
+	case VERB_SEND:
 	case VERB_SHUTDOWN:
 	case VERB_RUN:
 	case VERB_TASK:

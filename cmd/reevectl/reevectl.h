@@ -187,6 +187,8 @@ json_t *command_ask(
     struct command *cmd, const char *method, json_t *params, int *code);
 /* tree.c.  All slots as status has them; those asked for, or NULL. */
 void tree_print(const json_t *slots, const json_t *asked);
+/* messages.c: prints a note; params: of the request, to go on after it. */
+void message_note(struct command *cmd, json_t *params, json_t *note);
 /* tail.c: appends what the digits stand for. */
 void tail_base64(struct buf *b, const char *s);
 /* watch.c */

@@ -1,140 +1,112 @@
 /*
- * ipc - the message channel of a child that is a Node process.
- *
- * Bytes are looked at (MSG_PEEK), acted on, and only then taken, so that an
- * engine that dies in between leaves them to the next one.  What came of a
- * line without its end is kept here; who loses it loses that line.
+ * ipc - what stands in a line of a message channel, by Node's rules.
  */
 #include "cluster/ipc.h"
 
 #include <sys/socket.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <jansson.h>
 
 #include "base/fd.h"
-#include "base/xalloc.h"
-
-#define IPC_CHUNK 16384
+#include "base/jtext.h"
 
 int
 ipc_open(int fds[2], struct err *err)
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == -1) {
 		fds[0] = fds[1] = -1;
-		return err_sys(err, "socketpair for ready=ipc");
+		return err_sys(err, "socketpair for a message channel");
 	}
 	if (fd_nonblock(fds[0]) == 0)
 		return 0;
-	err_sys(err, "socketpair for ready=ipc");
+	err_sys(err, "socketpair for a message channel");
 	fd_closep(&fds[0]);
 	fd_closep(&fds[1]);
 	return -1;
 }
 
-void
-ipc_fini(struct ipc *ipc)
+/* Of {"cmd":"NODE_x"}: NODE_x and its length; false: it is not Node's. */
+static bool
+ipc_is_internal(const char *p, size_t n, const char **cmd, size_t *len)
 {
-	freep(&ipc->line);
-	ipc->len = 0;
+	if (!jtext_member(p, n, "cmd", cmd, len))
+		return false;
+	return *len > 7 && memcmp(*cmd, "\"NODE_", 6) == 0;
+}
+
+static void
+ipc_internal(
+    struct ipc_news *out, const char *p, size_t n, const char *cmd, size_t len)
+{
+	const char *act, *msg, *inner;
+	size_t act_len, msg_len, inner_len;
+
+	if (jtext_member(p, n, "act", &act, &act_len))
+		out->ready = jtext_is_string(act, act_len, "listening");
+	if (jtext_is_string(cmd, len, "NODE_HANDLE")) {
+		out->question = IPC_HANDLE;
+		/* The message is in there. */
+		if (jtext_member(p, n, "msg", &msg, &msg_len) &&
+		    !ipc_is_internal(msg, msg_len, &inner, &inner_len)) {
+			out->text = msg;
+			out->len = msg_len;
+		}
+		return;
+	}
+	if (!jtext_member(p, n, "key", &out->key, &out->key_len))
+		return;
+	if (jtext_is_string(cmd, len, "NODE_SOCKET_NOTIFY_CLOSE"))
+		out->question = IPC_ALL_GONE;
+	else if (jtext_is_string(cmd, len, "NODE_SOCKET_GET_COUNT"))
+		out->question = IPC_HOW_MANY;
 }
 
 bool
-ipc_is_ready(const char *text, size_t n)
+ipc_understand(struct ipc_news *out, const char *line, size_t n)
 {
-	json_t *msg = json_loadb(text, n, JSON_DECODE_ANY, NULL);
-	const char *s = json_string_value(msg);
-	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
-	const char *act = json_string_value(json_object_get(msg, "act"));
-	bool ready;
+	const char *cmd;
+	size_t len;
 
-	ready = (s != NULL && strcmp(s, "ready") == 0) ||
-		(cmd != NULL && strncmp(cmd, "NODE_", 5) == 0 && act != NULL &&
-		    strcmp(act, "listening") == 0);
-	json_decref(msg);
-	return ready;
-}
-
-/* The line that ends with these n bytes. */
-static bool
-ipc_line_is_ready(const struct ipc *ipc, bool first, const char *p, size_t n)
-{
-	char *whole;
-	bool ready;
-
-	if (!first || ipc->len == 0)
-		return ipc_is_ready(p, n);
-	whole = xmalloc(ipc->len + n);
-	memcpy(whole, ipc->line, ipc->len);
-	memcpy(whole + ipc->len, p, n);
-	ready = ipc_is_ready(whole, ipc->len + n);
-	free(whole);
-	return ready;
-}
-
-static ssize_t
-ipc_recv(int fd, char *data, size_t n, int flags)
-{
-	ssize_t rc;
-
-	/* Descriptors that come along are closed by the kernel. */
-	do {
-		rc = recv(fd, data, n, MSG_DONTWAIT | flags);
-	} while (rc == -1 && errno == EINTR);
-	return rc;
-}
-
-enum ipc_result
-ipc_look(struct ipc *ipc, int fd)
-{
-	char data[IPC_CHUNK];
-	const char *p = data, *nl;
-	bool first = true, ready = false;
-	ssize_t n = ipc_recv(fd, data, sizeof data, MSG_PEEK);
-	size_t left;
-
-	if (n == -1 && errno == EAGAIN)
-		return IPC_NOTHING;
-	if (n <= 0)
-		return IPC_CLOSED;
-	left = ipc->seen = (size_t)n;
-	while ((nl = memchr(p, '\n', left)) != NULL) {
-		ready =
-		    ready || ipc_line_is_ready(ipc, first, p, (size_t)(nl - p));
-		first = false;
-		left -= (size_t)(nl + 1 - p);
-		p = nl + 1;
+	memset(out, 0, sizeof *out);
+	while (n > 0 && strchr(" \t\r", line[n - 1]) != NULL &&
+	       line[n - 1] != '\0')
+		n--;
+	while (n > 0 && (*line == ' ' || *line == '\t'))
+		line++, n--;
+	if (n == 0)
+		return true;
+	if (!jtext_valid(line, n, &out->wrong_at))
+		return false;
+	if (ipc_is_internal(line, n, &cmd, &len)) {
+		ipc_internal(out, line, n, cmd, len);
+		return true;
 	}
-	if (left + (first ? ipc->len : 0) > IPC_LINE_MAX)
-		return IPC_TOO_LONG;
-	return ready ? IPC_READY : IPC_MORE;
+	out->text = line;
+	out->len = n;
+	out->ready = jtext_is_string(line, n, "ready");
+	return true;
 }
 
 void
-ipc_take(struct ipc *ipc, int fd)
+ipc_answer(struct buf *out, const struct ipc_news *news)
 {
-	char data[IPC_CHUNK];
-	/* No more than that: what came since has not been looked at. */
-	ssize_t n = ipc_recv(fd, data, ipc->seen, 0);
-	const char *nl, *rest = data;
-	size_t left;
-
-	if (n <= 0)
+	switch (news->question) {
+	case IPC_NONE:
 		return;
-	nl = memrchr(data, '\n', (size_t)n);
-	if (nl != NULL) {
-		ipc_fini(ipc);
-		rest = nl + 1;
+	case IPC_HANDLE:
+		buf_adds(out, "{\"cmd\":\"NODE_HANDLE_ACK\"}");
+		return;
+	case IPC_ALL_GONE:
+	case IPC_HOW_MANY:
+		/* A key is some "4:null:8080"; what is longer is no key. */
+		if (news->key_len > 1000)
+			return;
+		buf_addf(out, "{\"cmd\":\"%s\",\"key\":",
+		    news->question == IPC_HOW_MANY ? "NODE_SOCKET_COUNT"
+						   : "NODE_SOCKET_ALL_CLOSED");
+		buf_add(out, news->key, news->key_len);
+		buf_adds(out,
+		    news->question == IPC_HOW_MANY ? ",\"count\":0}" : "}");
+		return;
 	}
-	left = (size_t)(data + n - rest);
-	if (left == 0)
-		return;
-	ipc->line = xreallocarray(ipc->line, ipc->len + left, 1);
-	memcpy(ipc->line + ipc->len, rest, left);
-	ipc->len += left;
 }

@@ -1,10 +1,9 @@
 /*
- * ipc - the message channel of a child that is a Node process, or speaks as
- * one: JSON texts, one a line, on a stream socket (NODE_CHANNEL_FD).
+ * ipc - what stands in a line of a message channel, by Node's rules.
  *
- * What comes is from outside: a line has a bound, and all that is understood
- * is that the child is ready: the message "ready" (process.send('ready')), or
- * what Node's cluster says of itself, {"cmd":"NODE_...","act":"listening"}.
+ * A line is a JSON text.  An object whose cmd is a string that begins with
+ * NODE_ and is longer than that is Node's own talk, everything else is a
+ * message.  Pure but for ipc_open; nothing is allocated for a line.
  */
 #ifndef CLUSTER_IPC_H
 #define CLUSTER_IPC_H
@@ -12,36 +11,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
-#define IPC_LINE_MAX (64 * 1024)
-
-/* Zeroed: nothing of a line has come yet. */
-struct ipc {
-	char *line; /* what came of a line that has no end yet */
-	size_t len;
-	size_t seen; /* was looked at, and not taken */
+enum ipc_question {
+	IPC_NONE,
+	IPC_HANDLE,   /* did the descriptor arrive? */
+	IPC_ALL_GONE, /* are all sockets of that key closed? */
+	IPC_HOW_MANY, /* how many of them are there? */
 };
 
-enum ipc_result {
-	IPC_NOTHING,  /* there is nothing more for now */
-	IPC_MORE,     /* something was read, there may be more */
-	IPC_READY,    /* so it said; the same */
-	IPC_CLOSED,   /* by the child */
-	IPC_TOO_LONG, /* a line beyond IPC_LINE_MAX */
+/* All borrowed from the line. */
+struct ipc_news {
+	const char *text; /* the message as it was written; NULL: none */
+	size_t len;
+	bool ready; /* says that the child is ready */
+	enum ipc_question question;
+	const char *key; /* of the sockets: JSON */
+	size_t key_len;
+	size_t wrong_at; /* if it is no JSON text: from here */
 };
 
 /* fds[0] is ours (O_NONBLOCK), fds[1] the child's; both O_CLOEXEC. */
 int ipc_open(int fds[2], struct err *err);
-void ipc_fini(struct ipc *ipc);
+/* false: it is no JSON text.  A blank line is, and is nothing. */
+bool ipc_understand(struct ipc_news *out, const char *line, size_t n);
 /*
- * Looks at what is there, never blocks.  With IPC_READY it is not taken out
- * of the socket yet: note it down, then call ipc_take.
+ * What Node waits for after such a line, without its end; nothing: it does
+ * not wait.  Descriptors that children send are closed, so what it asks about
+ * them has simple answers.
  */
-enum ipc_result ipc_look(struct ipc *ipc, int fd);
-/* Takes what was looked at. */
-void ipc_take(struct ipc *ipc, int fd);
-/* Does this text say that the child is ready? */
-bool ipc_is_ready(const char *text, size_t n);
+void ipc_answer(struct buf *out, const struct ipc_news *news);
 
 #endif

@@ -348,6 +348,10 @@ struct config_program {
 	int64_t health_grace_ms;
 	enum config_health_action health_action;
 	int64_t ready_timeout_ms;
+	bool ipc;                /* see config_program_has_channel */
+	int64_t ipc_max_message; /* bytes */
+	int64_t ipc_queue;       /* messages */
+	struct config_rate ipc_rate;
 
 	int stopsignal;
 	int64_t stopwaitsecs_ms;
@@ -556,6 +560,8 @@ bool config_program_dependency(
 const char *config_condition_name(enum config_condition c);
 struct config_program *config_program_ref(struct config_program *p);
 void config_program_unref(struct config_program *p);
+/* Are its instances given a message channel? */
+bool config_program_has_channel(const struct config_program *p);
 /* Number of slots on a machine with that many usable CPUs. */
 int config_program_workers(const struct config_program *p, int usable_cpus);
 

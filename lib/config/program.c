@@ -68,6 +68,12 @@ config_program_group(const struct config_program *p)
 	return p->group != NULL ? p->group : p->name;
 }
 
+bool
+config_program_has_channel(const struct config_program *p)
+{
+	return p->ipc || p->ready == READY_IPC;
+}
+
 int
 config_program_workers(const struct config_program *p, int usable_cpus)
 {

@@ -50,7 +50,9 @@ struct call {
 	json_t *params;
 	client_note_cb *cb;
 	void *arg;
-	mono_ms deadline; /* -1: none */
+	mono_ms deadline;        /* -1: none */
+	int fds[CLIENT_FDS_MAX]; /* go with each try */
+	size_t nfds;
 	json_int_t reeved_pid;
 	bool text;  /* the result is wanted as text */
 	int losses; /* since the server last said something */
@@ -481,6 +483,7 @@ call_once(struct call *call, struct client_error *ce)
 	bool ended;
 	int id;
 
+	client_pass(c, call->fds, call->nfds);
 	id = client_send(c, call->method, json_incref(call->params), ce);
 	if (id == -1)
 		return c->fd == -1 ? TRY_LOST : TRY_FAILED;
@@ -614,6 +617,9 @@ client_call(struct client *c, enum client_kind kind, const char *method,
 		    c->timeout_ms >= 0 ? clock_mono_ms() + c->timeout_ms : -1,
 	};
 
+	memcpy(call.fds, c->fds, sizeof call.fds);
+	call.nfds = c->nfds;
+	c->nfds = 0;
 	call_run(&call, ce);
 	return call.result;
 }

@@ -66,7 +66,10 @@ int client_fd(const struct client *c); /* -1: not connected */
 /* Sends a request.  Takes params.  Returns its id, or -1. */
 int client_send(struct client *c, const char *method, json_t *params,
     struct client_error *ce);
-/* Borrowed: they go along with the next request that is sent. */
+/*
+ * Borrowed: they go along with the next request that is sent, or with each try
+ * of the next client_call.
+ */
 void client_pass(struct client *c, const int *fds, size_t nfds);
 /*
  * The next message, which is the caller's; NULL in *msg: none within

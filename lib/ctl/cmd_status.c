@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "ctl/ctl_priv.h"
+#include "engine/channel.h"
 
 void
 cmd_hello(struct ctl_req *r, struct args *a)
@@ -27,6 +28,7 @@ cmd_hello(struct ctl_req *r, struct args *a)
 	jw_int(w, "uptime_ms", engine_uptime_ms(en));
 	jw_int(w, "usable_cpus", engine_usable_cpus(en));
 	jw_int(w, "last_event", (int64_t)event_last(engine_events(en)));
+	jw_int(w, "last_message", (int64_t)engine_last_message(en));
 	jw_end_obj(w);
 	ctl_result_end(r);
 }

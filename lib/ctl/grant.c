@@ -182,7 +182,7 @@ grant_is_filtered(const struct ctl_req *r)
 	enum verb v = r->cmd->verb;
 
 	return v == VERB_hello || v == VERB_status || v == VERB_pid ||
-	       v == VERB_config || v == VERB_events;
+	       v == VERB_config || v == VERB_events || v == VERB_messages;
 }
 
 /* The first name that a request has, or NULL. */

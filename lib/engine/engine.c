@@ -662,6 +662,7 @@ engine_free(struct engine *en)
 	pump_remove(&en->log_stream);
 	pump_free(en->pump);
 	event_close(en->events);
+	msglog_free(en->messages);
 	table_close(en->table);
 	config_free(en->cf);
 	strv_fini(&en->base_env);

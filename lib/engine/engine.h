@@ -46,20 +46,22 @@ struct slot_info {
 	const char *group;   /* NULL: none */
 	int slot;
 	enum slot_state state;
-	bool ready;              /* said so, by the rule of ready= */
-	bool stop_wanted;        /* somebody asked it to be down */
-	pid_t pid;               /* 0: none */
-	uint32_t generation;     /* of the instance; 0: never started */
-	int64_t uptime_ms;       /* of the instance; -1: none */
-	uint64_t restarts;       /* replacements after a death */
-	int exit_code;           /* of the last exit; -1: none or by signal */
-	int exit_signal;         /* 0: none */
-	int64_t next_retry_ms;   /* from now; -1: none is due */
-	int64_t memory_bytes;    /* of its tree; -1: nobody looks */
-	wall_ms recycle_at_ms;   /* next replaced by time; 0: never */
-	int draining;            /* old instances that are still finishing */
-	const char *description; /* one line for people */
-	const char *health;      /* see vitals_word; NULL: no health= */
+	bool ready;               /* said so, by the rule of ready= */
+	bool stop_wanted;         /* somebody asked it to be down */
+	pid_t pid;                /* 0: none */
+	uint32_t generation;      /* of the instance; 0: never started */
+	int64_t uptime_ms;        /* of the instance; -1: none */
+	uint64_t restarts;        /* replacements after a death */
+	int exit_code;            /* of the last exit; -1: none or by signal */
+	int exit_signal;          /* 0: none */
+	int64_t next_retry_ms;    /* from now; -1: none is due */
+	int64_t memory_bytes;     /* of its tree; -1: nobody looks */
+	wall_ms recycle_at_ms;    /* next replaced by time; 0: never */
+	const char *channel;      /* "open", "closed"; NULL: has none */
+	int64_t messages_waiting; /* for it; -1: it has no channel */
+	int draining;             /* old instances that are still finishing */
+	const char *description;  /* one line for people */
+	const char *health;       /* see vitals_word; NULL: no health= */
 	const struct strv *depends_on; /* of its program: "db:ready" */
 	const struct strv *bind_to;    /* "db" */
 	const char *waits_for; /* "db:ready (STARTING)"; NULL: it does not */
@@ -171,6 +173,7 @@ pid_t engine_reeved_pid(const struct engine *en);
 unsigned engine_incarnation(const struct engine *en);
 int64_t engine_uptime_ms(const struct engine *en); /* of reeved */
 int engine_usable_cpus(const struct engine *en);
+mono_ms engine_now(const struct engine *en); /* of this turn */
 
 /* --- orders --------------------------------------------------------------- */
 

@@ -11,8 +11,8 @@
 
 #include <sys/queue.h>
 
-#include "cluster/ipc.h"
 #include "cluster/roll.h"
+#include "engine/channel.h"
 #include "engine/deps.h"
 #include "engine/engine.h"
 #include "engine/keeperlink.h"
@@ -71,7 +71,7 @@ struct inst {
 	uint32_t watchdog_ms;       /* what it was told; 0: nothing */
 	bool scanned;               /* its output is looked at for ready=log */
 	struct loop_io ready_io;
-	struct ipc ipc; /* of ready=ipc */
+	struct channel *channel; /* NULL: has none */
 	struct recycle recycle;
 	int64_t oom_kills;   /* in its cgroup before it; -1: not known */
 	char *status;        /* STATUS= it sent */
@@ -188,6 +188,7 @@ struct program {
 TAILQ_HEAD(op_list, op);
 TAILQ_HEAD(task_list, task);
 LIST_HEAD(run_list, run);
+LIST_HEAD(channel_list, channel);
 
 struct engine {
 	struct loop *lp;
@@ -206,8 +207,10 @@ struct engine {
 	struct op_list ops;
 	struct task_list tasks;
 	struct run_list runs;
-	struct queued *queued; /* NULL: not used yet */
-	struct named *named;   /* the same */
+	struct channel_list channels;
+	struct msglog *messages; /* NULL: not used yet */
+	struct queued *queued;   /* NULL: not used yet */
+	struct named *named;     /* the same */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
@@ -305,6 +308,10 @@ void inst_settle(struct inst *in);
 void inst_resume(struct inst *in, const struct table_inst *ti);
 /* The start was asked for: wait for it to be up. */
 void inst_began(struct inst *in);
+/* Its message channel; *child_fd is the caller's. */
+int inst_open_channel(struct inst *in, int *child_fd, struct err *err);
+/* After a change of in->conf. */
+void inst_limit_channel(struct inst *in);
 /* Name of its readiness channel in the store. */
 void inst_ready_name(const struct inst *in, char *out, size_t size);
 /* Stop signal now, KILL after ms; 0: KILL now. */

@@ -369,6 +369,8 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 		return;
 	if (in->ready_fd != -1 && !in->ready)
 		inst_hear(in);
+	if (in->channel != NULL)
+		channel_finish(in->channel);
 	log_hold();
 	in->dead = true;
 	inst_unwatch(in);
@@ -482,6 +484,8 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 		in->slot->times.start_ms = started_ms;
 	slot_save(in->slot);
 	wait_started(in->slot->prog);
+	if (in->channel != NULL)
+		channel_start(in->channel, pid);
 	if (in->stopping)
 		return;
 	recycle_arm(in);
@@ -549,7 +553,7 @@ inst_free(struct inst *in)
 	recycle_stop(in);
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
-	ipc_fini(&in->ipc);
+	channel_free(in->channel);
 	probing_free(in);
 	vitals_free(in);
 	if (in->conf->ready == READY_NOTIFY)
@@ -565,6 +569,60 @@ inst_free(struct inst *in)
 	free(in->status);
 	free(in->tail);
 	free(in);
+}
+
+static void
+inst_on_channel_ready(void *arg)
+{
+	struct inst *in = arg;
+
+	if (in->conf->ready == READY_IPC)
+		inst_is_up(in);
+}
+
+static void
+inst_channel_who(const struct inst *in, struct channel_who *who,
+    struct channel_limits *limits)
+{
+	who->name = in->slot->name;
+	who->generation = in->generation;
+	who->id = in->id;
+	channel_limits_of(limits, in->conf);
+}
+
+int
+inst_open_channel(struct inst *in, int *child_fd, struct err *err)
+{
+	struct channel_limits limits;
+	struct channel_who who;
+
+	inst_channel_who(in, &who, &limits);
+	in->channel = channel_new(in->slot->prog->en, &who, &limits, child_fd,
+	    inst_on_channel_ready, in, err);
+	return in->channel == NULL ? -1 : 0;
+}
+
+void
+inst_limit_channel(struct inst *in)
+{
+	struct channel_limits limits;
+
+	channel_limits_of(&limits, in->conf);
+	if (in->channel != NULL)
+		channel_limit(in->channel, &limits);
+}
+
+static void
+inst_adopt_channel(struct inst *in)
+{
+	struct channel_limits limits;
+	struct channel_who who;
+
+	if (!config_program_has_channel(in->conf))
+		return;
+	inst_channel_who(in, &who, &limits);
+	in->channel = channel_adopt(
+	    in->slot->prog->en, &who, &limits, inst_on_channel_ready, in);
 }
 
 struct inst *
@@ -584,6 +642,7 @@ inst_adopt(struct slot *sl, struct config_program *conf, uint64_t id,
 	inst_ready_name(in, name, sizeof name);
 	in->ready_slot = keeperlink_find(en->kl, name);
 	in->ready_fd = keeperlink_fd(en->kl, in->ready_slot);
+	inst_adopt_channel(in);
 	return in;
 }
 
@@ -608,6 +667,8 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->who.pid = ti->by_pid;
 	if (in->preparing)
 		return; /* its hook's end goes on with it */
+	if (in->channel != NULL && in->pid != 0)
+		channel_start(in->channel, in->pid);
 	in->stop_ms = in->cause == DEATH_ROLL || in->cause == DEATH_RECYCLE ||
 			      in->cause == DEATH_UNHEALTHY
 			  ? in->conf->drain_timeout_ms

@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "cluster/ipc.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
@@ -107,37 +106,6 @@ inst_on_notify(struct inst *in)
 	}
 }
 
-/* What it says after that is read, too: it must not wait for us. */
-static void
-inst_on_ipc(struct inst *in)
-{
-	for (int i = 0; i < NOTIFY_TURN; i++) {
-		switch (ipc_look(&in->ipc, in->ready_fd)) {
-		case IPC_NOTHING:
-			return;
-		case IPC_READY:
-			inst_is_up(in);
-			ipc_take(&in->ipc, in->ready_fd);
-			break;
-		case IPC_MORE:
-			ipc_take(&in->ipc, in->ready_fd);
-			break;
-		case IPC_TOO_LONG:
-			log_warnx("%s %d: a message of more than %d KiB, its "
-				  "channel is closed",
-			    in->slot->name, (int)in->pid, IPC_LINE_MAX / 1024);
-			loop_io_stop(&in->ready_io);
-			keeperlink_drop(
-			    in->slot->prog->en->kl, &in->ready_slot);
-			in->ready_fd = -1;
-			return;
-		case IPC_CLOSED:
-			loop_io_stop(&in->ready_io);
-			return;
-		}
-	}
-}
-
 static void
 inst_on_ready_io(struct loop_io *io, int events, void *arg)
 {
@@ -147,10 +115,6 @@ inst_on_ready_io(struct loop_io *io, int events, void *arg)
 	(void)events;
 	if (in->conf->ready == READY_NOTIFY) {
 		inst_on_notify(in);
-		return;
-	}
-	if (in->conf->ready == READY_IPC) {
-		inst_on_ipc(in);
 		return;
 	}
 	if (in->conf->ready == READY_LOG) {
@@ -199,6 +163,7 @@ inst_set_conf(struct inst *in, struct config_program *conf)
 	bool waits = !in->ready && !in->up_early && !in->preparing;
 
 	in->conf = config_program_ref(conf);
+	inst_limit_channel(in);
 	if (!in->dead && !in->stopping) {
 		if (waits &&
 		    (old->startsecs_ms != conf->startsecs_ms ||

@@ -44,15 +44,44 @@ query_starting(const struct slot *sl, char *out, size_t size)
 		snprintf(out, size, "%s", sl->note);
 }
 
+static const char *
+query_channel(const struct slot *sl)
+{
+	if (sl->cur == NULL || sl->cur->channel == NULL)
+		return NULL;
+	return channel_is_open(sl->cur->channel) ? "open" : "closed";
+}
+
+static int64_t
+query_waiting(const struct slot *sl)
+{
+	if (sl->cur == NULL || sl->cur->channel == NULL)
+		return -1;
+	return (int64_t)channel_waiting(sl->cur->channel);
+}
+
+/* ", 12 messages wait" */
+static void
+query_messages(char *out, size_t size, const struct slot *sl)
+{
+	int64_t n = query_waiting(sl);
+
+	out[0] = '\0';
+	if (n > 0)
+		snprintf(out, size, ", %lld message%s", (long long)n,
+		    n == 1 ? " waits" : "s wait");
+}
+
 static void
 query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
     char *out, size_t size)
 {
-	char up[64], memory[40];
+	char up[64], memory[40], waiting[40];
 
 	switch (sl->state) {
 	case PS_RUNNING:
 		query_memory(memory, sizeof memory, sl->cur);
+		query_messages(waiting, sizeof waiting, sl);
 		query_uptime(up, sizeof up, uptime_ms);
 		if (sl->cur != NULL && vitals_are_lost(sl->cur))
 			snprintf(
@@ -60,9 +89,9 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		else if (sl->cur != NULL && sl->cur->status != NULL)
 			snprintf(out, size, "%s", sl->cur->status);
 		else
-			snprintf(out, size, "pid %d, uptime %s%s",
-			    sl->cur != NULL ? (int)sl->cur->pid : 0, up,
-			    memory);
+			snprintf(out, size, "pid %d, uptime %s%s%s",
+			    sl->cur != NULL ? (int)sl->cur->pid : 0, up, memory,
+			    waiting);
 		return;
 	case PS_BACKOFF:
 		str_duration(up, sizeof up, retry_ms);
@@ -134,6 +163,8 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 				 : sl->retry_at_ms > now ? sl->retry_at_ms - now
 							 : 0,
 		.memory_bytes = in != NULL ? in->recycle.memory : -1,
+		.channel = query_channel(sl),
+		.messages_waiting = query_waiting(sl),
 		.recycle_at_ms =
 		    in != NULL && in->pid != 0 ? recycle_next_ms(in) : 0,
 		.draining = query_draining(sl),
@@ -314,6 +345,12 @@ int64_t
 engine_uptime_ms(const struct engine *en)
 {
 	return loop_now(en->lp) - keeperlink_welcome(en->kl)->started_ms;
+}
+
+mono_ms
+engine_now(const struct engine *en)
+{
+	return loop_now(en->lp);
 }
 
 int

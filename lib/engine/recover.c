@@ -442,6 +442,8 @@ recover_claims(struct engine *en, const char *name, unsigned slot)
 {
 	bool ready = str_starts(name, "ready:") || str_starts(name, "watch:");
 
+	if (str_starts(name, "ipc:") || str_starts(name, "box:"))
+		return channel_owns(en, slot);
 	if (str_starts(name, "log:") || str_starts(name, "logw:"))
 		return recover_claims_log(en, name);
 	if (!ready && !str_starts(name, "listen:") &&

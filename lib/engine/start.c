@@ -20,7 +20,6 @@
 #include "base/sys.h"
 #include "base/xalloc.h"
 #include "cluster/cpus.h"
-#include "cluster/ipc.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
 
@@ -33,7 +32,7 @@ struct start {
 	struct spec_fd fds[SPEC_FDS_MAX];
 	struct spec_rlimit rlimits[RLIM_NLIMITS];
 	cpu_set_t cpus;
-	int pass[2]; /* descriptors that go with the message */
+	int pass[3]; /* descriptors that go with the message */
 	size_t npass;
 	char label[SPEC_LABEL_MAX + 1];
 };
@@ -95,18 +94,26 @@ inst_ready_name(const struct inst *in, char *out, size_t size)
 	snprintf(out, size, "ready:%s#%u", in->slot->name, in->generation);
 }
 
-/* As Node's child_process.fork() does; takes fd. */
-static void
-start_channel(struct start *st, const struct inst *in, int fd)
+/* As Node's child_process.fork() does. */
+static int
+start_channel(struct start *st, struct inst *in, struct err *err)
 {
-	int target = LISTEN_FIRST + (int)in->slot->prog->nlisteners;
+	int target = LISTEN_FIRST + (int)in->slot->prog->nlisteners, fd;
 	char text[16];
 
-	start_fd(st, target, SPEC_FD_MESSAGE, 0);
+	if (!config_program_has_channel(in->conf))
+		return 0;
+	/* Of two that it is told the number of, this one can move. */
+	if (in->conf->ready == READY_FD && in->conf->ready_fd == target)
+		target++;
+	if (inst_open_channel(in, &fd, err) == -1)
+		return -1;
+	start_fd(st, target, SPEC_FD_MESSAGE, (int)st->npass);
 	st->pass[st->npass++] = fd;
 	snprintf(text, sizeof text, "%d", target);
 	strv_env_set(&st->cs.env, "NODE_CHANNEL_FD", text);
 	strv_env_set(&st->cs.env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+	return 0;
 }
 
 static int
@@ -118,6 +125,7 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 	inst_ready_name(in, name, sizeof name);
 	switch (in->conf->ready) {
 	case READY_DELAY:
+	case READY_IPC: /* the channel will tell */
 		return 0;
 	case READY_LOG:
 		p[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -133,15 +141,11 @@ start_ready(struct start *st, struct inst *in, struct err *err)
 			return -1;
 		strv_env_set(&st->cs.env, "NOTIFY_SOCKET", sock);
 		break;
-	case READY_IPC:
-		if (ipc_open(p, err) == -1)
-			return -1;
-		start_channel(st, in, p[1]);
-		break;
 	case READY_FD:
 		if (sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
 			return err_sys(err, "pipe for ready=fd");
-		start_fd(st, in->conf->ready_fd, SPEC_FD_MESSAGE, 0);
+		start_fd(
+		    st, in->conf->ready_fd, SPEC_FD_MESSAGE, (int)st->npass);
 		st->pass[st->npass++] = p[1];
 		break;
 	}
@@ -316,7 +320,8 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 		start_fd(st, 0, SPEC_FD_NULL, 0);
 	start_stdio(st, sl, in->conf);
 	start_listeners(st, sl);
-	if (start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
+	if (start_channel(st, in, err) == -1 ||
+	    start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
 		return -1;
 	start_tree(st, in); /* last: its descriptor closes the message */
 	start_limits(st, pg->en, pg->conf);

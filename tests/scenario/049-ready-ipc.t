@@ -41,6 +41,7 @@ startsecs = 100ms
 command = sh $T/long.sh
 ready = ipc
 ready_timeout = 2
+ipc_max_message = 64KB
 startsecs = 100ms
 [program:node]
 command = node $T/app.js
@@ -50,7 +51,7 @@ startsecs = 100ms
 EOT
 start_reeved
 awaits 5 "what Node's cluster says counts" 'is_state two.0 RUNNING'
-awaits 5 "a line without end: a warning" 'grep -q "long.0 .*a message of more than 64 KiB" "$LOG"'
+awaits 5 "a line without end: a warning" 'grep -q "long.0 .*a message of more than 65536 bytes" "$LOG"'
 awaits 10 "... and it is not ready" 'ctl why long.0 | grep -q "not ready in time"'
 is "other messages, half of one: STARTING" "$(state sh.0)" STARTING
 [ $node = 0 ] || is "node waits" "$(state node.0)" STARTING

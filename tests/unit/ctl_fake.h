@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "engine/channel.h"
 #include "engine/engine.h"
 #include "engine/named.h"
 #include "engine/queued.h"
@@ -55,6 +56,10 @@ struct engine {
 	int number;
 	char names[256]; /* of the last order */
 	enum op_kind kind;
+	struct msglog *messages;
+	unsigned moved;
+	char *sent; /* the last message */
+	uint64_t sent_key;
 };
 
 static inline void
@@ -85,6 +90,8 @@ fake_engine_fini(struct engine *en)
 		free(op);
 	}
 	config_free(en->cf);
+	msglog_free(en->messages);
+	free(en->sent);
 }
 
 static inline void
@@ -287,6 +294,49 @@ engine_uptime_ms(const struct engine *en)
 {
 	(void)en;
 	return 5000;
+}
+
+mono_ms
+engine_now(const struct engine *en)
+{
+	(void)en;
+	return 0;
+}
+
+uint64_t
+engine_last_message(struct engine *en)
+{
+	return en->messages != NULL ? msglog_last(en->messages) : 0;
+}
+
+struct msglog *
+engine_messages(struct engine *en, struct err *err)
+{
+	if (en->messages == NULL)
+		en->messages = msglog_open(-1, err);
+	return en->messages;
+}
+
+void
+engine_messages_moved(struct engine *en)
+{
+	en->moved++;
+}
+
+/* web.0 takes it, web.1 does not. */
+int
+engine_send(struct engine *en, char *const *names, size_t n, const char *text,
+    size_t len, uint64_t key, engine_sent_cb *cb, void *arg, struct err *err)
+{
+	if (strcmp(names[0], "nobody") == 0)
+		return err_set(err, "no such name '%s'", names[0]);
+	free(en->sent);
+	en->sent = text != NULL ? xstrndup(text, len) : NULL;
+	en->sent_key = key;
+	for (size_t i = 0; i < n; i++)
+		cb(arg, names[i],
+		    strcmp(names[i], "web.1") == 0 ? "it does not read" : NULL);
+	return 0;
 }
 
 int

@@ -858,6 +858,101 @@ START_TEST(events_resume)
 }
 END_TEST
 
+static void
+child_says(const char *name, const char *text)
+{
+	struct msglog_head h = { .len = (uint32_t)strlen(text), .pid = 5 };
+	struct err err;
+
+	h.at = msglog_last(engine_messages(&en, &err)) + 1;
+	snprintf(h.name, sizeof h.name, "%s", name);
+	msglog_add(en.messages, &h, text, 0);
+}
+
+static void
+expect_message(int seq, const char *text)
+{
+	json_t *v = next();
+
+	expect_int(v, "params.message.seq", seq);
+	expect_str(v, "params.message.text", text);
+	json_decref(v);
+}
+
+START_TEST(messages_of_names)
+{
+	json_t *v;
+
+	child_says("web.0", "1e400");
+	child_says("webs.0", "2");
+	child_says("web.1", "\"\\u00e9\"");
+	put(REQ(1, "messages", "{\"names\":[\"web\"]}"));
+	expect_message(1, "1e400");
+	expect_message(3, "\"\\u00e9\"");
+	v = next();
+	expect_int(v, "result.last", 3);
+	json_decref(v);
+	put(REQ(2, "messages", "{\"since\":2,\"follow\":true}"));
+	expect_message(3, "\"\\u00e9\"");
+	child_says("x.0", "4");
+	turns();
+	expect_message(4, "4");
+	ck_assert_uint_gt(en.moved, 0);
+}
+END_TEST
+
+START_TEST(messages_are_sent)
+{
+	json_t *v;
+
+	put(REQ(1, "send",
+	    "{\"names\":[\"web.0\"],\"text\":\" [1.50] \",\"key\":\"k\"}"));
+	v = next();
+	expect_str(v, "result.sent.0", "web.0");
+	json_decref(v);
+	ck_assert_str_eq(en.sent, "[1.50]");
+	ck_assert_uint_eq(en.sent_key, str_hash("k"));
+	put(REQ(2, "send", "{\"names\":[\"web.0\",\"web.1\"],\"text\":\"1\"}"));
+	v = next();
+	expect_int(v, "error.code", -32001);
+	expect_str(v, "error.data.refused.0.name", "web.1");
+	expect_str(v, "error.data.sent.0", "web.0");
+	json_decref(v);
+	put(REQ(3, "send", "{\"names\":[\"nobody\"],\"text\":\"1\"}"));
+	v = next();
+	expect_int(v, "error.code", -32003);
+	json_decref(v);
+	put(REQ(4, "send", "{\"names\":[\"web.0\"],\"disconnect\":true}"));
+	v = next();
+	expect_str(v, "result.sent.0", "web.0");
+	json_decref(v);
+	ck_assert_ptr_null(en.sent);
+}
+END_TEST
+
+START_TEST(no_messages)
+{
+	static const char *const texts[] = { "", " ", "{", "1 2",
+		"{\\\"cmd\\\":\\\"NODE_x\\\"}",
+		"{\\\"cmd\\\":\\\"NODE_HANDLE\\\",\\\"msg\\\":1}" };
+	char line[256];
+	json_t *v;
+
+	snprintf(line, sizeof line,
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":"
+	    "{\"names\":[\"web.0\"],\"text\":\"%s\"}}\n",
+	    texts[_i]);
+	put(line);
+	v = next();
+	expect_int(v, "error.code", -32602);
+	json_decref(v);
+	put(REQ(2, "send", "{\"names\":[\"web.0\"]}"));
+	v = next();
+	expect_int(v, "error.code", -32602);
+	json_decref(v);
+}
+END_TEST
+
 START_TEST(events_of_names)
 {
 	fake_event(&en, "web.0", "state", "x");
@@ -1397,6 +1492,9 @@ main(void)
 	tcase_add_test(tc, hard_restart_begun_becomes_a_start);
 	tcase_add_test(tc, too_many_requests);
 	tcase_add_test(tc, events_resume);
+	tcase_add_test(tc, messages_of_names);
+	tcase_add_test(tc, messages_are_sent);
+	tcase_add_loop_test(tc, no_messages, 0, 6);
 	tcase_add_test(tc, events_of_names);
 	tcase_add_test(tc, events_tell_a_gap);
 	tcase_add_test(tc, slow_follower_gets_a_gap);

@@ -1,144 +1,100 @@
 /*
- * ipc_test - lines on a child's message channel: whole, in parts, too long.
+ * ipc_test - what a line of a message channel says, and what Node is told.
  */
 #include "cluster/ipc.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-
-static int fds[2];
-static struct ipc ipc;
-
-static void
-set_up(void)
-{
-	struct err err;
-
-	ck_assert_int_eq(ipc_open(fds, &err), 0);
-}
-
-static void
-tear_down(void)
-{
-	ipc_fini(&ipc);
-	fd_closep(&fds[0]);
-	fd_closep(&fds[1]);
-}
-
-static void
-say(const char *text)
-{
-	ck_assert_int_eq(fd_write_all(fds[1], text, strlen(text)), 0);
-}
-
-/* Until there is nothing more; true: it said that it is ready. */
-static bool
-hear(void)
-{
-	enum ipc_result rc;
-	bool ready = false;
-
-	while ((rc = ipc_look(&ipc, fds[0])) == IPC_MORE || rc == IPC_READY) {
-		ready = ready || rc == IPC_READY;
-		ipc_take(&ipc, fds[0]);
-	}
-	ck_assert_int_eq(rc, IPC_NOTHING);
-	return ready;
-}
+#define C(cmd, more) "{\"cmd\":\"" cmd "\"" more "}"
 
 static const struct {
-	const char *text;
+	const char *line;
+	const char *text; /* the message; NULL: none */
+	const char *answer;
 	bool ready;
 } rows[] = {
-	{ "\"ready\"", true },
-	{ " \"ready\" ", true },
-	{ "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"listening\",\"addressType\":4}",
-	    true },
-	{ "{\"act\":\"listening\",\"cmd\":\"NODE_x\"}", true },
-	{ "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"online\"}", false },
-	{ "{\"cmd\":\"other\",\"act\":\"listening\"}", false },
-	{ "{\"act\":\"listening\"}", false },
-	{ "{\"cmd\":1,\"act\":\"listening\"}", false },
-	{ "[\"ready\"]", false },
-	{ "{\"ready\":true}", false },
-	{ "\"Ready\"", false },
-	{ "ready", false },
-	{ "\"ready", false },
-	{ "null", false },
-	{ "", false },
-	{ "\xff\xfe", false },
+	{ "\"ready\"", "\"ready\"", "", true },
+	{ " \"ready\" \r", "\"ready\"", "", true },
+	{ "\"Ready\"", "\"Ready\"", "", false },
+	{ "[\"ready\"]", "[\"ready\"]", "", false },
+	{ "{\"ready\":true}", "{\"ready\":true}", "", false },
+	{ "", NULL, "", false },
+	{ " \t\r", NULL, "", false },
+	{ "1e400", "1e400", "", false },
+	{ "{\"a\" : 1}", "{\"a\" : 1}", "", false },
+	/* what is Node's own, and what only looks so */
+	{ C("NODE_CLUSTER", ",\"act\":\"listening\""), NULL, "", true },
+	{ "{\"act\":\"listening\",\"cmd\":\"NODE_x\"}", NULL, "", true },
+	{ C("NODE_CLUSTER", ",\"act\":\"online\""), NULL, "", false },
+	{ C("NODE_", ""), C("NODE_", ""), "", false },
+	{ "{\"cmd\":\"NODE_\" ,\"a\":1}", "{\"cmd\":\"NODE_\" ,\"a\":1}", "",
+	    false },
+	{ C("node_x", ""), C("node_x", ""), "", false },
+	{ C("other", ",\"act\":\"listening\""),
+	    C("other", ",\"act\":\"listening\""), "", false },
+	{ "{\"cmd\":1}", "{\"cmd\":1}", "", false },
+	/* descriptors: the message stays, Node is told that it arrived */
+	{ C("NODE_HANDLE", ",\"type\":\"net.Socket\",\"msg\":{\"x\":[1]}"),
+	    "{\"x\":[1]}", C("NODE_HANDLE_ACK", ""), false },
+	{ C("NODE_HANDLE", ",\"msg\":" C("NODE_x", "")), NULL,
+	    C("NODE_HANDLE_ACK", ""), false },
+	{ C("NODE_HANDLE", ""), NULL, C("NODE_HANDLE_ACK", ""), false },
+	{ C("NODE_HANDLE_ACK", ""), NULL, "", false },
+	{ C("NODE_SOCKET_NOTIFY_CLOSE", ",\"key\":\"4:null:8\""), NULL,
+	    C("NODE_SOCKET_ALL_CLOSED", ",\"key\":\"4:null:8\""), false },
+	{ C("NODE_SOCKET_GET_COUNT", ",\"key\":\"k\""), NULL,
+	    C("NODE_SOCKET_COUNT", ",\"key\":\"k\",\"count\":0"), false },
+	{ C("NODE_SOCKET_GET_COUNT", ""), NULL, "", false },
 };
 
-START_TEST(ipc_knows_ready)
+START_TEST(lines_are_understood)
 {
-	ck_assert_int_eq(
-	    ipc_is_ready(rows[_i].text, strlen(rows[_i].text)), rows[_i].ready);
-}
-END_TEST
+	const char *line = rows[_i].line, *text = rows[_i].text;
+	struct ipc_news news;
+	struct buf b;
 
-START_TEST(ipc_reads_lines)
-{
-	ck_assert(!hear());
-	say("\"hello\"\n{\"a\":1}\n\"rea");
-	ck_assert(!hear());
-	say("dy\"");
-	ck_assert(!hear());
-	say("\n\"x");
-	ck_assert(hear());
-	say("\"\n\"ready\"\n\"y\"\n");
-	ck_assert(hear());
-	ck_assert(!hear());
-	ck_assert_uint_eq(ipc.len, 0);
-}
-END_TEST
-
-/* An engine that dies before it took it leaves it to the next one. */
-START_TEST(ipc_leaves_what_was_not_taken)
-{
-	struct ipc other = { NULL, 0, 0 };
-
-	say("\"a\"\n");
-	ck_assert_int_eq(ipc_look(&ipc, fds[0]), IPC_MORE);
-	say("\"ready\"\n");
-	ipc_take(&ipc, fds[0]);
-	ck_assert_int_eq(ipc_look(&ipc, fds[0]), IPC_READY);
-	ck_assert_int_eq(ipc_look(&other, fds[0]), IPC_READY);
-	ipc_take(&other, fds[0]);
-	ck_assert_int_eq(ipc_look(&ipc, fds[0]), IPC_NOTHING);
-}
-END_TEST
-
-START_TEST(ipc_bounds_a_line)
-{
-	enum ipc_result rc = IPC_NOTHING;
-	char part[8193];
-	size_t sent = 0;
-
-	memset(part, 'x', 8192);
-	part[8192] = '\0';
-	while (rc != IPC_TOO_LONG && sent < 2 * IPC_LINE_MAX) {
-		say(part);
-		sent += 8192;
-		while ((rc = ipc_look(&ipc, fds[0])) == IPC_MORE)
-			ipc_take(&ipc, fds[0]);
-		ck_assert_uint_le(ipc.len, IPC_LINE_MAX);
+	ck_assert(ipc_understand(&news, line, strlen(line)));
+	ck_assert_int_eq(news.ready, rows[_i].ready);
+	ck_assert_int_eq(news.text != NULL, text != NULL);
+	if (text != NULL) {
+		ck_assert_uint_eq(news.len, strlen(text));
+		ck_assert(memcmp(news.text, text, news.len) == 0);
 	}
-	ck_assert_int_eq(rc, IPC_TOO_LONG);
-	ck_assert_uint_gt(sent, IPC_LINE_MAX);
+	buf_init(&b);
+	ipc_answer(&b, &news);
+	ck_assert_str_eq(buf_str(&b), rows[_i].answer);
+	buf_fini(&b);
 }
 END_TEST
 
-START_TEST(ipc_tells_the_end)
+static const char *const bad[] = { "ready", "\"ready", "{\"a\":1", "\xff\xfe",
+	"{} {}", "x{}" };
+
+START_TEST(others_are_refused)
 {
-	say("\"ready\"\n");
-	fd_closep(&fds[1]);
-	ck_assert_int_eq(ipc_look(&ipc, fds[0]), IPC_READY);
-	ipc_take(&ipc, fds[0]);
-	ck_assert_int_eq(ipc_look(&ipc, fds[0]), IPC_CLOSED);
+	struct ipc_news news;
+
+	ck_assert(!ipc_understand(&news, bad[_i], strlen(bad[_i])));
+	ck_assert_uint_le(news.wrong_at, strlen(bad[_i]));
+}
+END_TEST
+
+START_TEST(a_long_key_is_no_key)
+{
+	struct ipc_news news;
+	char line[2000];
+	struct buf b;
+
+	snprintf(line, sizeof line,
+	    C("NODE_SOCKET_GET_COUNT", ",\"key\":\"%01200d\""), 0);
+	buf_init(&b);
+	ck_assert(ipc_understand(&news, line, strlen(line)));
+	ipc_answer(&b, &news);
+	ck_assert_uint_eq(b.len, 0);
+	buf_fini(&b);
 }
 END_TEST
 
@@ -150,17 +106,15 @@ main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(
-	    tc, ipc_knows_ready, 0, sizeof rows / sizeof rows[0]);
-	tcase_add_test(tc, ipc_reads_lines);
-	tcase_add_test(tc, ipc_leaves_what_was_not_taken);
-	tcase_add_test(tc, ipc_bounds_a_line);
-	tcase_add_test(tc, ipc_tells_the_end);
+	    tc, lines_are_understood, 0, sizeof rows / sizeof *rows);
+	tcase_add_loop_test(
+	    tc, others_are_refused, 0, sizeof bad / sizeof *bad);
+	tcase_add_test(tc, a_long_key_is_no_key);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
