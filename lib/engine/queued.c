@@ -216,9 +216,22 @@ live_on_ended(void *arg, struct queue_req *req)
 	queued_step(q);
 }
 
+/* " (build)", or nothing. */
+static const char *
+live_name(const struct live *l, char out[CONFIG_NAME_MAX + 4])
+{
+	const char *name = queue_key_name(l->key);
+
+	out[0] = '\0';
+	if (name != NULL)
+		snprintf(out, CONFIG_NAME_MAX + 4, " (%s)", name);
+	return out;
+}
+
 void
 live_end(struct queued *q, struct live *l, struct queue_task *end)
 {
+	char name[CONFIG_NAME_MAX + 4];
 	struct queue_req *req = queue_req_new(QR_END, live_on_ended, q);
 	bool failed = end->state == QS_FAILED || end->state == QS_LOST;
 
@@ -227,8 +240,8 @@ live_end(struct queued *q, struct live *l, struct queue_task *end)
 	if (end->ended == 0)
 		end->ended = clock_wall_ms();
 	if (end->state != QS_SKIPPED)
-		log_info("task %llu is %s%s%s", (unsigned long long)l->id,
-		    queue_state_name(end->state),
+		log_info("task %llu%s is %s%s%s", (unsigned long long)l->id,
+		    live_name(l, name), queue_state_name(end->state),
 		    end->reason != NULL ? ": " : "",
 		    end->reason != NULL ? end->reason : "");
 	if (failed && l->key == NULL)
@@ -327,6 +340,7 @@ live_on_started(void *arg, struct queue_req *req)
 	struct queued *q = arg;
 	struct live *l = live_find(q, req->task.id);
 	struct err err = { .text = "" };
+	char name[CONFIG_NAME_MAX + 4];
 	struct queue_task end;
 
 	queued_written(q);
@@ -339,8 +353,8 @@ live_on_started(void *arg, struct queue_req *req)
 	l->phase = LP_RUNNING;
 	if (!l->cancel && req->rc == 0 &&
 	    queued_spawn(q, l, &req->task, &err) == 0) {
-		log_info("task %llu is started%s", (unsigned long long)l->id,
-		    l->tries > 1 ? " again" : "");
+		log_info("task %llu%s is started%s", (unsigned long long)l->id,
+		    live_name(l, name), l->tries > 1 ? " again" : "");
 		if (l->key != NULL)
 			named_started(q->en, l->key, l->id);
 		queued_tell(q, l->id, false);
