@@ -141,6 +141,10 @@ bad 1 "\[task\] needs a name: \[task:NAME\]" <<EOT
 command = true
 EOT
 
+# The example has none.
+sed "s|^timezone.*|timezone = UTC|" "$SRC/conf/examples/tasks.conf" >"$CONF"
+code 0 "conf/examples/tasks.conf" "$B/reeved" --check -c "$CONF"
+
 # A reload with a mistake changes nothing.
 conf <<EOT
 [program:idle]

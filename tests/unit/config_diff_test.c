@@ -415,6 +415,22 @@ START_TEST(each_key_has_a_row)
 }
 END_TEST
 
+START_TEST(tasks_that_come_and_go_are_told)
+{
+	a = load("[reeve]\n" REEVE "[task:old]\ncommand = sh\n");
+	b = load("[reeve]\n" REEVE "[task:new]\ncommand = sh\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_ptr_null(plan.v[0].program);
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_LIVE);
+	ck_assert_uint_eq(plan.v[0].keys.n, 2);
+	ck_assert(strv_has(&plan.v[0].keys, "[task:old] removed"));
+	ck_assert(strv_has(&plan.v[0].keys, "[task:new] added"));
+	ck_assert_int_eq(plan.v[0].key_kinds[0], CHANGE_LIVE);
+	ck_assert_int_eq(plan.v[0].key_kinds[1], CHANGE_LIVE);
+}
+END_TEST
+
 /* --- what is no change -----------------------------------------------------
  */
 
@@ -584,6 +600,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(
 	    tc, each_key_asks_for_what_its_row_states, 0, NROWS);
+	tcase_add_test(tc, tasks_that_come_and_go_are_told);
 	tcase_add_test(tc, each_key_has_a_row);
 	tcase_add_test(tc, how_a_file_is_written_does_not_matter);
 	tcase_add_test(tc, expanded_values_are_compared);
