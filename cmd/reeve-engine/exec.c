@@ -185,10 +185,8 @@ exec_on_hup(void)
 }
 
 static void
-exec_surroundings(struct exec *x)
+exec_surroundings(struct exec *x, const char *cwd)
 {
-	char *cwd = getcwd(NULL, 0); /* for as long as we are there */
-
 	x->directory = cwd != NULL ? cwd : "/";
 	x->umask = umask(022);
 	umask(x->umask);
@@ -242,15 +240,18 @@ exec_main(int argc, char **argv, int fd)
 {
 	struct buf snapshot;
 	struct exec x;
+	char *cwd;
 	int code;
 
 	exec_init(&x);
 	if (!exec_parse(&x, argc, argv))
 		return fflush(stdout) == 0 ? 0 : EXEC_FAILED;
-	exec_surroundings(&x);
+	cwd = getcwd(NULL, 0);
+	exec_surroundings(&x, cwd);
 	buf_init(&snapshot);
 	exec_write(&snapshot, &x);
 	exec_fini(&x);
+	free(cwd);
 	exec_load(&snapshot, &code);
 	if (code == 0 && fd_write_all(fd, snapshot.data, snapshot.len) == -1) {
 		perror("reeved: write the config");
