@@ -114,7 +114,7 @@ static int
 command_known(struct reeve_job *job)
 {
 	const char *known[COMMAND_ARGS + 2] = { "program" };
-	char name[COMMAND_ARGS][8];
+	char name[COMMAND_ARGS][16];
 	int i;
 
 	for (i = 0; i < COMMAND_ARGS; i++) {
