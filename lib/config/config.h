@@ -286,6 +286,7 @@ struct config_program {
 	bool is_task; /* part of a config_task */
 	char *group;  /* of [group:g] that names it, else NULL */
 	int64_t group_priority;
+	struct config_rate group_rate; /* its restart_rate */
 	char *here; /* folder of the file that defines it, for %(here)s */
 	char *file; /* where [program:x] stands */
 	int line;
@@ -450,6 +451,8 @@ struct config_group {
 	char *name;
 	struct strv programs;
 	int64_t priority;
+	struct config_rate restart_rate;
+	struct config_origins origins;
 };
 
 struct config {
@@ -685,6 +688,8 @@ typedef void config_value_cb(void *arg, const struct config_key *key,
     const char *value, const char *origin);
 void config_each_value(const struct config *cf,
     const struct config_program *prog, config_value_cb *cb, void *arg);
+void config_each_group_value(
+    const struct config_group *group, config_value_cb *cb, void *arg);
 
 void config_each_task_value(
     const struct config_task *t, config_value_cb *cb, void *arg);

@@ -296,6 +296,10 @@ diff_keys(struct config_change *ch, const struct side *a, const struct side *b)
 		buf_addf(&new, "%lld", (long long)b->p->group_priority);
 		diff_texts(
 		    ch, "priority of its group", CONFIG_LIVE, &old, &new);
+		value_rate_print(&old, NULL, &a->p->group_rate);
+		value_rate_print(&new, NULL, &b->p->group_rate);
+		diff_texts(
+		    ch, "restart_rate of its group", CONFIG_LIVE, &old, &new);
 	}
 	buf_fini(&old);
 	buf_fini(&new);

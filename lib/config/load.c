@@ -104,6 +104,7 @@ config_free(struct config *cf)
 		config_program_unref(cf->programs[i]);
 	for (size_t i = 0; i < cf->ngroups; i++) {
 		load_clear(&cf->groups[i], SECTION_GROUP);
+		origins_fini(&cf->groups[i].origins);
 		free(cf->groups[i].name);
 	}
 	for (size_t i = 0; i < cf->ntasks; i++)
@@ -587,9 +588,15 @@ load_group_objects(struct load *ld)
 {
 	size_t g = 0;
 
-	for (size_t i = 0; i < ld->n; i++)
-		if (ld->v[i].kind == SECTION_GROUP)
-			ld->v[i].object = &ld->cf->groups[g++];
+	for (size_t i = 0; i < ld->n; i++) {
+		struct section *sec = &ld->v[i];
+
+		if (sec->kind != SECTION_GROUP)
+			continue;
+		sec->object = &ld->cf->groups[g];
+		sec->origins = &ld->cf->groups[g++].origins;
+		*sec->origins = sec->own;
+	}
 }
 
 static void
@@ -597,13 +604,14 @@ load_group_member(struct load *ld, struct section *sec,
     const struct config_group *g, const char *name)
 {
 	struct config_program *p = config_program_find(ld->cf, name);
-	const char *file = origins_file(&sec->own, SCHEMA_GROUP_programs);
-	int line = origins_line(&sec->own, SCHEMA_GROUP_programs);
+	const char *file = origins_file(sec->origins, SCHEMA_GROUP_programs);
+	int line = origins_line(sec->origins, SCHEMA_GROUP_programs);
 	struct near nr;
 
 	if (p != NULL && p->group == NULL) {
 		p->group = xstrdup(g->name);
 		p->group_priority = g->priority;
+		p->group_rate = g->restart_rate;
 		return;
 	}
 	if (p != NULL) {

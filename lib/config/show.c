@@ -83,6 +83,13 @@ config_each_task_value(
 	show_section(t, &t->origins, SECTION_TASK, cb, arg);
 }
 
+void
+config_each_group_value(
+    const struct config_group *group, config_value_cb *cb, void *arg)
+{
+	show_section(group, &group->origins, SECTION_GROUP, cb, arg);
+}
+
 /* --- reeve.conf(5) ---------------------------------------------------------
  */
 

@@ -377,6 +377,20 @@ config_task_section(struct jw *w, const struct config_task *t)
 	free(title);
 }
 
+static void
+config_group(struct jw *w, const struct config_group *g)
+{
+	char name[CONFIG_NAME_MAX + 16];
+
+	snprintf(name, sizeof name, "group:%s", g->name);
+	jw_obj(w, NULL);
+	jw_str(w, "section", name);
+	jw_arr(w, "values");
+	config_each_group_value(g, config_value, w);
+	jw_end_arr(w);
+	jw_end_obj(w);
+}
+
 static const char *
 config_nearest(const struct config *cf, const char *name)
 {
@@ -433,6 +447,9 @@ config_answer(struct ctl_req *r, const char *name)
 	jw_arr(w, "sections");
 	if (name != NULL || ctl_may_all(r))
 		config_section(w, cf, prog);
+	for (size_t i = 0; name == NULL && ctl_may_all(r) && i < cf->ngroups;
+	     i++)
+		config_group(w, &cf->groups[i]);
 	for (size_t i = 0; name == NULL && i < cf->nprograms; i++)
 		if (ctl_may(r, cf->programs[i]->name, NULL))
 			config_section(w, cf, cf->programs[i]);

@@ -361,17 +361,8 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 		self.by_uid = who->uid;
 		self.by_pid = who->pid;
 	}
+	memcpy(self.essential, en->essential, sizeof en->essential);
 	table_put_self(en->table, &self);
-}
-
-int64_t
-engine_budget(struct engine *en, bool was_up)
-{
-	int64_t ms = policy_budget(
-	    &en->cf->restart_rate, &en->budget_us[was_up], loop_now(en->lp));
-
-	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
-	return ms;
 }
 
 void

@@ -32,6 +32,12 @@ struct program;
 struct ready_news;
 struct orphan;
 
+/* Who has a restart_rate=. */
+enum {
+	BUDGET_GROUP = 1,
+	BUDGET_ALL = 2,
+};
+
 enum inst_role {
 	INST_CUR,      /* fills its slot */
 	INST_NEXT,     /* started by a roll, to take cur's place */
@@ -110,7 +116,7 @@ struct slot {
 	unsigned failures;   /* failed starts in a row */
 	mono_ms retry_at_ms; /* BACKOFF, FATAL: 0 when not */
 	struct table_past past;
-	bool budgeted; /* the retry was counted by restart_rate= already */
+	uint8_t budgeted; /* BUDGET_*: have counted the start that is due */
 	struct loop_timer retry;
 	char note[160];  /* why it is in its state, for people */
 	unsigned record; /* of the state table */
@@ -225,7 +231,8 @@ struct engine {
 	struct engine_who stop_who;
 	struct loop_timer remind; /* who is waited for */
 	int exit_code;
-	int64_t budget_us[2]; /* of failed starts; of what was up */
+	char essential[SLOT_NAME_MAX]; /* whose end it is; "": ordered */
+	int64_t budget_us[2];          /* of failed starts; of what was up */
 	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *on_up_arg;
 	unsigned controllers; /* TREE_*: to be had below cgroup */
@@ -268,6 +275,21 @@ void slot_arm_retry(struct slot *sl);
 void slot_conf_changed(struct slot *sl, const struct config_program *old);
 /* An exit that a death in the record tells of is still to be acted on. */
 enum slot_event slot_death_event(const struct slot *sl);
+
+/* --- budget.c: restart_rate= ----------------------------------------------
+ */
+
+/*
+ * Takes a start that no order made out of it, the group's first: ms that it
+ * waits, and then it is asked again.  0: it may start.
+ */
+int64_t budget_take(struct slot *sl);
+/* A rate is another one: who waited for the old one asks again. */
+void budget_changed(struct engine *en, const struct config *old);
+void budget_program_changed(
+    struct program *pg, const struct config_program *old);
+/* "restart_rate of GROUP": for whose a slot waits. */
+void budget_text(const struct slot *sl, char *out, size_t size);
 
 /* --- slot.c: one place ---------------------------------------------------- */
 
@@ -547,6 +569,8 @@ void order_stop_all(struct engine *en, const struct engine_who *who);
 void order_progress(struct engine *en);
 /* An essential program is over, and everything with it. */
 void order_stop_essential(struct slot *sl);
+/* An engine before this one had begun to stop everything. */
+void order_stop_on(struct engine *en, const struct table_self *self);
 
 /* --- wait.c: dependencies ----------------------------------------------------
  */
@@ -635,8 +659,6 @@ void engine_make_dirs(const char *path, mode_t mode);
 void engine_save_config(struct engine *en);
 /* Keys that only another reeved can change keep the values of this one. */
 void engine_pin(struct engine *en, struct config *cf);
-/* Takes a start after a failure out of restart_rate=: ms that it waits. */
-int64_t engine_budget(struct engine *en, bool was_up);
 void engine_save_self(struct engine *en, const struct engine_who *who);
 /* "stopped by uid 0, pid 12" or "stopped by SIGTERM". */
 void engine_who_text(char *out, size_t size, const struct engine_who *who);

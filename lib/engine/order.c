@@ -202,6 +202,7 @@ order_stop_essential(struct slot *sl)
 	if (en->stopping)
 		return;
 	en->exit_code = policy_exit_code(&sl->deaths[0]);
+	snprintf(en->essential, sizeof en->essential, "%s", sl->name);
 	/* Of a main program that is nothing odd. */
 	if (sl->prog->conf->essential == ESSENTIAL_MAIN)
 		log_info("%s has ended; exit code %d", sl->name, en->exit_code);
@@ -226,6 +227,27 @@ order_stop_all(struct engine *en, const struct engine_who *who)
 		order_begin_stop(
 		    en, who, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
 	}
+	if (en->nprograms != 0)
+		program_progress(en->programs[0]);
+}
+
+void
+order_stop_on(struct engine *en, const struct table_self *self)
+{
+	struct engine_who who = { .uid = self->by_uid, .pid = self->by_pid };
+	const struct engine_who *by = self->by_person ? &who : NULL;
+	char text[64];
+
+	snprintf(en->essential, sizeof en->essential, "%.*s",
+	    (int)sizeof en->essential - 1, self->essential);
+	engine_who_text(text, sizeof text, by);
+	if (en->essential[0] != '\0')
+		log_warnx("stopping everything, still: %s is essential; exit "
+			  "code %d",
+		    en->essential, en->exit_code);
+	else
+		log_info("stopping everything, still, ordered %s", text);
+	order_begin_stop(en, by, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);
 }

@@ -234,7 +234,7 @@ act_backoff(struct slot *sl)
 	if (slot_is_filled(sl))
 		return;
 	sl->failures++;
-	sl->budgeted = false;
+	sl->budgeted = 0;
 	policy_note_death(&sl->past, now);
 	if (!sl->wanted) {
 		slot_event(sl, PE_STOP);
@@ -282,7 +282,7 @@ act_fatal(struct slot *sl)
 		order_stop_essential(sl);
 	sl->failures = 0;
 	sl->past.n = 0;
-	sl->budgeted = false;
+	sl->budgeted = 0;
 	if (conf->fatal_retry_ms == 0 || sl->prog->en->stopping)
 		return;
 	sl->retry_at_ms = loop_now(sl->prog->en->lp) + conf->fatal_retry_ms;
@@ -293,11 +293,10 @@ act_fatal(struct slot *sl)
 static void
 slot_start_again(struct slot *sl)
 {
-	int64_t ms = engine_budget(sl->prog->en, true);
+	int64_t ms = budget_take(sl);
 
 	if (ms > 0) {
 		sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
-		sl->budgeted = true;
 		slot_event(sl, PE_DEFER);
 		return;
 	}
@@ -312,7 +311,7 @@ act_exited(struct slot *sl)
 	enum policy_next next;
 
 	sl->failures = 0;
-	sl->budgeted = false;
+	sl->budgeted = 0;
 	policy_note_death(&sl->past, loop_now(sl->prog->en->lp));
 	if (slot_is_filled(sl) || !sl->wanted || sl->prog->en->stopping)
 		return;

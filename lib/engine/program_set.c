@@ -129,6 +129,8 @@ program_resize(struct program *pg, int n, const struct engine_who *who)
 	int old = pg->nslots;
 	struct err err = { .text = "" };
 
+	table_set_empty(pg->en->table, pg->conf->name, n == 0);
+
 	if (sockets_open(pg, n > old ? n : old, &err) == -1)
 		log_errorx("%s: %s", pg->conf->name, err.text);
 	if (n > old)
@@ -194,6 +196,7 @@ program_reap(void *arg)
 
 			snprintf(name, sizeof name, "%s", pg->conf->name);
 			log_info("%s is removed", name);
+			table_set_empty(en->table, name, false);
 			program_free(pg);
 			en->remake_tries = 0;
 			if (remake)

@@ -76,7 +76,7 @@ static void
 query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
     char *out, size_t size)
 {
-	char up[64], memory[40], waiting[40];
+	char up[64], memory[40], waiting[40], rate[CONFIG_NAME_MAX + 32];
 
 	switch (sl->state) {
 	case PS_RUNNING:
@@ -95,9 +95,10 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		return;
 	case PS_BACKOFF:
 		str_duration(up, sizeof up, retry_ms);
+		budget_text(sl, rate, sizeof rate);
 		if (sl->failures == 0)
-			snprintf(out, size, "%s; restart_rate: start in %s",
-			    sl->note, up);
+			snprintf(out, size, "%.80s; %s: start in %s", sl->note,
+			    rate, up);
 		else
 			snprintf(out, size, "%s; try %u in %s", sl->note,
 			    sl->failures + 1, up);

@@ -87,7 +87,9 @@ recover_nslots(struct engine *en, const struct config_program *conf)
 		if (table_find_slot(en->table, name, false) == TABLE_NONE)
 			break;
 	}
-	return n != 0 ? n : config_program_workers(conf, en->usable_cpus);
+	if (n != 0 || table_is_empty(en->table, conf->name))
+		return n;
+	return config_program_workers(conf, en->usable_cpus);
 }
 
 static void
@@ -571,5 +573,5 @@ recover(struct engine *en)
 	recover_store(en);
 	wait_pull_all(en);
 	if (self.stopping)
-		order_stop_all(en, NULL);
+		order_stop_on(en, &self);
 }

@@ -72,6 +72,7 @@ reload_set_conf(struct program *pg, struct config_program *conf)
 		slot_streams(pg->slots[i]);
 		slot_conf_changed(pg->slots[i], old);
 	}
+	budget_program_changed(pg, old);
 	config_program_unref(old);
 }
 
@@ -446,6 +447,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 		program_progress(en->programs[0]);
 	named_reload(en);
 	engine_log_sink(en);
+	budget_changed(en, old);
 	config_free(old);
 	engine_notify(en, "READY=1");
 	engine_status_line(en);

@@ -21,8 +21,7 @@ slot_on_retry(struct loop_timer *t, void *arg)
 	int64_t ms;
 
 	(void)t;
-	ms = sl->budgeted ? 0 : engine_budget(sl->prog->en, false);
-	sl->budgeted = ms > 0;
+	ms = budget_take(sl);
 	if (ms > 0) {
 		sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
 		slot_arm_retry(sl);

@@ -31,7 +31,9 @@ enum cell_kind {
 	CELL_FREE = 1,
 	CELL_SELF,
 	CELL_SLOT,
-	CELL_ROLL
+	CELL_ROLL,
+	CELL_BUDGET,
+	CELL_EMPTY
 };
 
 struct copy {
@@ -42,6 +44,8 @@ struct copy {
 		struct table_self self;
 		struct table_slot slot;
 		struct table_roll roll;
+		struct table_budget budget;
+		struct table_empty empty;
 	} u;
 };
 
@@ -51,7 +55,7 @@ struct cell {
 
 /* A cell that is in use, or promised to a name that is not written yet. */
 struct entry {
-	char key[1 + TABLE_NAME_MAX]; /* 's' or 'r', name */
+	char key[1 + TABLE_NAME_MAX]; /* of its kind one letter, name */
 	enum cell_kind kind;
 	uint32_t rec;
 	UT_hash_handle hh;
@@ -144,7 +148,10 @@ entry_key(char key[1 + TABLE_NAME_MAX], enum cell_kind kind, const char *name)
 	size_t len = strlen(name);
 
 	BUG_ON(len >= TABLE_NAME_MAX);
-	key[0] = kind == CELL_SLOT ? 's' : 'r';
+	key[0] = kind == CELL_SLOT     ? 's'
+		 : kind == CELL_ROLL   ? 'r'
+		 : kind == CELL_BUDGET ? 'b'
+				       : 'e';
 	memcpy(key + 1, name, len + 1);
 }
 
@@ -244,20 +251,22 @@ static void
 table_read_cell(struct table *tb, uint32_t rec)
 {
 	const struct copy *c = cell_newest(table_cell(tb, rec));
-	enum cell_kind kind;
 	const char *name;
+	enum cell_kind kind;
 
 	if (c == NULL)
 		return;
-	if (c->kind == CELL_SLOT) {
-		kind = CELL_SLOT;
+	kind = (enum cell_kind)c->kind;
+	if (kind == CELL_SLOT)
 		name = c->u.slot.name;
-	} else if (c->kind == CELL_ROLL) {
-		kind = CELL_ROLL;
+	else if (kind == CELL_ROLL)
 		name = c->u.roll.program;
-	} else {
+	else if (kind == CELL_BUDGET)
+		name = c->u.budget.group;
+	else if (kind == CELL_EMPTY)
+		name = c->u.empty.program;
+	else
 		return;
-	}
 	if (memchr(name, '\0', TABLE_NAME_MAX) == NULL)
 		return;
 	if (table_entry(tb, kind, name) == NULL)
@@ -271,7 +280,8 @@ table_layout(void)
 {
 	const size_t sizes[] = { TABLE_VERSION, sizeof(struct table_self),
 		sizeof(struct table_slot), sizeof(struct table_roll),
-		sizeof(struct table_inst), sizeof(struct table_death) };
+		sizeof(struct table_inst), sizeof(struct table_death),
+		sizeof(struct table_budget), sizeof(struct table_empty) };
 
 	return region_crc(0, sizes, sizeof sizes);
 }
@@ -375,13 +385,68 @@ table_put_roll(struct table *tb, const struct table_roll *in)
 		cell_put(table_cell(tb, en->rec), CELL_ROLL, in, sizeof *in);
 }
 
-void
-table_drop_roll(struct table *tb, const char *program)
+static void
+table_drop(struct table *tb, enum cell_kind kind, const char *name)
 {
-	struct entry *en = table_entry(tb, CELL_ROLL, program);
+	struct entry *en = table_entry(tb, kind, name);
 
 	if (en != NULL)
 		table_entry_drop(tb, en);
+}
+
+void
+table_drop_roll(struct table *tb, const char *program)
+{
+	table_drop(tb, CELL_ROLL, program);
+}
+
+void
+table_get_budget(struct table *tb, const char *group, struct table_budget *out)
+{
+	const struct entry *en = table_entry(tb, CELL_BUDGET, group);
+
+	if (en != NULL &&
+	    cell_get(table_cell(tb, en->rec), CELL_BUDGET, out, sizeof *out))
+		return;
+	memset(out, 0, sizeof *out);
+	memcpy(out->group, group, strlen(group) + 1);
+}
+
+void
+table_put_budget(struct table *tb, const struct table_budget *in)
+{
+	const struct entry *en = table_entry_make(tb, CELL_BUDGET, in->group);
+
+	if (en != NULL)
+		cell_put(table_cell(tb, en->rec), CELL_BUDGET, in, sizeof *in);
+}
+
+void
+table_drop_budget(struct table *tb, const char *group)
+{
+	table_drop(tb, CELL_BUDGET, group);
+}
+
+bool
+table_is_empty(const struct table *tb, const char *program)
+{
+	return table_entry(tb, CELL_EMPTY, program) != NULL;
+}
+
+void
+table_set_empty(struct table *tb, const char *program, bool is_empty)
+{
+	struct table_empty te = { .program = "" };
+	const struct entry *en;
+
+	if (!is_empty) {
+		table_drop(tb, CELL_EMPTY, program);
+		return;
+	}
+	memcpy(te.program, program, strlen(program) + 1);
+	en = table_entry_make(tb, CELL_EMPTY, program);
+	if (en != NULL)
+		cell_put(table_cell(tb, en->rec), CELL_EMPTY, &te, sizeof te);
 }
 
 bool

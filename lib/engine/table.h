@@ -105,6 +105,17 @@ struct table_roll {
 	uint8_t phase[TABLE_SLOTS_MAX]; /* enum roll_phase */
 };
 
+/* What restart_rate of a group has given out; see policy_budget. */
+struct table_budget {
+	char group[TABLE_NAME_MAX];
+	int64_t us[2];
+};
+
+/* A program that was scaled to 0: no slot of it is left to tell. */
+struct table_empty {
+	char program[TABLE_NAME_MAX];
+};
+
 /* reeved as a whole. */
 struct table_self {
 	uint8_t stopping; /* a shutdown is under way */
@@ -112,10 +123,11 @@ struct table_self {
 	uint8_t by_person;
 	uint32_t by_uid;
 	int32_t by_pid;
-	uint64_t next_id;     /* of children: never given twice */
-	mono_ms startup_ms;   /* what starts by itself was ordered to; 0: not */
-	uint8_t exit_code;    /* that reeved will have */
-	int64_t budget_us[2]; /* see policy_budget */
+	uint64_t next_id;   /* of children: never given twice */
+	mono_ms startup_ms; /* what starts by itself was ordered to; 0: not */
+	uint8_t exit_code;  /* that reeved will have */
+	char essential[TABLE_NAME_MAX]; /* slot whose end is all; "": none */
+	int64_t budget_us[2];           /* see policy_budget */
 };
 
 struct table;
@@ -138,6 +150,13 @@ bool table_get_roll(
     struct table *tb, const char *program, struct table_roll *out);
 void table_put_roll(struct table *tb, const struct table_roll *in);
 void table_drop_roll(struct table *tb, const char *program);
+/* Zeroes when there is none. */
+void table_get_budget(
+    struct table *tb, const char *group, struct table_budget *out);
+void table_put_budget(struct table *tb, const struct table_budget *in);
+void table_drop_budget(struct table *tb, const char *group);
+bool table_is_empty(const struct table *tb, const char *program);
+void table_set_empty(struct table *tb, const char *program, bool is_empty);
 bool table_get_self(struct table *tb, struct table_self *out);
 void table_put_self(struct table *tb, const struct table_self *in);
 

@@ -36,6 +36,8 @@ code 0 "to the same" ctl scale shared 1
 is "is nothing" "$(pid_of shared.0)" "$a0"
 code 0 "down to 0" ctl scale shared 0
 ok "gone" gone "$a0"
+kill_engine
+is "an engine that comes after knows that, too" "$(status_field shared.0 name)" ""
 code 0 "and up again" ctl scale shared 2
 ok "all RUNNING" all_state RUNNING shared
 

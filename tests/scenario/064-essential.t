@@ -62,6 +62,7 @@ awaits 5 "is up" 'all_state RUNNING && [ -s "$T/out/slow" ]'
 awaits 5 "it is being waited for" 'is_state other.0 STOPPING'
 kill_engine
 is "the next engine goes on with it" "$(state other.0)" STOPPING
+has "and tells why" "$LOG" 'stopping everything, still: app.0 is essential; exit code 11'
 kill -KILL "$(pid_of other.0)"
 wait_reeved
 is "and has the code" "$CODE" 11

@@ -138,6 +138,7 @@ reevectl|socket
 reevectl|color
 group|programs
 group|priority
+group|restart_rate
 include|files
 EOT
 
@@ -194,6 +195,7 @@ others() { # COLUMN
 		echo "[group:one]"
 		echo "programs = stays, joins"
 		echo "priority = 5"
+		echo "restart_rate = 5/1m"
 		echo "[include]"
 		echo "files = inc/*.conf"
 	fi
@@ -308,6 +310,8 @@ is "so it is" "$(fate joins.0)" "$(needs group programs)"
 is "its name has the group" "$(s status 'one:*' | grep -c 'joins\|stays')" 2
 like "priority of a group" "$(grep '^stays|' "$T/plan")" "^stays.priority of its group.$(needs group priority).999 -> 5"
 is "so it is" "$(fate stays.0)" "$(needs group priority)"
+like "restart_rate of a group" "$(grep '^stays|restart_rate' "$T/plan")" "^stays.restart_rate of its group.$(needs group restart_rate).none -> 5/1m"
+has "it is in force" "$T/values.after" '^group:one.restart_rate.5/1m'
 like "[include] files: a program is added" "$(cat "$T/out/plan")" '^added +added'
 is "it is up" "$(awk '$1 == "added.0" { print $2 }' "$T/after")" RUNNING
 is "what depends on nothing new: untouched" "$(fate base.0)" live

@@ -103,6 +103,8 @@ static const struct row rows[] = {
 	    "[reevectl] color: auto -> never" },
 	{ "group", "programs", "web", "api", "group: g -> (none)" },
 	{ "group", "priority", "1", "2", "priority of its group: 1 -> 2" },
+	{ "group", "restart_rate", NULL, "5/1m",
+	    "restart_rate of its group: none -> 5/1m" },
 
 	{ P, "command", "sh", "sh -x", NULL },
 	{ P, "directory", "/", "/tmp", NULL },

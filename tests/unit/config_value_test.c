@@ -337,6 +337,8 @@ static const struct row rows[] = {
 	{ P(stdout_logfile), "syslog", NULL, "'syslog' is not supported" },
 	{ SCHEMA_GROUP_programs, "a, b\nc,", "a,b,c", NULL },
 	{ SCHEMA_GROUP_programs, "a,a", NULL, "'a' stands there twice" },
+	{ SCHEMA_GROUP_restart_rate, "20/1m", "20/1m", NULL },
+	{ SCHEMA_GROUP_restart_rate, "none", "none", NULL },
 
 	/* DEPENDS */
 	{ P(depends_on), "", "", NULL },

@@ -224,6 +224,33 @@ START_TEST(rolls_and_self_are_kept)
 }
 END_TEST
 
+START_TEST(groups_and_empty_programs_are_kept)
+{
+	struct table *tb = test_open(-1), *again;
+	struct table_budget in = { .group = "web", .us = { 7, 8 } }, out;
+
+	table_get_budget(tb, "web", &out);
+	ck_assert_str_eq(out.group, "web");
+	ck_assert_int_eq(out.us[0] + out.us[1], 0);
+	ck_assert(!table_is_empty(tb, "web"));
+	table_set_empty(tb, "web", false);
+	table_set_empty(tb, "web", true);
+	table_put_budget(tb, &in);
+	again = test_open(table_fd(tb));
+	table_get_budget(again, "web", &out);
+	ck_assert_mem_eq(&in, &out, sizeof in);
+	ck_assert(table_is_empty(again, "web"));
+	ck_assert(!table_is_empty(again, "api"));
+	table_drop_budget(again, "web");
+	table_set_empty(again, "web", false);
+	table_get_budget(again, "web", &out);
+	ck_assert_int_eq(out.us[0] + out.us[1], 0);
+	ck_assert(!table_is_empty(again, "web"));
+	table_close(again);
+	table_close(tb);
+}
+END_TEST
+
 START_TEST(what_is_no_table_is_refused)
 {
 	int fds = fake_fd_count();
@@ -313,6 +340,7 @@ main(void)
 	tcase_add_test(tc, table_grows_and_is_found_again);
 	tcase_add_test(tc, dropped_record_stays_away);
 	tcase_add_test(tc, rolls_and_self_are_kept);
+	tcase_add_test(tc, groups_and_empty_programs_are_kept);
 	tcase_add_test(tc, what_is_no_table_is_refused);
 	tcase_add_test(tc, killed_writer_leaves_a_whole_record);
 	suite_add_tcase(s, tc);
