@@ -64,6 +64,8 @@ check(const char *file, bool quiet)
 
 	config_errors_init(&errs);
 	cf = config_load(file, &errs);
+	if (cf != NULL && !quiet)
+		engine_check(cf, &errs.warnings);
 	for (size_t i = 0; i < errs.errors.n; i++)
 		fprintf(stderr, "%s\n", errs.errors.v[i]);
 	for (size_t i = 0; i < errs.warnings.n && !quiet; i++)

@@ -17,6 +17,15 @@ void config_warning(struct config_errors *errs, const char *file, int line,
 /* Lines of one file that follow each other, in the order of their numbers. */
 void config_errors_sort(struct config_errors *errs);
 
+/* --- suspect.c -------------------------------------------------------------
+ */
+
+struct ini_entry;
+
+/* Warns of lines of a value that were meant as a key or a section. */
+void suspect_value(struct config_errors *errs, const struct ini_entry *e,
+    enum schema_section kind);
+
 /* --- near.c ----------------------------------------------------------------
  */
 

@@ -494,50 +494,6 @@ load_value(const struct ini_entry *e, struct section *sec, enum schema_id id,
 	return rc;
 }
 
-/*
- * A line that is indented by mistake becomes part of the value before, and
- * supervisord's users know how long that stays unnoticed.
- */
-static void
-load_suspect_line(struct load *ld, const struct ini_entry *e,
-    const struct section *sec, const char *line, size_t len)
-{
-	size_t n = strcspn(line, "=:[] \t\n");
-	char *word = xstrndup(line, n < len ? n : len);
-	char *kind = xstrndup(line + 1, len > 1 ? strcspn(line + 1, ":]") : 0);
-	const char *next = line + n;
-	bool suspect;
-
-	while (*next == ' ' || *next == '\t')
-		next++;
-	if (*line == '[')
-		suspect = schema_section_parse(kind) != SECTION__N;
-	else
-		suspect = (*next == '=' || *next == ':') &&
-			  schema_find(sec->kind, word) != SCHEMA__N;
-	if (suspect)
-		config_warning(ld->errs, e->file, e->line,
-		    "'%.*s' is indented and so it is part of key '%s'",
-		    (int)(len < 100 ? len : 100), line, e->key);
-	free(word);
-	free(kind);
-}
-
-static void
-load_suspect(
-    struct load *ld, const struct ini_entry *e, const struct section *sec)
-{
-	const char *s = strchr(e->value, '\n');
-
-	while (s != NULL) {
-		size_t len = strcspn(++s, "\n");
-
-		if (len > 0)
-			load_suspect_line(ld, e, sec, s, len);
-		s = strchr(s, '\n');
-	}
-}
-
 static void
 load_entry(struct load *ld, const struct ini_entry *e, struct section *sec)
 {
@@ -550,7 +506,7 @@ load_entry(struct load *ld, const struct ini_entry *e, struct section *sec)
 	    !str_equal(origins_file(og, id), e->file))
 		return;
 	if (*e->file != '-') /* an option has no lines */
-		load_suspect(ld, e, sec);
+		suspect_value(ld->errs, e, sec->kind);
 	if (load_value(e, sec, id, &err) == -1)
 		config_error(ld->errs, e->file, e->line, "[%s] %s: %s",
 		    sec->title, e->key, err.text);

@@ -18,6 +18,12 @@ struct engine_params {
 	void *arg;
 };
 
+/*
+ * Without a daemon: which keys of the config would do nothing in one that is
+ * started from here.
+ */
+void engine_check(const struct config *cf, struct strv *warnings);
+
 struct engine *engine_new(struct loop *lp, const struct engine_params *pm);
 /* After loop_run has returned: everything was stopped. */
 void engine_free(struct engine *en);

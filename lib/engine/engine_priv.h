@@ -64,6 +64,7 @@ struct inst {
 	bool dead;              /* exit seen; waiting for its tree to be gone */
 	bool stopping;          /* the stop signal was sent */
 	bool killed;            /* SIGKILL was sent after that */
+	bool lost;              /* a signal to it could not be sent */
 	enum death_cause cause; /* what its death will be called */
 	bool by_person;
 	struct engine_who who;
@@ -340,6 +341,8 @@ void inst_ready_name(const struct inst *in, char *out, size_t size);
 void inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
     const struct engine_who *who);
 void inst_kill(struct inst *in);
+/* Its stop did not reach it: as if it had not been ordered. */
+void inst_take_back(struct inst *in);
 /* Why it must go: what people read of its death. */
 void inst_give_reason(struct inst *in, const char *why);
 void inst_free(struct inst *in);

@@ -139,11 +139,34 @@ inst_stop(struct inst *in, int64_t ms, enum death_cause cause,
 }
 
 void
+inst_take_back(struct inst *in)
+{
+	in->lost = false;
+	if (in->dead || !in->stopping)
+		return;
+	in->stopping = in->killed = false;
+	in->cause = DEATH_EXIT;
+	in->by_person = false;
+	in->deadline_ms = 0;
+	loop_timer_stop(&in->deadline);
+	recycle_arm(in);
+	if (in->ready)
+		vitals_start(in);
+	else
+		inst_watch_ready(
+		    in, loop_now(in->slot->prog->en->lp) - in->started_ms);
+}
+
+void
 inst_signal_failed(struct inst *in, int signo, int errnum)
 {
+	/* The SIGCONT that goes with each stop signal has no news. */
+	if (in->lost && signo == SIGCONT)
+		return;
 	snprintf(in->slot->note, sizeof in->slot->note,
 	    "signal %d could not be sent: %s", signo, strerror(errnum));
 	log_errorx("%s %d: %s", in->slot->name, (int)in->pid, in->slot->note);
+	in->lost = true;
 	if (in->role == INST_CUR)
 		slot_event(in->slot, PE_LOST);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "engine/engine_main.h"
 #include "engine/engine_priv.h"
 
 static const struct {
@@ -34,17 +35,18 @@ limits_is_set(const struct config_program *p, size_t key)
 	return set[key];
 }
 
+/* has: "has" or what it would have. */
 static void
-limits_warn(const struct config_program *p, size_t key, const struct err *err,
-    struct strv *warnings)
+limits_warn(const struct config_program *p, size_t key, const char *has,
+    const struct err *err, struct strv *warnings)
 {
 	const char *name = limits_keys[key].key;
 	char text[1024];
 	int line;
 	const char *file = config_program_origin(p, name, &line);
 
-	snprintf(text, sizeof text, "%s:%d: [program:%s] %s has no effect: %s",
-	    file, line, p->name, name, err->text);
+	snprintf(text, sizeof text, "%s:%d: [program:%s] %s %s no effect: %s",
+	    file, line, p->name, name, has, err->text);
 	strv_add(warnings, text);
 }
 
@@ -63,7 +65,7 @@ limits_program(
 			true, &err) == 0)
 			en->controllers |= limits_keys[i].bit;
 		else
-			limits_warn(p, i, &err, warnings);
+			limits_warn(p, i, "has", &err, warnings);
 	}
 }
 
@@ -77,6 +79,26 @@ limits_setup(struct engine *en, const struct config *cf, struct strv *warnings)
 		limits_program(en, cf->programs[i], warnings);
 	if (tree_enable(en->cgroup, "memory", keeper, false, &err) == 0)
 		en->controllers |= TREE_MEMORY;
+}
+
+static void
+limits_check(const struct config_program *p, struct strv *warnings)
+{
+	struct err err = { .text = "" };
+
+	for (size_t i = 0; i < LIMITS_KEYS; i++)
+		if (limits_is_set(p, i) &&
+		    tree_offers(limits_keys[i].controller, &err) == -1)
+			limits_warn(p, i,
+			    "would, in a reeved started here, have", &err,
+			    warnings);
+}
+
+void
+engine_check(const struct config *cf, struct strv *warnings)
+{
+	for (size_t i = 0; i < cf->nprograms; i++)
+		limits_check(cf->programs[i], warnings);
 }
 
 static void

@@ -249,9 +249,10 @@ op_next_try(const struct slot *sl, char *out, size_t size)
 	char ms[32];
 
 	out[0] = '\0';
-	if (sl->state == PS_FATAL)
+	if (sl->state == PS_FATAL && sl->retry_at_ms == 0)
 		snprintf(out, size, "; no more tries");
-	if (sl->state != PS_BACKOFF || sl->retry_at_ms == 0)
+	if ((sl->state != PS_BACKOFF && sl->state != PS_FATAL) ||
+	    sl->retry_at_ms == 0)
 		return;
 	str_duration(
 	    ms, sizeof ms, sl->retry_at_ms - loop_now(sl->prog->en->lp));
@@ -324,7 +325,8 @@ op_check_up(struct item *it)
 			op_check_waiting(it);
 		return;
 	case PS_UNKNOWN:
-		op_verdict(it, false, "", "%s", sl->note);
+		if (sl->queued == 0)
+			op_verdict(it, false, "", "%s", sl->note);
 		return;
 	case PS_STARTING:
 	case PS_STOPPING:

@@ -53,8 +53,9 @@ op_start_slot(struct op *op, struct slot *sl)
 		    it, true, "", "already running, pid %d", (int)sl->cur->pid);
 		return;
 	}
-	/* One that is on its way down is not what was asked for. */
-	if (!sl->wanted)
+	/* One that is on its way down is not what was asked for, but one that
+	 * could not be told to go is. */
+	if (!sl->wanted && sl->state != PS_UNKNOWN)
 		it->since = sl->generation;
 	op_supersede(op, sl, "a start");
 	sl->prog->started = true;

@@ -10,7 +10,8 @@
  *	EXITED    went by itself and autorestart= says to leave it
  *	FATAL     startretries used up, or more deaths than restart_limit=:
  *		  waits for a person, or for fatal_retry=
- *	UNKNOWN   a signal could not be sent: not ours to steer
+ *	UNKNOWN   a signal could not be sent: not ours to steer, until an
+ *		  order to start takes the stop back, or to stop tries again
  *
  * slot_step is the only writer of the state.  Actions start things and decide
  * nothing; they never step the machine themselves but queue an event.
@@ -33,7 +34,7 @@ struct edge {
 };
 
 static slot_action act_spawn, act_up, act_backoff, act_exited, act_stop,
-    act_rest, act_fatal, act_defer, act_wait;
+    act_rest, act_fatal, act_defer, act_wait, act_take_back;
 
 /* An empty cell is illegal: logged, counted, refused. */
 static const struct edge edges[PS__N][PE__N] = {
@@ -76,6 +77,7 @@ static const struct edge edges[PS__N][PE__N] = {
 	[PS_FATAL][PE_STOP] = { true, PS_STOPPED, act_rest },
 	[PS_FATAL][PE_UP] = { true, PS_RUNNING, act_up },
 
+	[PS_UNKNOWN][PE_START] = { true, PS_STARTING, act_take_back },
 	[PS_UNKNOWN][PE_STOP] = { true, PS_STOPPING, act_stop },
 	[PS_UNKNOWN][PE_DIE] = { true, PS_EXITED, act_exited },
 	[PS_UNKNOWN][PE_DIE_YOUNG] = { true, PS_EXITED, act_exited },
@@ -182,6 +184,15 @@ act_spawn(struct slot *sl)
 	sl->cur = inst_start(sl, INST_CUR);
 	if (sl->cur == NULL)
 		slot_event(sl, PE_SPAWN_FAIL);
+}
+
+/* It was told to stop, but nothing has reached it: it goes on. */
+static void
+act_take_back(struct slot *sl)
+{
+	if (sl->cur != NULL)
+		inst_take_back(sl->cur);
+	act_spawn(sl);
 }
 
 /* failures stay: they are forgotten when it has been up for a while. */
@@ -333,6 +344,8 @@ act_exited(struct slot *sl)
 static void
 act_stop(struct slot *sl)
 {
+	if (sl->cur != NULL && sl->cur->lost)
+		inst_take_back(sl->cur);
 	if (sl->cur != NULL)
 		inst_stop(sl->cur, sl->cur->conf->stopwaitsecs_ms,
 		    sl->start_again ? DEATH_RESTART

@@ -248,6 +248,7 @@ recover_filled(struct slot *sl)
 	if (sl->state == PS_STOPPED || sl->state == PS_BACKOFF ||
 	    sl->state == PS_EXITED || sl->state == PS_FATAL)
 		sl->state = sl->cur->ready ? PS_RUNNING : PS_STARTING;
+	sl->cur->lost = sl->state == PS_UNKNOWN;
 	if (sl->state == PS_STARTING && sl->cur->ready)
 		slot_event(sl, PE_UP);
 	if (!sl->wanted)

@@ -80,6 +80,8 @@ int64_t tree_memory(const struct tree *t, pid_t keeper, int64_t limit);
  * and engine go to a leaf below it when that is needed; tree_base_remove
  * takes them back.  -1: it can't be had, err tells why.
  */
+/* Could they be had?  Of the cgroup that this process is in. */
+int tree_offers(const char *controller, struct err *err);
 int tree_enable(const char *base, const char *controller, pid_t keeper,
     bool may_move, struct err *err);
 /* Sets what p says of those controllers, also of a tree that runs. */

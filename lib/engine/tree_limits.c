@@ -21,6 +21,8 @@
 #include "config/config.h"
 #include "engine/tree_priv.h"
 
+#define LIMITS_NO_CGROUP "no cgroup (v2) can be made here"
+
 /* --- controllers ---------------------------------------------------------- */
 
 /* One line, without its end; "" when it can't be read. */
@@ -137,13 +139,25 @@ limits_not_offered(const char *own, const char *controller, struct err *err)
 }
 
 int
+tree_offers(const char *controller, struct err *err)
+{
+	char own[PATH_MAX];
+
+	if (!tree_cgroup_own(own) || access(own, W_OK) == -1)
+		return err_set(err, LIMITS_NO_CGROUP);
+	if (!limits_has_word(own, "cgroup.controllers", controller))
+		return limits_not_offered(own, controller, err);
+	return 0;
+}
+
+int
 tree_enable(const char *base, const char *controller, pid_t keeper,
     bool may_move, struct err *err)
 {
 	char own[PATH_MAX];
 
 	if (base[0] == '\0')
-		return err_set(err, "no cgroup (v2) can be made here");
+		return err_set(err, LIMITS_NO_CGROUP);
 	if (limits_has_word(base, "cgroup.subtree_control", controller))
 		return 0;
 	snprintf(own, sizeof own, "%s", base);

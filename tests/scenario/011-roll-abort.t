@@ -97,4 +97,31 @@ echo "exec $CHILD ready pause 200 print-err 'late end' exit 5" | prog
 code 1 "a canary that dies in its soak: exit 1" ctl roll web
 has "its last line" "$T/out/ok" "late end"
 is "every old pid is there" "$(pids web)" "$old"
+
+# ... and well: the old one is as healthy as it was.
+conf <<EOT
+[program:well]
+command = $CHILD append-pid $T/out/well sleep
+startsecs = 0
+roll_soak = 1h
+health = exec:sh -c 'test ! -e $T/out/ill.\$REEVE_PID'
+health_interval = 50ms
+health_failures = 2
+EOT
+code 0 "reload" ctl reload
+awaits 10 "up and healthy" '[ "$(status_field well.0 health)" = healthy ]'
+was=$(pid_of well.0)
+ctl_bg "$T/out/trial" roll well
+awaits 10 "the new one is on trial" 'grep -q "new instance ready, on trial" "$LOG" && [ "$(wc -l <"$T/out/well")" = 2 ]'
+new=$(tail -n 1 "$T/out/well")
+isnt "it is another one" "$new" "$was"
+: >"$T/out/ill.$new"
+wait $BG
+is "it becomes unhealthy: the roll is aborted" $? 1
+has "with the reason" "$T/out/trial" "well.0.* failed its health probe: "
+is "the old one stays" "$(pid_of well.0)" "$was"
+is "and is healthy" "$(status_field well.0 health)" healthy
+awaits 5 "the new one is gone" 'gone $new'
+kill_engine
+is "an engine later, too" "$(pid_of well.0)" "$was"
 plan_done

@@ -40,6 +40,14 @@ limit memory_max memory.max 104857600
 limit cpu_weight cpu.weight 50
 limit cpu_max cpu.max "50000 100000"
 limit pids_max pids.max 20
+"$B/reeved" --check -c "$CONF" >"$T/out/check" 2>&1
+is "--check has as many" "$(grep -c '^warning: .*:[0-9]*: .program:web. .* no effect: ' "$T/out/check")" \
+    "$(grep -c 'has no effect' "$T/out/reeved")"
+has "it is good all the same" "$T/out/check" "good, 2 programs"
+if grep -q 'memory_max has no effect' "$T/out/reeved"; then
+	line=$(grep -n "^memory_max" "$CONF" | cut -d: -f1)
+	has "with the line and why" "$T/out/check" "reeve.conf:$line: .*memory_max would.*: (cgroup .* does not offer controller memory|no cgroup)"
+fi
 unlike "none for who has no key" "$(cat "$T/out/reeved")" "program:plain"
 
 # Live: the same process, another limit; or the warning again.

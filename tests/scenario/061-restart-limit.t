@@ -61,6 +61,20 @@ awaits 10 "also with another engine" '[ "$(wc -l <"$T/out/again")" -ge '$((n + 3
 n=$(status_field later.0 next_retry_ms)
 ok "which knows when ($n)" test "$n" -gt 3000000 -a "$n" -le 3600000
 is "later was tried once" "$(wc -l <"$T/out/later")" 1
+code 1 "started by a person, it fails again" ctl start later
+has "what is said is when it will be tried" "$T/out/ok" 'exited with 4.*; next try in (1 h|59 min|59m|1h|[0-9]+ ?m)|next try in '
+unlike "there will be tries" "$(cat "$T/out/ok")" 'no more tries'
+retry() { # ANOTHER fatal_retry
+	sed -i '/program:later/,$s/^fatal_retry.*/fatal_retry = '"$1/" "$CONF"
+	ctl reload
+}
+retry 10ms
+awaits 10 "a shorter fatal_retry reaches who is FATAL" '[ "$(wc -l <"$T/out/later")" -ge 3 ]'
+retry 0
+awaits 10 "none: no next try" 'is_state later.0 FATAL && [ "$(status_field later.0 next_retry_ms)" = null ]'
+retry 2h
+n=$(status_field later.0 next_retry_ms)
+ok "one again: it has a next try ($n)" test "$n" -gt 3600000 -a "$n" -le 7200000
 code 0 "stop ends it" ctl stop again later
 is "no try is due any more" "$(status_field later.0 next_retry_ms)" null
 plan_done

@@ -25,7 +25,7 @@ static const struct {
 	{ "EXITED",
 	    "STARTING - RUNNING - - - FATAL BACKOFF STOPPED - STOPPED -" },
 	{ "FATAL", "STARTING - RUNNING - - STARTING - - STOPPED - STOPPED -" },
-	{ "UNKNOWN", "- - - EXITED EXITED - - - STOPPING STOPPED - -" },
+	{ "UNKNOWN", "STARTING - - EXITED EXITED - - - STOPPING STOPPED - -" },
 };
 
 /* The nth word; "" behind the last. */
