@@ -133,6 +133,41 @@ restart_rate|1000/1s|500/1s
 environment|-|A="1"||r
 umask|022|027||r
 EOT
+# Of tasks: what runs goes on, the next run has it.
+cat >"$T/tasks" <<EOT
+command|true|false
+shell|true|false
+directory|/|/tmp
+environment|A="1"|A="2"
+env_file|$T/env1|$T/env2
+clear_env|false|true
+user|-|nobody||root
+group|-|12345||root
+umask|022|027
+nice|-|5
+oom_score_adj|0|500
+rlimit_as|-|4GB
+rlimit_core|-|0
+rlimit_cpu|-|1000
+rlimit_data|-|1GB
+rlimit_fsize|-|1GB
+rlimit_memlock|-|4KB
+rlimit_nofile|-|100
+rlimit_nproc|-|20000
+rlimit_rtprio|-|0
+rlimit_stack|-|4MB
+depends_on|-|t_shell
+timeout|0|5
+retries|0|2
+backoff_min|1|2|retries = 2
+backoff_max|60|50|retries = 2
+schedule|-|@yearly
+jitter|0|5|schedule = @yearly
+overlap|skip|queue|schedule = @yearly
+catch_up|once|no|schedule = @yearly
+then|-|restart base
+on_failure|-|restart base
+EOT
 cat >"$T/others" <<EOT
 reevectl|socket
 reevectl|color
@@ -146,6 +181,7 @@ EOT
 {
 	sed 's/^/program|/' "$T/programs"
 	sed 's/^/reeve|/' "$T/reeve"
+	sed 's/^/task|/' "$T/tasks"
 	cat "$T/others"
 } | cut -d'|' -f1,2 | sort >"$T/rows"
 cut -f1,2 "$T/schema" | tr '\t' '|' | sort >"$T/keys"
@@ -176,6 +212,21 @@ programs() { # COLUMN
 		[ "$value" = - ] || echo "$key = $value"
 		[ -z "$more" ] || echo "$more"
 	done <"$T/programs"
+}
+
+tasks() { # COLUMN
+	while IFS='|' read -r key before after more flag; do
+		may "$flag" || continue
+		value=$before
+		[ "$1" = before ] || value=$after
+		printf '[task:t_%s]\n' "$key"
+		case $key in
+		command | shell) ;;
+		*) echo "shell = echo \"\$A \$(umask)\"" ;;
+		esac
+		[ "$value" = - ] || echo "$key = $value"
+		[ -z "$more" ] || echo "$more"
+	done <"$T/tasks"
 }
 
 others() { # COLUMN
@@ -222,7 +273,7 @@ plan() {
 }
 # section|key|value
 values() {
-	s config | sed -n 's/ *; .*//; s/^\[\(program:\)\{0,1\}\(.*\)\]$/\2/p; s/^\([a-z_]*\) = /=\1|/p' |
+	s config | sed -n 's/ *; .*//; s/^\[\(program:\)\{0,1\}\(.*\)\]$/\2/p; s/^\([a-z0-9_]*\) = /=\1|/p' |
 	    awk '/^=/ { print section "|" substr($0, 2); next } { section = $0 }'
 }
 mark() { wc -l <"$LOG"; }
@@ -250,7 +301,7 @@ fate() { awk -v x="$1" '$1 == x { print $2 }' "$T/fates"; }
 
 # --- 1: keys of programs, groups, [include], [reevectl] ---------------------------
 
-{ reeve_section before 1; programs before; others before; } >"$CONF"
+{ reeve_section before 1; programs before; tasks before; others before; } >"$CONF"
 launch_reeved
 await 10 's status || gone $REEVED'
 if gone "$REEVED"; then
@@ -260,7 +311,7 @@ fi
 awaits 20 "all are up" 'slots | grep -q RUNNING && ! slots | grep -qv RUNNING'
 slots >"$T/before"
 values >"$T/values.before"
-{ reeve_section before 1; programs after; others after; } >"$CONF"
+{ reeve_section before 1; programs after; tasks after; others after; } >"$CONF"
 ok "reload --plan" s reload --plan
 cp "$T/out/ok" "$T/out/plan"
 plan "$T/out/plan" >"$T/plan"
@@ -301,6 +352,23 @@ while IFS='|' read -r key need flag got want; do
 		skip "$key" "may not be done here: $flag"
 	fi
 done <"$T/verdicts"
+
+awk -F'|' 'FILENAME == ARGV[1] { if ($1 == "task") needs[$2] = $5; next }
+FILENAME == ARGV[2] { planned[$2] = $3; next }
+{ print $1 "|" needs[$1] "|" $5 "|" planned["[task:t_" $1 "] " $1] }' \
+    "$T/schema.rows" "$T/plan" "$T/tasks" >"$T/verdicts"
+while IFS='|' read -r key need flag got; do
+	if may "$flag"; then
+		is "[task:x] $key: planned: $need" "$got" "$need"
+	else
+		skip "[task:x] $key" "may not be done here: $flag"
+	fi
+done <"$T/verdicts"
+like "a task's next run has its new values" "$(s task run t_environment)" '^2 0022$'
+like "... all of them" "$(s task run t_umask)" '^ 0027$'
+code 1 "... what it runs, too" s task run t_command
+ok "nothing of it is left to change" s reload --plan
+is "... of anything" "$(cat "$T/out/ok")" "nothing would change"
 
 n=$(cut -d'|' -f1 "$T/plan" | sort -u | grep -vc '^k_')
 is "nothing else is planned but these" "$(cut -d'|' -f1 "$T/plan" | sort -u | grep -v '^k_' | tr '\n' ' ')" "[reeve] joins stays "
