@@ -440,6 +440,7 @@ config_answer(struct ctl_req *r, const char *name)
 			    near != NULL ? "\"?" : "");
 			return;
 		}
+		prog = engine_in_force(r->s->srv->en, prog);
 	}
 	w = ctl_result_begin(r);
 	jw_obj(w, NULL);
@@ -452,7 +453,8 @@ config_answer(struct ctl_req *r, const char *name)
 		config_group(w, &cf->groups[i]);
 	for (size_t i = 0; name == NULL && i < cf->nprograms; i++)
 		if (ctl_may(r, cf->programs[i]->name, NULL))
-			config_section(w, cf, cf->programs[i]);
+			config_section(w, cf,
+			    engine_in_force(r->s->srv->en, cf->programs[i]));
 	for (size_t i = 0; name == NULL && ctl_may_all(r) && i < cf->ntasks;
 	     i++)
 		config_task_section(w, cf->tasks[i]);

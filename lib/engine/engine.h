@@ -167,6 +167,12 @@ struct pump_stream *engine_stream(
 
 struct event_log *engine_events(struct engine *en);
 const struct config *engine_config(const struct engine *en);
+/*
+ * What a program of it runs: after a roll to a new config that was aborted,
+ * the one before.
+ */
+const struct config_program *engine_in_force(
+    const struct engine *en, const struct config_program *p);
 /* Pid of reeved (the keeper), not of the engine. */
 pid_t engine_reeved_pid(const struct engine *en);
 /* How often the engine was started under this keeper, from 1. */

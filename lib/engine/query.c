@@ -324,6 +324,15 @@ engine_events(struct engine *en)
 	return en->events;
 }
 
+const struct config_program *
+engine_in_force(const struct engine *en, const struct config_program *p)
+{
+	for (size_t i = 0; i < en->nprograms; i++)
+		if (strcmp(en->programs[i]->conf->name, p->name) == 0)
+			return en->programs[i]->conf;
+	return p;
+}
+
 const struct config *
 engine_config(const struct engine *en)
 {

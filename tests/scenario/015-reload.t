@@ -110,6 +110,7 @@ sed "s|print two sleep|print-err bad exit 1|" "$T/good" >"$CONF"
 code 1 "a change that does not come up: exit 1" ctl reload
 has "with the reason" "$T/out/ok" "bad|exit"
 is "the old ones run" "$(pids rolls)" "$old"
+like "config shows what they run" "$(ctl config rolls)" '^command = .* print two sleep'
 cp "$T/good" "$CONF"
 code 0 "back to the good one" ctl reload
 kill -KILL "$(pid_of rolls.0)"

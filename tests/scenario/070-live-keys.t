@@ -162,6 +162,7 @@ retries|0|2
 backoff_min|1|2|retries = 2
 backoff_max|60|50|retries = 2
 schedule|-|@yearly
+timezone|-|UTC|schedule = @yearly
 jitter|0|5|schedule = @yearly
 overlap|skip|queue|schedule = @yearly
 catch_up|once|no|schedule = @yearly

@@ -269,6 +269,13 @@ engine_events(struct engine *en)
 	return &en->events;
 }
 
+const struct config_program *
+engine_in_force(const struct engine *en, const struct config_program *p)
+{
+	(void)en;
+	return p;
+}
+
 const struct config *
 engine_config(const struct engine *en)
 {
