@@ -102,6 +102,10 @@ before_stop|-|true
 after_exit|-|true
 before_roll|-|true
 hook_timeout|60|50
+ipc|false|true
+ipc_max_message|1MB|64KB|ipc = true
+ipc_queue|1000|5|ipc = true
+ipc_rate|10000/1s|5/1m|ipc = true
 stdin|null|inherit
 output|logs|inherit
 redirect_stderr|false|true
