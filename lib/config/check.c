@@ -595,6 +595,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 	}
 	check_deps(cf, errs);
 	check_tasks(cf, errs);
+	check_watches(cf, errs);
 	check_sockets(&ck);
 	check_logs(&ck);
 }

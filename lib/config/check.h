@@ -18,5 +18,12 @@ void check_box_slot(const struct config_program *p, const struct config_slot *s,
 
 /* check_task.c: [task:x], and hooks that name one. */
 void check_tasks(const struct config *cf, struct config_errors *errs);
+/* ", did you mean 'x'?" or "". */
+void check_near(const struct config *cf, const char *name, bool program,
+    char *out, size_t size);
+/* NAME, "GROUP:*" or "all" is a program, or several. */
+bool check_is_program(const struct config *cf, const char *name);
+/* watch.c: on_change=, watch=. */
+void check_watches(const struct config *cf, struct config_errors *errs);
 
 #endif

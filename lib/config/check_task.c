@@ -125,12 +125,22 @@ task_check_who(struct tasks *ck, const struct config_task *t)
 		TASK_ERROR(ck, t, group, "only root can change the group");
 }
 
+/* on_change=, or watch= of a program. */
+static bool
+task_is_watched(const struct config *cf, const struct config_task *t)
+{
+	for (size_t i = 0; i < cf->nprograms; i++)
+		if (str_equal(cf->programs[i]->watch.task, t->run.name))
+			return true;
+	return t->on_change.n > 0;
+}
+
 /* A key that would do nothing is a mistake of whoever wrote it. */
 static void
 task_check_keys(struct tasks *ck, const struct config_task *t)
 {
 	static const enum schema_id of_schedule[] = { SCHEMA_TASK_timezone,
-		SCHEMA_TASK_jitter, SCHEMA_TASK_overlap, SCHEMA_TASK_catch_up };
+		SCHEMA_TASK_jitter, SCHEMA_TASK_catch_up };
 	static const enum schema_id of_retries[] = { SCHEMA_TASK_backoff_min,
 		SCHEMA_TASK_backoff_max };
 
@@ -140,6 +150,11 @@ task_check_keys(struct tasks *ck, const struct config_task *t)
 			TASK_TELL(error, ck, t, of_schedule[i],
 			    "%s: there is no schedule= that it could be of",
 			    schema_keys[of_schedule[i]].name);
+	if (t->schedule.text == NULL && !task_is_watched(ck->cf, t) &&
+	    origins_line(&t->origins, SCHEMA_TASK_overlap) != 0)
+		TASK_ERROR(ck, t, overlap,
+		    "there is no schedule= and no on_change= that it could be "
+		    "of");
 	for (size_t i = 0; i < sizeof of_retries / sizeof *of_retries; i++)
 		if (t->retries == 0 &&
 		    origins_line(&t->origins, of_retries[i]) != 0)
@@ -164,8 +179,8 @@ task_index(const struct config *cf, const char *name)
 }
 
 /* ", did you mean 'x'?" */
-static void
-task_near(const struct config *cf, const char *name, bool program, char *out,
+void
+check_near(const struct config *cf, const char *name, bool program, char *out,
     size_t size)
 {
 	struct near nr;
@@ -180,8 +195,8 @@ task_near(const struct config *cf, const char *name, bool program, char *out,
 		snprintf(out, size, ", did you mean '%s'?", nr.best);
 }
 
-static bool
-task_is_program(const struct config *cf, const char *name)
+bool
+check_is_program(const struct config *cf, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -205,10 +220,10 @@ task_check_actions(struct tasks *ck, const struct config_task *t,
 		const struct config_action *a = &as->v[i];
 		bool program = a->kind != ACTION_TASK;
 		bool there = program
-				 ? task_is_program(ck->cf, a->name)
+				 ? check_is_program(ck->cf, a->name)
 				 : config_task_find(ck->cf, a->name) != NULL;
 
-		task_near(ck->cf, a->name, program, hint, sizeof hint);
+		check_near(ck->cf, a->name, program, hint, sizeof hint);
 		if (!there)
 			TASK_TELL(error, ck, t, id, "%s: there is no %s '%s'%s",
 			    schema_keys[id].name, program ? "program" : "task",
@@ -229,7 +244,7 @@ task_check_deps(struct tasks *ck, const struct config_task *t)
 			    "it cannot wait for "
 			    "itself");
 		} else if (config_task_find(ck->cf, name) == NULL) {
-			task_near(ck->cf, name, false, hint, sizeof hint);
+			check_near(ck->cf, name, false, hint, sizeof hint);
 			TASK_ERROR(ck, t, depends_on, "there is no task '%s'%s",
 			    name, hint);
 		}
@@ -342,7 +357,7 @@ task_check_hooks(struct tasks *ck, const struct config_program *p)
 
 		if (name == NULL || config_task_find(ck->cf, name) != NULL)
 			continue;
-		task_near(ck->cf, name, false, hint, sizeof hint);
+		check_near(ck->cf, name, false, hint, sizeof hint);
 		config_error(ck->errs, origins_file(&p->origins, ids[k]),
 		    origins_line(&p->origins, ids[k]),
 		    "[program:%s] %s: there is no task '%s'%s", p->name,

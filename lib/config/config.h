@@ -280,6 +280,14 @@ enum config_hook {
 	HOOK__N
 };
 
+/* watch= of [program:x] */
+struct config_watch {
+	struct strv globs; /* n 0: it is unset */
+	char *task;        /* run before; NULL: none */
+	bool restart;      /* or else roll */
+	char *name;        /* another program; NULL: its own */
+};
+
 struct config_program {
 	unsigned refs;
 	char *name;   /* x of [program:x] */
@@ -372,6 +380,9 @@ struct config_program {
 	int64_t memory_interval_ms;
 	int64_t max_lifetime_ms; /* 0: none */
 	struct config_cron restart_at;
+	struct config_watch watch;
+	struct strv watch_exclude;
+	int64_t watch_delay_ms;
 
 	enum config_stdin stdin_from;
 	enum config_output output;
@@ -442,6 +453,8 @@ struct config_task {
 	int64_t jitter_ms;
 	enum config_overlap overlap;
 	enum config_catch_up catch_up;
+	struct strv on_change, on_change_exclude;
+	int64_t on_change_delay_ms;
 	struct config_actions then;
 	struct config_actions on_failure;
 	struct config_origins origins;
@@ -597,6 +610,11 @@ int config_slot(struct config_slot *out, const struct config_program *p,
 int config_slot_hook(struct config_slot *out, const struct config_program *p,
     const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err);
+/*
+ * Where the patterns of on_change, watch begin; shell: of a task.  Returns a
+ * path.
+ */
+char *config_watch_dir(const struct config_program *p, const char *shell);
 /* What a run of a task is.  Fails without a prefix. */
 int config_task_slot(struct config_slot *out, const struct config_task *t,
     const struct strv *base_env, struct err *err);

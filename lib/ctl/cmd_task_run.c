@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "ctl/running.h"
 #include "ctl/task_priv.h"
+#include "engine/watching.h"
 
 /* --- task_run ---------------------------------------------------------------
  */
@@ -199,6 +200,22 @@ names_last(struct jw *w, const struct queue_req *req, const char *name)
 	jw_end_obj(w);
 }
 
+/* Of on_change=, where there is one. */
+static void
+names_watch(struct jw *w, const struct engine *en, const char *name)
+{
+	struct watching_info wi;
+
+	if (!watching_get(en, name, false, &wi))
+		return;
+	jw_obj(w, "watch");
+	jw_int(w, "directories", (int64_t)wi.dirs);
+	jw_bool(w, "complete", wi.complete);
+	jw_bool(w, "change_waits", wi.waiting);
+	jw_str(w, "trouble", wi.trouble);
+	jw_end_obj(w);
+}
+
 static void
 names_put(struct jw *w, struct engine *en, const struct config_task *t,
     const struct queue_req *req)
@@ -213,6 +230,7 @@ names_put(struct jw *w, struct engine *en, const struct config_task *t,
 	jw_str(w, "schedule", t->schedule.text);
 	jw_int_or(w, "next", named_next(en, t->run.name), 0);
 	jw_int(w, "runs", (int64_t)named_live(en, t->run.name));
+	names_watch(w, en, t->run.name);
 	names_last(w, req, t->run.name);
 	jw_end_obj(w);
 }

@@ -30,6 +30,7 @@
 #include "engine/engine_priv.h"
 #include "engine/named.h"
 #include "engine/queued.h"
+#include "engine/watching.h"
 
 extern char **environ;
 
@@ -480,6 +481,7 @@ engine_on_synced(void *arg)
 		order_start_all(en);
 	en->started = true;
 	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
+	watching_setup(en);
 	queued_begin(en); /* nobody waits for its disk */
 	malloc_trim(0);   /* loading took more than what stays */
 }
@@ -640,6 +642,7 @@ void
 engine_free(struct engine *en)
 {
 	op_free_all(en);
+	watching_free(en);
 	named_free(en);
 	queued_free(en);
 	while (en->nprograms != 0)

@@ -161,7 +161,9 @@ struct listener {
 };
 
 struct named;
+struct watchings;
 struct queued;
+struct queue_task;
 struct rolling;
 
 struct program {
@@ -215,9 +217,10 @@ struct engine {
 	struct task_list tasks;
 	struct run_list runs;
 	struct channel_list channels;
-	struct msglog *messages; /* NULL: not used yet */
-	struct queued *queued;   /* NULL: not used yet */
-	struct named *named;     /* the same */
+	struct msglog *messages;     /* NULL: not used yet */
+	struct queued *queued;       /* NULL: not used yet */
+	struct watchings *watchings; /* NULL: nothing is watched */
+	struct named *named;         /* the same as queued */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
@@ -440,7 +443,8 @@ struct task *slot_command(struct slot *sl, const struct slot_command *c,
 
 /* The same of a run of [task:x], output into out_fd; t: not spawned yet. */
 int named_command(struct engine *en, struct task *t, const char *label,
-    const struct config_task *conf, uint64_t id, int out_fd, struct err *err);
+    const struct config_task *conf, const struct queue_task *q, int out_fd,
+    struct err *err);
 
 /* --- hook.c: commands around an instance's life ----------------------------
  */

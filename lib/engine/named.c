@@ -11,6 +11,8 @@
 #include "base/xalloc.h"
 #include "engine/named_priv.h"
 #include "engine/queued_priv.h"
+#include "engine/watching.h"
+#include "watch/changes.h"
 
 #define AGAIN_MS     5000
 #define COMMAND_MAX  200
@@ -69,6 +71,22 @@ named_due_of(const char *key)
 		   : 0;
 }
 
+/* PROGRAM of "NAME@cWHAT#PROGRAM/NAME", its own task; NULL: no watch= began it.
+ */
+char *
+named_program_of(const char *key)
+{
+	const char *what = named_what(key), *hash, *slash;
+	size_t n = strcspn(key, "@");
+
+	if (what == NULL || what[0] != NAMED_CHANGE ||
+	    (hash = strchr(what, '#')) == NULL ||
+	    (slash = strchr(hash, '/')) == NULL || strlen(slash + 1) != n ||
+	    strncmp(key, slash + 1, n) != 0)
+		return NULL;
+	return xstrndup(hash + 1, (size_t)(slash - hash - 1));
+}
+
 /* --- a run that is being written down ---------------------------------------
  */
 
@@ -91,6 +109,7 @@ struct begin {
 	unsigned asking; /* requests under way */
 	bool failed;
 	struct err err;
+	const struct named_order *order; /* while it is put together */
 	named_begun_cb *cb;
 	void *arg;
 };
@@ -185,9 +204,26 @@ begin_step(struct begin *b)
 		begin_tell(b);
 }
 
-static struct queue_req *
-begin_request(struct begin *b, const struct config_task *t, wall_ms not_before)
+/* The files that have changed, a line each: REEVE_CHANGED of the command. */
+static void
+begin_changed(struct queue_task *q, const struct changes *ch)
 {
+	struct buf b;
+
+	buf_init(&b);
+	if (!ch->unknown)
+		buf_addf(&b, "%zu", ch->count);
+	buf_addc(&b, '\n');
+	for (size_t i = 0; i < ch->paths.n; i++)
+		buf_addf(&b, "%s%s", i > 0 ? "\n" : "", ch->paths.v[i]);
+	q->spec_len = b.len + 1;
+	q->spec = buf_steal(&b);
+}
+
+static struct queue_req *
+begin_request(struct begin *b, const struct config_task *t)
+{
+	wall_ms not_before = b->order->not_before;
 	struct queue_req *req = queue_req_new(QR_ADD, begin_on_added, b);
 	const char *command = t->shell != NULL ? t->shell : t->run.command;
 	struct queue_task *q = &req->task;
@@ -201,8 +237,12 @@ begin_request(struct begin *b, const struct config_task *t, wall_ms not_before)
 	q->added = clock_wall_ms();
 	q->not_before = not_before > q->added ? not_before : 0;
 	/* What it is to run is in the config, when it is started. */
-	q->spec = xstrdup("");
-	q->spec_len = 1;
+	if (b->order->changed != NULL) {
+		begin_changed(q, b->order->changed);
+	} else {
+		q->spec = xstrdup("");
+		q->spec_len = 1;
+	}
 	return req;
 }
 
@@ -218,7 +258,7 @@ begin_find(const struct begin *b, const char *name)
 
 /* What it depends on first; its place in b.  There are no rings. */
 static size_t
-begin_add(struct begin *b, const struct config_task *t, wall_ms not_before)
+begin_add(struct begin *b, const struct config_task *t)
 {
 	size_t n = t->depends_on.n, *needs = xcalloc(n + 1, sizeof *needs);
 	size_t nneeds = 0, i;
@@ -229,8 +269,8 @@ begin_add(struct begin *b, const struct config_task *t, wall_ms not_before)
 		size_t at = begin_find(b, name), k = 0;
 
 		if (at == b->n)
-			at = begin_add(b, config_task_find(b->nm->en->cf, name),
-			    not_before);
+			at =
+			    begin_add(b, config_task_find(b->nm->en->cf, name));
 		while (k < nneeds && needs[k] != at)
 			k++;
 		if (k == nneeds)
@@ -241,8 +281,32 @@ begin_add(struct begin *b, const struct config_task *t, wall_ms not_before)
 	*nd = (struct node){ .needs = needs, .nneeds = nneeds };
 	nd->after = xcalloc(nneeds + 1, sizeof *nd->after);
 	snprintf(nd->name, sizeof nd->name, "%s", t->run.name);
-	nd->req = begin_request(b, t, not_before);
+	nd->req = begin_request(b, t);
 	return b->n++;
+}
+
+int
+named_begin_order(
+    struct engine *en, const struct named_order *no, struct err *err)
+{
+	const struct config_task *t = config_task_find(en->cf, no->name);
+	struct named *nm = named_get(en);
+	struct begin *b;
+
+	if (t == NULL)
+		return err_set(
+		    err, "there is no [task:%s] in the config", no->name);
+	b = xcalloc(1, sizeof *b);
+	b->nm = nm;
+	b->run = xasprintf("%s@%c%s", no->name, (char)no->why, no->what);
+	b->order = no;
+	b->cb = no->cb;
+	b->arg = no->arg;
+	LIST_INSERT_HEAD(&nm->begins, b, entry);
+	begin_add(b, t);
+	b->order = NULL;
+	begin_step(b);
+	return 0;
 }
 
 int
@@ -250,74 +314,14 @@ named_begin(struct engine *en, const char *name, enum named_why why,
     const char *what, wall_ms not_before, named_begun_cb *cb, void *arg,
     struct err *err)
 {
-	const struct config_task *t = config_task_find(en->cf, name);
-	struct named *nm = named_get(en);
-	struct begin *b;
+	struct named_order no = { .name = name,
+		.why = why,
+		.what = what,
+		.not_before = not_before,
+		.cb = cb,
+		.arg = arg };
 
-	if (t == NULL)
-		return err_set(
-		    err, "there is no [task:%s] in the config", name);
-	b = xcalloc(1, sizeof *b);
-	b->nm = nm;
-	b->run = xasprintf("%s@%c%s", name, why, what);
-	b->cb = cb;
-	b->arg = arg;
-	LIST_INSERT_HEAD(&nm->begins, b, entry);
-	begin_add(b, t, not_before);
-	begin_step(b);
-	return 0;
-}
-
-/* --- by a change ------------------------------------------------------------
- */
-
-static void
-trigger_on_begun(void *arg, const struct named_begun *nb)
-{
-	struct named *nm = arg;
-
-	if (nb->err != NULL) {
-		log_errorx("%s can't be begun: %s", nb->run, nb->err->text);
-		engine_event(nm->en, "", "task_skipped", "%s: %s", nb->run,
-		    nb->err->text);
-	}
-}
-
-/* A run that will see what has happened by now. */
-static bool
-trigger_waits(struct named *nm, const char *name)
-{
-	const struct begin *b;
-	size_t n = strlen(name);
-
-	LIST_FOREACH(b, &nm->begins, entry)
-		if (strncmp(b->run, name, n) == 0 && b->run[n] == '@')
-			return true;
-	return queued_named_waits(nm->en, name);
-}
-
-int
-task_trigger(
-    struct engine *en, const char *name, const char *reason, struct err *err)
-{
-	const struct config_task *t = config_task_find(en->cf, name);
-	struct named *nm = named_get(en);
-	char what[64], subject[72];
-
-	if (t == NULL)
-		return err_set(
-		    err, "there is no [task:%s] in the config", name);
-	snprintf(subject, sizeof subject, "task:%s", name);
-	log_info("task %s is to run: %s", name, reason);
-	engine_event(en, subject, "task_due", "%s", reason);
-	if (trigger_waits(nm, name))
-		return 0;
-	if (t->overlap == OVERLAP_KILL)
-		queued_named_cancel(en, name, NULL);
-	snprintf(what, sizeof what, "%lld.%llu", (long long)clock_wall_ms(),
-	    (unsigned long long)++nm->changes);
-	return named_begin(
-	    en, name, NAMED_CHANGE, what, 0, trigger_on_begun, nm, err);
+	return named_begin_order(en, &no, err);
 }
 
 /* --- what becomes of them ---------------------------------------------------
@@ -327,6 +331,15 @@ static void
 named_subject(char out[72], const char *key)
 {
 	snprintf(out, 72, "task:%s", queue_key_name(key));
+}
+
+static bool
+named_is_watched(const char *key)
+{
+	char *program = named_program_of(key);
+
+	free(program);
+	return program != NULL;
 }
 
 bool
@@ -339,7 +352,7 @@ named_acts(const struct engine *en, const char *key, enum queue_state state)
 	if (t == NULL)
 		return false;
 	if (state == QS_DONE)
-		return t->then.n > 0;
+		return t->then.n > 0 || named_is_watched(key);
 	if (state == QS_FAILED || state == QS_LOST || state == QS_SKIPPED)
 		return t->on_failure.n > 0;
 	return false;
@@ -381,8 +394,7 @@ named_ended(struct engine *en, const char *key, const struct queue_task *t)
 	    (unsigned long long)t->id, queue_state_name(t->state),
 	    t->reason != NULL ? ": " : "", t->reason != NULL ? t->reason : "");
 	if (t->acts)
-		act_begin(named_get(en), queue_key_name(key), t->id,
-		    t->state == QS_DONE);
+		act_begin(named_get(en), key, t->id, t->state == QS_DONE);
 }
 
 /* --- life -------------------------------------------------------------------
@@ -449,8 +461,10 @@ named_free(struct engine *en)
 }
 
 bool
-named_any_schedule(const struct engine *en)
+named_needs_queue(const struct engine *en)
 {
+	if (watching_needs_queue(en))
+		return true;
 	for (size_t i = 0; i < en->cf->ntasks; i++)
 		if (en->cf->tasks[i]->schedule.text != NULL)
 			return true;
@@ -468,9 +482,9 @@ named_loaded(struct engine *en, const struct queue_req *req)
 		const struct queue_task *t = &req->tasks[i];
 
 		if (t->acts && queue_key_name(t->key) != NULL)
-			act_begin(nm, queue_key_name(t->key), t->id,
-			    t->state == QS_DONE);
+			act_begin(nm, t->key, t->id, t->state == QS_DONE);
 	}
+	watching_progress(en);
 }
 
 void
@@ -478,6 +492,6 @@ named_reload(struct engine *en)
 {
 	if (en->named != NULL && en->named->loaded)
 		timed_setup(en->named, NULL);
-	else if (en->queued != NULL || named_any_schedule(en))
+	else if (en->queued != NULL || named_needs_queue(en))
 		queued_load_now(en);
 }

@@ -21,6 +21,8 @@
 #include "base/err.h"
 #include "queue/queue.h"
 
+struct changes;
+struct config_program;
 struct engine;
 
 /* The letter behind the @ of a run. */
@@ -61,13 +63,19 @@ int named_begin(struct engine *en, const char *name, enum named_why why,
     const char *what, wall_ms not_before, named_begun_cb *cb, void *arg,
     struct err *err);
 
-/*
- * Something has happened that it is for (a file was changed, ...): a run that
- * has not started yet will do, else one is begun, after the one that runs or,
- * with overlap = kill, instead of it.  reason is logged.
- */
-int task_trigger(
-    struct engine *en, const char *name, const char *reason, struct err *err);
+/* The same, of more. */
+struct named_order {
+	const char *name;
+	enum named_why why;
+	const char *what;
+	wall_ms not_before;
+	const struct changes *changed; /* files; NULL: it is not because of */
+	named_begun_cb *cb;
+	void *arg;
+};
+
+int named_begin_order(
+    struct engine *en, const struct named_order *no, struct err *err);
 
 /* --- for the control server ------------------------------------------------
  */
@@ -86,7 +94,8 @@ wall_ms named_next(const struct engine *en, const char *name);
 /* --- for the engine --------------------------------------------------------
  */
 
-bool named_any_schedule(const struct engine *en);
+/* Does a task come to run by itself, so that the queue must be loaded? */
+bool named_needs_queue(const struct engine *en);
 /* The queue is loaded: its answer. */
 void named_loaded(struct engine *en, const struct queue_req *req);
 /* All tasks of a run, "NAME@WHY". */
@@ -97,6 +106,8 @@ void named_free(struct engine *en);
 bool named_acts(
     const struct engine *en, const char *key, enum queue_state state);
 void named_started(struct engine *en, const char *key, uint64_t id);
+/* What a program's watch= ends with: it is rolled, or restarted. */
+void named_watch_order(struct engine *en, const struct config_program *p);
 /* It is written down. */
 void named_ended(
     struct engine *en, const char *key, const struct queue_task *t);

@@ -21,6 +21,7 @@ struct act {
 	LIST_ENTRY(act) entry;
 	struct named *nm;
 	char *name;
+	char *program; /* whose watch= it was run for; NULL: none */
 	uint64_t id;
 	bool ok;
 	unsigned asking;
@@ -32,6 +33,7 @@ act_free(struct act *a)
 {
 	LIST_REMOVE(a, entry);
 	free(a->name);
+	free(a->program);
 	free(a);
 }
 
@@ -110,20 +112,46 @@ act_task(struct act *a, const char *name)
 	log_errorx("%s", err.text);
 }
 
-static void
-act_order(struct act *a, enum op_kind kind, const char *verb, char *name)
+/* false: err tells. */
+static bool
+act_give_order(
+    struct engine *en, enum op_kind kind, char *name, struct err *err)
 {
 	struct op_request req = { .kind = kind,
 		.names = &name,
 		.n = 1,
 		.who = { geteuid(), getegid(), getpid() } };
-	struct err err = { .text = "" };
 	int code;
 
-	if (op_start(a->nm->en, &req, &err, &code) == NULL)
-		act_event(a, "%s %s: %s", verb, name, err.text);
-	else
+	return op_start(en, &req, err, &code) != NULL;
+}
+
+static void
+act_order(struct act *a, enum op_kind kind, const char *verb, char *name)
+{
+	struct err err = { .text = "" };
+
+	if (act_give_order(a->nm->en, kind, name, &err))
 		act_event(a, "%s %s", verb, name);
+	else
+		act_event(a, "%s %s: %s", verb, name, err.text);
+}
+
+void
+named_watch_order(struct engine *en, const struct config_program *p)
+{
+	char *name = p->watch.name != NULL ? p->watch.name : p->name;
+	const char *verb = p->watch.restart ? "restart" : "roll";
+	struct err err = { .text = "" };
+
+	if (act_give_order(
+		en, p->watch.restart ? OP_RESTART : OP_ROLL, name, &err)) {
+		log_info("watch of %s: %s %s", p->name, verb, name);
+		engine_event(en, p->name, "watch", "%s %s", verb, name);
+		return;
+	}
+	log_warnx("watch of %s: %s %s: %s", p->name, verb, name, err.text);
+	engine_event(en, p->name, "watch", "%s %s: %s", verb, name, err.text);
 }
 
 static void
@@ -149,6 +177,17 @@ act_one(struct act *a, const struct config_action *ca)
 }
 
 static void
+act_watch(struct act *a)
+{
+	const struct config_program *p =
+	    config_program_find(a->nm->en->cf, a->program);
+
+	/* A reload may have taken it away meanwhile. */
+	if (p != NULL && p->watch.globs.n > 0)
+		named_watch_order(a->nm->en, p);
+}
+
+static void
 act_run(struct act *a)
 {
 	const struct config_task *t = config_task_find(a->nm->en->cf, a->name);
@@ -159,6 +198,8 @@ act_run(struct act *a)
 		return;
 	a->failed = false;
 	a->asking++;
+	if (a->ok && a->program != NULL)
+		act_watch(a);
 	if (t != NULL) {
 		as = a->ok ? &t->then : &t->on_failure;
 		for (size_t i = 0; i < as->n; i++)
@@ -181,12 +222,13 @@ act_again(struct named *nm)
 }
 
 void
-act_begin(struct named *nm, const char *name, uint64_t id, bool ok)
+act_begin(struct named *nm, const char *key, uint64_t id, bool ok)
 {
 	struct act *a = xcalloc(1, sizeof *a);
 
 	a->nm = nm;
-	a->name = xstrdup(name);
+	a->name = xstrdup(queue_key_name(key));
+	a->program = named_program_of(key);
 	a->id = id;
 	a->ok = ok;
 	LIST_INSERT_HEAD(&nm->acts, a, entry);

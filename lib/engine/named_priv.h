@@ -27,12 +27,15 @@ struct named {
 	LIST_HEAD(, timed) timed;
 	LIST_HEAD(, act) acts;
 	bool loaded;
-	uint64_t changes;
 	struct loop_wall wall;
 	struct loop_timer again; /* something could not be written down */
 };
 
 struct named *named_get(struct engine *en);
+
+/* named.c: the program whose watch= began the run, of its last task; to be
+ * freed; NULL: none. */
+char *named_program_of(const char *key);
 
 /* named_due.c */
 void timed_setup(struct named *nm, const struct queue_req *loaded);
@@ -40,7 +43,8 @@ void timed_look(struct named *nm);
 void timed_free(struct timed *td);
 
 /* named_act.c */
-void act_begin(struct named *nm, const char *name, uint64_t id, bool ok);
+/* Of the task with that key. */
+void act_begin(struct named *nm, const char *key, uint64_t id, bool ok);
 void act_again(struct named *nm);
 void act_free(struct act *a);
 /* To be tried again after a while. */

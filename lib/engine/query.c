@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine_priv.h"
+#include "engine/watching.h"
 
 static void
 query_uptime(char *out, size_t size, int64_t ms)
@@ -138,6 +139,19 @@ query_draining(const struct slot *sl)
 	return n;
 }
 
+/* watch= that does not watch all is said beside whatever else there is. */
+static void
+query_watch(const struct program *pg, char *text, size_t size)
+{
+	struct watching_info wi;
+	size_t n = strlen(text);
+
+	if (watching_get(pg->en, pg->conf->name, true, &wi) &&
+	    wi.trouble != NULL)
+		snprintf(
+		    text + n, size - n, "%s%s", n > 0 ? ", " : "", wi.trouble);
+}
+
 static void
 query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 {
@@ -184,6 +198,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 	query_describe(sl, si.uptime_ms, si.next_retry_ms, text, sizeof text);
 	if (waiting)
 		snprintf(text, sizeof text, "waits for %s", waits);
+	query_watch(pg, text, sizeof text);
 	cb(arg, &si);
 }
 

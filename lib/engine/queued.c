@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/queued_priv.h"
+#include "engine/watching.h"
 
 #define TERM_MS    2000 /* cancelled: TERM to KILL */
 #define GIVE_UP_MS 3000 /* reeved ends and the disk does not answer */
@@ -192,6 +193,7 @@ live_on_ended(void *arg, struct queue_req *req)
 		l != NULL ? queue_key_name(l->key) : NULL,
 		queue_state_name(t->state) };
 	mono_ms now = loop_now(q->en->lp);
+	bool named;
 
 	queued_written(q);
 	if (l == NULL)
@@ -210,7 +212,10 @@ live_on_ended(void *arg, struct queue_req *req)
 		    q->sched, t->id, t->state == QS_DONE, queued_skip, &f);
 		if (l->key != NULL)
 			named_ended(q->en, l->key, t);
+		named = l->key != NULL;
 		live_free(q, l);
+		if (named)
+			watching_progress(q->en);
 		queued_tell(q, t->id, true);
 	}
 	queued_step(q);

@@ -202,7 +202,7 @@ queued_begin(struct engine *en)
 	if (en->cf->state_dir == NULL)
 		return;
 	path = queued_path(en);
-	if (en->queued != NULL || named_any_schedule(en) ||
+	if (en->queued != NULL || named_needs_queue(en) ||
 	    access(path, F_OK) == 0)
 		queued_load(queued_get(en));
 	free(path);

@@ -46,6 +46,27 @@ queued_named_has(struct engine *en, const char *name, const char *run)
 }
 
 bool
+queued_named_busy(struct engine *en, const char *name)
+{
+	struct live *l, *next;
+	bool busy = false;
+
+	HASH_ITER(hh, queued_get(en)->lives, l, next) {
+		if (!live_is(l, name) || l->cancel)
+			continue;
+		if (l->phase != LP_WAITING)
+			busy = true;
+		else if (l->key[strlen(name) + 1] != NAMED_CHANGE)
+			continue;
+		else if (l->tries == 0)
+			busy = true;
+		else
+			queued_cancel(en, l->id);
+	}
+	return busy;
+}
+
+bool
 queued_named_waits(struct engine *en, const char *name)
 {
 	struct live *l, *next;

@@ -96,6 +96,11 @@ void queued_step(struct queued *q);
 /* A run of it that is not run (NULL: whichever): how many there are. */
 size_t queued_named_count(struct engine *en, const char *name, const char *run);
 bool queued_named_has(struct engine *en, const char *name, const char *run);
+/*
+ * Does one run, or wait that was begun by a change?  One that has failed, and
+ * waits for its next try, is given up for it.
+ */
+bool queued_named_busy(struct engine *en, const char *name);
 /* Does one wait that has not been started yet? */
 bool queued_named_waits(struct engine *en, const char *name);
 /* All tasks of the runs of it but that one are cancelled. */

@@ -201,7 +201,8 @@ queued_spawn_packed(struct queued *q, struct live *l,
 
 /* As the config in force has it. */
 static int
-queued_spawn_named(struct queued *q, struct live *l, struct err *err)
+queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
+    struct err *err)
 {
 	const char *name = queue_key_name(l->key);
 	const struct config_task *conf = config_task_find(q->en->cf, name);
@@ -219,7 +220,7 @@ queued_spawn_named(struct queued *q, struct live *l, struct err *err)
 	l->work = work_new(q, l->id, l->tries);
 	l->work->task =
 	    task_new(q->en, tree, (unsigned)l->tries, work_on_done, l->work);
-	rc = named_command(q->en, l->work->task, label, conf, l->id, log, err);
+	rc = named_command(q->en, l->work->task, label, conf, t, log, err);
 	if (rc == 0)
 		task_set_timeout(l->work->task, l->timeout_ms);
 	else
@@ -233,7 +234,7 @@ queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
     struct err *err)
 {
 	if (l->key != NULL)
-		return queued_spawn_named(q, l, err);
+		return queued_spawn_named(q, l, t, err);
 	return queued_spawn_packed(q, l, t, err);
 }
 

@@ -13,6 +13,7 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 #include "engine/named.h"
+#include "engine/watching.h"
 
 #define REMAKE_MS    10
 #define REMAKE_TRIES 100
@@ -445,6 +446,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	wait_pull_all(en);
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);
+	watching_setup(en);
 	named_reload(en);
 	engine_log_sink(en);
 	budget_changed(en, old);

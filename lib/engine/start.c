@@ -22,6 +22,7 @@
 #include "cluster/cpus.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
+#include "queue/queue.h"
 
 #define LISTEN_FIRST 3
 
@@ -557,9 +558,24 @@ slot_command(struct slot *sl, const struct slot_command *c, task_done *done,
 /* --- a run of a task --------------------------------------------------------
  */
 
+/* What began_changed wrote: how many, and a line for each of the first ones. */
+static void
+start_changed(struct strv *env, const char *text)
+{
+	char count[24];
+	size_t n = text != NULL ? strcspn(text, "\n") : 0;
+
+	if (text == NULL || text[n] == '\0')
+		return; /* it is run because of something else */
+	snprintf(count, sizeof count, "%.*s", (int)n, text);
+	strv_env_set(env, "REEVE_CHANGED_COUNT", count);
+	strv_env_set(env, "REEVE_CHANGED", text + n + 1);
+}
+
 int
 named_command(struct engine *en, struct task *t, const char *label,
-    const struct config_task *conf, uint64_t id, int out_fd, struct err *err)
+    const struct config_task *conf, const struct queue_task *q, int out_fd,
+    struct err *err)
 {
 	char number[24];
 	struct start st;
@@ -575,8 +591,10 @@ named_command(struct engine *en, struct task *t, const char *label,
 		start_fd(&st, 1, SPEC_FD_MESSAGE, 0);
 		start_fd(&st, 2, SPEC_FD_MESSAGE, 0);
 		start_words(&st);
-		snprintf(number, sizeof number, "%llu", (unsigned long long)id);
+		snprintf(
+		    number, sizeof number, "%llu", (unsigned long long)q->id);
 		strv_env_set(&st.cs.env, "REEVE_TASK_ID", number);
+		start_changed(&st.cs.env, q->spec);
 		start_limits(&st, en, &conf->run);
 		start_identity(&st, &conf->run, en->oom_score_adj);
 		if (st.pass[0] == -1)

@@ -362,9 +362,8 @@ globs_check_named(const struct globs *gs, struct err *err)
 	return 0;
 }
 
-struct globs *
-globs_new(
-    const struct strv *watched, const struct strv *excluded, struct err *err)
+static struct globs *
+globs_new_patterns(const struct strv *watched, struct err *err)
 {
 	struct globs *gs = xcalloc(1, sizeof *gs);
 	int rc = 0;
@@ -375,6 +374,30 @@ globs_new(
 		rc = globs_add_pattern(gs, watched->v[i], err);
 	if (rc == 0 && (gs->npatterns == 0 || gs->patterns[0].take_out))
 		rc = err_set(err, "the first pattern says what is watched");
+	if (rc == 0)
+		return gs;
+	globs_free(gs);
+	return NULL;
+}
+
+int
+globs_check(const struct strv *watched, struct err *err)
+{
+	struct globs *gs = globs_new_patterns(watched, err);
+
+	globs_free(gs);
+	return gs != NULL ? 0 : -1;
+}
+
+struct globs *
+globs_new(
+    const struct strv *watched, const struct strv *excluded, struct err *err)
+{
+	struct globs *gs = globs_new_patterns(watched, err);
+	int rc = 0;
+
+	if (gs == NULL)
+		return NULL;
 	for (size_t i = 0; rc == 0 && globs_defaults()[i] != NULL; i++)
 		rc = globs_add_rule(gs, globs_defaults()[i], err);
 	for (size_t i = 0; rc == 0 && i < excluded->n; i++)

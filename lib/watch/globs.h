@@ -25,7 +25,9 @@ struct globs;
 struct globs *globs_new(
     const struct strv *watched, const struct strv *excluded, struct err *err);
 void globs_free(struct globs *gs);
-/* Whether one rule alone can be read. */
+/* Whether patterns can be read, whatever is excluded. */
+int globs_check(const struct strv *watched, struct err *err);
+/* Whether one rule alone can be. */
 int globs_check_rule(const char *rule, struct err *err);
 
 unsigned globs_nroots(const struct globs *gs);

@@ -19,6 +19,7 @@
 #include "engine/named.h"
 #include "engine/queued.h"
 #include "engine/run.h"
+#include "engine/watching.h"
 #include "logs/pump.h"
 
 #define FAKE_RING 64
@@ -641,6 +642,17 @@ named_due_of(const char *key)
 {
 	(void)key;
 	return 0;
+}
+
+bool
+watching_get(const struct engine *en, const char *name, bool program,
+    struct watching_info *out)
+{
+	(void)en;
+	(void)name;
+	(void)program;
+	(void)out;
+	return false;
 }
 
 wall_ms
