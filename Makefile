@@ -69,6 +69,8 @@ LIBS_reeved       = -lev
 LIBS_reeve-engine = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_reevectl     = -lev $(call pkg,--libs inih jansson)
 LIBS_kinds        = $(call pkg,--libs libcrypto libzstd zlib $(have_lzma))
+# The kinds need libreeve.a as well: it comes twice.
+LIBS_reeve-pool   = $(archive) -lev $(call pkg,--libs inih) $(LIBS_kinds)
 LIBS_all          = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_check        = $(call pkg,--libs check)
 
@@ -78,7 +80,7 @@ have_jpeg := $(if $(call pkg,--modversion libjpeg),libjpeg)
 
 # --- sources ---------------------------------------------------------------
 
-programs := reeved reeve-engine reevectl
+programs := reeved reeve-engine reevectl reeve-pool
 kind_src := $(wildcard lib/pool/kinds/*.c)
 lib_src  := $(filter-out $(kind_src),$(wildcard lib/*/*.c lib/*/*/*.c))
 cmd_src  := $(foreach p,$(programs),$(wildcard cmd/$(p)/*.c))
@@ -93,13 +95,15 @@ plug_src := $(wildcard tests/plugins/*.c)
 job_src  := $(wildcard conf/examples/jobs/*.c)
 bench_src := $(wildcard tests/bench/*.c)
 ex_src   := $(wildcard conf/examples/*.c)
+plug_src := $(wildcard tests/plugins/*.c)
 
 bins     := $(programs:%=$(B)/%)
 examples := $(ex_src:conf/examples/%.c=$(B)/examples/%)
 plugins  := $(plug_src:tests/plugins/%.c=$(B)/plugins/%.so)
 jobs     := $(patsubst conf/examples/jobs/%.c,$(B)/examples/jobs/%.so, \
 	    $(filter-out $(if $(have_jpeg),,%/thumb.c),$(job_src)))
-helpers  := $(help_src:tests/helpers/%.c=$(B)/helpers/%)
+helpers  := $(help_src:tests/helpers/%.c=$(B)/helpers/%) \
+	    $(plug_src:tests/plugins/%.c=$(B)/helpers/%.so)
 units    := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 benches  := $(bench_src:tests/bench/%.c=$(B)/bench/%)
 fuzzers  := $(fuzz_src:tests/fuzz/%.c=$(O)/fuzz/bin/%)
@@ -160,6 +164,7 @@ $(B)/$(1): $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c)) $(archive)
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1))
 endef
 $(foreach p,$(programs),$(eval $(call program_rule,$(p))))
+$(B)/reeve-pool: $(kinds)
 
 # Job plugins: what a stranger would build, with our flags.
 define plugin_rule
@@ -182,12 +187,17 @@ $(B)/examples/%: $(B)/conf/examples/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lev
 
+$(B)/helpers/%.so: tests/plugins/%.c lib/reeve/job.h $(B)/.flags
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
+
 $(B)/helpers/%: $(B)/tests/helpers/%.o
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
-$(B)/bench/%: $(B)/tests/bench/%.o
+$(B)/bench/%: $(B)/tests/bench/%.o $(archive)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
@@ -295,7 +305,8 @@ install: all
 	    '$(DESTDIR)$(compdir)' '$(DESTDIR)$(includedir)/reeve'
 	install -m 644 lib/reeve/job.h '$(DESTDIR)$(includedir)/reeve/'
 	install -m 755 $(B)/reeved '$(DESTDIR)$(sbindir)/'
-	install -m 755 $(B)/reeve-engine '$(DESTDIR)$(libexecdir)/'
+	install -m 755 $(B)/reeve-engine $(B)/reeve-pool \
+	    '$(DESTDIR)$(libexecdir)/'
 	install -m 755 $(B)/reevectl '$(DESTDIR)$(bindir)/'
 	[ -e '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf' ] || install -m 644 \
 	    conf/reeve.conf '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf'
@@ -312,6 +323,7 @@ install: all
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/reeved' '$(DESTDIR)$(bindir)/reevectl' \
 	    '$(DESTDIR)$(libexecdir)/reeve-engine' \
+	    '$(DESTDIR)$(libexecdir)/reeve-pool' \
 	    '$(DESTDIR)$(unitdir)/reeve.service' '$(DESTDIR)$(compdir)/reevectl'
 	for m in $(manpages); do \
 		rm -f '$(DESTDIR)$(mandir)'/man$${m##*.}/$${m##*/}; \

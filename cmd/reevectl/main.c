@@ -170,6 +170,7 @@ main_is_query(const struct command *cmd)
 	case VERB_SHUTDOWN:
 	case VERB_RUN:
 	case VERB_TASK:
+	case VERB_JOB:
 	case VERB__N:
 		return false;
 	}
@@ -211,13 +212,14 @@ main_client(struct command *cmd)
 		socket = cf != NULL ? xstrdup(cf->ctl_socket)
 				    : main_default_socket();
 	/* That of a command is the command's own. */
-	if (cmd->on[OPTION_TIMEOUT] && !opts_name_command(cmd))
+	if (cmd->on[OPTION_TIMEOUT] && !opts_name_command(cmd) &&
+	    cmd->verb != VERB_JOB)
 		timeout = cmd->number[OPTION_TIMEOUT];
 	cmd->color = main_color(cmd, cf);
 	config_free(cf);
 	cmd->client = client_new(socket, timeout);
 	client_on_lost(cmd->client, main_lost, NULL);
-	free(socket);
+	cmd->socket = socket;
 	return 0;
 }
 
@@ -240,6 +242,7 @@ main(int argc, char **argv)
 				code = EXIT_FAIL;
 		}
 		client_free(cmd.client);
+		free(cmd.socket);
 	}
 	opts_fini(&cmd);
 	return code;

@@ -231,12 +231,15 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 		return opts_number(cmd, id, value);
 	if (id == OPTION_AFTER)
 		return opts_after(cmd, value);
-	if (id == OPTION_ENV) {
+	if (id == OPTION_ENV || id == OPTION_ARG) {
 		if (*value != '=' && strchr(value, '=') != NULL) {
-			strv_add(&cmd->env, value);
+			strv_add(
+			    id == OPTION_ENV ? &cmd->env : &cmd->job_args,
+			    value);
 			return -1;
 		}
-		warn_user("--env needs KEY=VALUE, not \"%s\"", value);
+		warn_user("--%s needs %s, not \"%s\"", options[id].name,
+		    options[id].arg, value);
 		return opts_usage(cmd);
 	}
 	if (id == OPTION_COLOR && strcmp(value, "auto") != 0 &&
@@ -444,4 +447,5 @@ opts_fini(struct command *cmd)
 	free(cmd->args);
 	strv_fini(&cmd->env);
 	strv_fini(&cmd->after);
+	strv_fini(&cmd->job_args);
 }

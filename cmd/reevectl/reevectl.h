@@ -62,6 +62,8 @@ struct command {
 	size_t nargs;
 	struct strv env;   /* of --env */
 	struct strv after; /* of --after */
+	struct strv job_args; /* of --arg */
+	char *socket;	   /* of the daemon */
 	struct client *client;
 	bool color;
 };

@@ -1,0 +1,362 @@
+/*
+ * job_map - one kind, many files: as many at once as the pool takes, results
+ * in the order of the files, and one that fails stops no other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "job.h"
+
+#define MAP_AT_ONCE 128 /* two descriptors each */
+#define DRAW_MS     100
+
+struct map_file {
+	const char *name;
+	uint64_t id; /* 0: not with the pool */
+	bool ended, failed;
+	char *text; /* its answer, or why it failed */
+	struct job_file out;
+	int64_t size;
+};
+
+struct map {
+	struct command *cmd;
+	struct reeve_pool *pool;
+	struct reeve_pool_request rq;
+	const char **args;
+	struct map_file *files;
+	size_t n, next, printed, ended, failed;
+	int64_t bytes, bytes_done;
+	mono_ms since, drawn;
+	bool bar;
+};
+
+/* --- names of outputs ----------------------------------------------------- */
+
+static const char *
+map_arg(const struct map *m, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; m->args[i] != NULL; i++)
+		if (strncmp(m->args[i], name, n) == 0 && m->args[i][n] == '=')
+			return m->args[i] + n + 1;
+	return "";
+}
+
+static const char *
+map_suffix(const struct map *m)
+{
+	const char *format = map_arg(m, "format");
+
+	if (m->cmd->on[OPTION_SUFFIX])
+		return m->cmd->value[OPTION_SUFFIX];
+	if (strcmp(m->rq.kind, "encrypt") == 0)
+		return ".enc";
+	if (strcmp(m->rq.kind, "compress") != 0)
+		return "";
+	return strcmp(format, "gzip") == 0 ? ".gz"
+	       : strcmp(format, "xz") == 0 ? ".xz"
+					   : ".zst";
+}
+
+/* What a name has too much when the job undoes it. */
+static size_t
+map_cut(const struct map *m, const char *base)
+{
+	static const char *const ends[] = { ".gz", ".zst", ".xz", ".enc" };
+	size_t n = strlen(base);
+
+	if (m->cmd->on[OPTION_SUFFIX] ||
+	    (strcmp(m->rq.kind, "decompress") != 0 &&
+		strcmp(m->rq.kind, "decrypt") != 0))
+		return n;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (n > strlen(ends[i]) &&
+		    strcmp(base + n - strlen(ends[i]), ends[i]) == 0)
+			return n - strlen(ends[i]);
+	return n;
+}
+
+static char *
+map_output(const struct map *m, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	const char *base = slash == NULL ? name : slash + 1;
+
+	return xasprintf("%s/%.*s%s", m->cmd->value[OPTION_OUT],
+	    (int)map_cut(m, base), base, map_suffix(m));
+}
+
+static int
+map_by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Two outputs of one name would be one file. */
+static int
+map_check_outputs(const struct map *m)
+{
+	char **out = xcalloc(m->n, sizeof(char *));
+	int bad = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		out[i] = map_output(m, m->files[i].name);
+	qsort(out, m->n, sizeof(char *), map_by_name);
+	for (size_t i = 1; i < m->n && bad == 0; i++)
+		if (strcmp(out[i - 1], out[i]) == 0) {
+			warn_user("two files would become %s", out[i]);
+			bad = -1;
+		}
+	for (size_t i = 0; i < m->n; i++)
+		free(out[i]);
+	free(out);
+	return bad;
+}
+
+/* --- what is seen --------------------------------------------------------- */
+
+static void
+map_clear(struct map *m)
+{
+	if (m->drawn != 0)
+		(void)fputs("\r\033[K", stderr);
+	m->drawn = 0;
+}
+
+static void
+map_draw(struct map *m)
+{
+	mono_ms now = clock_mono_ms(), spent = now - m->since;
+	char rate[32] = "", left[32] = "";
+	int width = 24, full;
+
+	if (!m->bar || now - m->drawn < DRAW_MS || m->n == 0)
+		return;
+	m->drawn = now;
+	if (spent > 500 && m->bytes_done > 0) {
+		str_bytes(rate, sizeof rate, m->bytes_done * 1000 / spent);
+		str_duration(left, sizeof left,
+		    (int64_t)((double)(m->bytes - m->bytes_done) *
+			      (double)spent / (double)m->bytes_done));
+	}
+	full = (int)((size_t)width * m->ended / m->n);
+	(void)fprintf(stderr, "\r\033[K[%.*s%*s] %zu/%zu", full,
+	    "########################", width - full, "", m->ended, m->n);
+	if (rate[0] != '\0')
+		(void)fprintf(stderr, "  %s/s  %s left", rate, left);
+	if (m->failed > 0)
+		(void)fprintf(stderr, "  %zu failed", m->failed);
+}
+
+static void
+map_print(struct map *m, struct map_file *f)
+{
+	json_t *o;
+
+	if (m->cmd->on[OPTION_JSON]) {
+		o = json_pack(
+		    "{s:s,s:b}", "input", f->name, "ok", (int)!f->failed);
+		if (f->text != NULL)
+			json_object_set_new(o, f->failed ? "error" : "answer",
+			    json_string(f->text));
+		out_json_line(o);
+		json_decref(o);
+	} else if (!f->failed && f->text != NULL) {
+		out_printf("%s  %s\n", f->text, f->name);
+	}
+}
+
+/* In the order of the files: those before it have been printed. */
+static void
+map_print_ready(struct map *m)
+{
+	if (m->printed == m->n || !m->files[m->printed].ended)
+		return;
+	map_clear(m);
+	while (m->printed < m->n && m->files[m->printed].ended)
+		map_print(m, &m->files[m->printed++]);
+	out_flush();
+}
+
+/* --- the jobs ------------------------------------------------------------- */
+
+static void
+map_end(struct map *m, struct map_file *f, bool failed, char *text)
+{
+	f->id = 0;
+	f->ended = true;
+	f->failed = failed;
+	f->text = text;
+	if (!failed && f->out.fd != -1 && job_file_keep(&f->out) == -1)
+		f->failed = true;
+	job_file_drop(&f->out);
+	m->ended++;
+	m->failed += f->failed;
+	m->bytes_done += f->size;
+}
+
+static void
+map_start(struct map *m, struct map_file *f)
+{
+	int fd = open(f->name, O_RDONLY | O_CLOEXEC);
+	char *out;
+
+	f->out.fd = -1;
+	if (fd == -1) {
+		map_end(m, f, true, xstrdup(strerror(errno)));
+		return;
+	}
+	m->rq.in_fd = fd;
+	m->rq.in_name = f->name;
+	m->rq.out_fd = -1;
+	if (m->cmd->on[OPTION_OUT]) {
+		out = map_output(m, f->name);
+		if (job_file_open(&f->out, out) == 0)
+			m->rq.out_fd = f->out.fd;
+		free(out);
+	}
+	if (m->cmd->on[OPTION_OUT] && m->rq.out_fd == -1)
+		map_end(m, f, true, xstrdup("its output cannot be made"));
+	else if (reeve_pool_submit(m->pool, &m->rq, &f->id) == -1)
+		map_end(m, f, true, xstrdup(reeve_pool_error(m->pool)));
+	close(fd);
+}
+
+static struct map_file *
+map_find(struct map *m, uint64_t id)
+{
+	/* It is one of the last that were begun. */
+	for (size_t i = m->next; i-- > 0;)
+		if (m->files[i].id == id)
+			return &m->files[i];
+	return NULL;
+}
+
+static void
+map_result(struct map *m, const struct reeve_pool_event *ev)
+{
+	struct map_file *f = map_find(m, ev->id);
+	struct buf b;
+
+	if (f == NULL)
+		return;
+	buf_init(&b);
+	if (ev->status != REEVE_POOL_OK)
+		job_why(&b, ev);
+	else
+		buf_adds(&b, ev->text);
+	map_end(m, f, ev->status != REEVE_POOL_OK,
+	    b.len > 0 ? xstrdup(buf_str(&b)) : NULL);
+	buf_fini(&b);
+}
+
+static int
+map_all(struct map *m)
+{
+	struct reeve_pool_event ev;
+	int r;
+
+	while (m->ended < m->n) {
+		while (m->next < m->n && job_stopped == 0 &&
+		       m->next - m->ended < MAP_AT_ONCE)
+			map_start(m, &m->files[m->next++]);
+		if (job_stopped != 0)
+			return 128 + job_stopped;
+		r = m->next == m->ended
+			? 0
+			: reeve_pool_next(m->pool, m->bar ? DRAW_MS : -1, &ev);
+		if (r == -1) {
+			map_clear(m);
+			warn_user("%s", reeve_pool_error(m->pool));
+			return EXIT_DAEMON;
+		}
+		if (r == 1 && ev.type == REEVE_POOL_RESULT)
+			map_result(m, &ev);
+		map_print_ready(m);
+		map_draw(m);
+	}
+	map_clear(m);
+	return m->failed > 0 ? EXIT_FAIL : EXIT_OK;
+}
+
+static void
+map_list_failed(const struct map *m)
+{
+	if (m->failed == 0)
+		return;
+	warn_user("%zu of %zu failed:", m->failed, m->n);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->files[i].failed)
+			(void)fprintf(stderr, "  %s: %s\n", m->files[i].name,
+			    m->files[i].text != NULL ? m->files[i].text
+						     : "failed");
+}
+
+static void
+map_init(struct map *m, struct command *cmd)
+{
+	struct stat st;
+
+	*m = (struct map){
+		.cmd = cmd, .n = cmd->nargs - 1, .since = clock_mono_ms()
+	};
+	m->files = xcalloc(m->n, sizeof *m->files);
+	for (size_t i = 0; i < m->n; i++) {
+		m->files[i].name = cmd->args[i + 1];
+		m->files[i].out.fd = -1;
+		if (stat(m->files[i].name, &st) == 0)
+			m->files[i].size = st.st_size;
+		m->bytes += m->files[i].size;
+	}
+	job_request(cmd, cmd->args[0], &m->args, &m->rq);
+	m->bar = isatty(STDERR_FILENO) && !cmd->on[OPTION_JSON];
+}
+
+static void
+map_fini(struct map *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		job_file_drop(&m->files[i].out);
+		free(m->files[i].text);
+	}
+	free(m->files);
+	free(m->args);
+}
+
+int
+job_map(struct command *cmd)
+{
+	struct map m;
+	int code;
+
+	if (cmd->nargs < 2) {
+		warn_user("job map needs a kind and files");
+		return EXIT_USAGE;
+	}
+	map_init(&m, cmd);
+	if (cmd->on[OPTION_OUT] && map_check_outputs(&m) == -1) {
+		map_fini(&m);
+		return EXIT_USAGE;
+	}
+	m.pool = job_connect(cmd);
+	if (m.pool == NULL) {
+		map_fini(&m);
+		return EXIT_DAEMON;
+	}
+	job_catch_stop();
+	code = map_all(&m);
+	map_list_failed(&m);
+	/* Those that are left are cancelled: their client is gone. */
+	reeve_pool_close(m.pool);
+	map_fini(&m);
+	return code;
+}
