@@ -71,6 +71,7 @@ LIBS_reevectl     = -lev $(call pkg,--libs inih jansson)
 LIBS_kinds        = $(call pkg,--libs libcrypto libzstd zlib $(have_lzma))
 # The kinds need libreeve.a as well: it comes twice.
 LIBS_reeve-pool   = $(archive) -lev $(call pkg,--libs inih) $(LIBS_kinds)
+LIBS_uv_work      = -luv
 LIBS_all          = -lev $(call pkg,--libs inih jansson sqlite3)
 LIBS_check        = $(call pkg,--libs check)
 
@@ -200,7 +201,7 @@ $(B)/helpers/%: $(B)/tests/helpers/%.o
 $(B)/bench/%: $(B)/tests/bench/%.o $(archive)
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_$(@F))
 
 # Unit tests link the fakes before the archive, so that they win.
 $(B)/unit/%: $(B)/tests/unit/%.o $(fake_src:%.c=$(B)/%.o) $(kinds) $(archive)

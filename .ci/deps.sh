@@ -14,7 +14,7 @@ test='check perl python3:python3 curl:curl wrk:wrk node:nodejs socat:socat
 fuzz='clang:clang llvm-symbolizer:llvm'
 lint='clang-format:clang-format shellcheck:shellcheck clang:clang readelf:binutils'
 bench='wrk:wrk nginx:nginx-light supervisord:supervisor runsvdir:runit s6-svscan:s6 npm:npm
- tsp:task-spooler'
+ tsp:task-spooler libuv1-dev'
 
 missing=
 for set in "$@"; do

@@ -1,10 +1,10 @@
 """bench - the budgets of DESIGN.md section 11, measured side by side.
 
-usage: bench.py [quick | reeve] [restart] [many] [commands] [rates]
+usage: bench.py [quick | reeve] [restart] [many] [commands] [jobs] [rates]
 
 quick	fewer rounds, and the slow peers only where they are quick
 reeve	only the floor and reeve
-restart many commands rates	only these parts
+restart many commands jobs rates	only these parts
 
 It is a report: a missed budget is printed, and the exit status is 0.
 """
@@ -18,6 +18,7 @@ import time
 
 import procs
 from commands import Commands
+from jobs import Jobs
 from contender import PEERS, Failure, Floor, Reeve
 from rates import MODES, Rates
 
@@ -44,14 +45,15 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="reeve-bench-")
         self.quick = "quick" in words
         self.with_peers = "reeve" not in words
-        parts = [w for w in words if w in ("restart", "many", "commands", "rates")]
-        self.parts = parts or ["restart", "many", "commands", "rates"]
+        parts = [w for w in words if w in ("restart", "many", "commands", "jobs", "rates")]
+        self.parts = parts or ["restart", "many", "commands", "jobs", "rates"]
         self.figures = {}  # (contender's name, row's key): list of numbers
         self.notes = []
         self.running = []
         self.contenders = []
         self.rates = None
         self.commands = None
+        self.jobs = None
 
     def note(self, name, key, figure):
         if isinstance(figure, Failure):
@@ -149,6 +151,11 @@ class Bench:
                     took = Failure("exit status %s" % status)
                 self.note(c.name, "status", took)
 
+    def part_jobs(self):
+        self.jobs = Jobs(self.build, self.folder, self.with_peers)
+        self.jobs.measure(3 if self.quick else 7)
+        self.notes += self.jobs.notes
+
     def part_commands(self):
         self.commands = Commands(self.build, self.folder, self.with_peers)
         self.running.append(self.commands.reeve)
@@ -214,6 +221,9 @@ class Bench:
             table(self.commands.rows(number, verdict))
             print()
             table(self.commands.queue_rows(number, verdict))
+        if self.jobs and self.jobs.figures:
+            print()
+            table(self.jobs.rows(number, verdict))
         if self.rates and self.rates.servers:
             rows = [["requests/s"]]
             for mode in MODES:
@@ -262,7 +272,8 @@ def table(rows):
 
 def main():
     words = sys.argv[1:]
-    known = {"quick", "reeve", "restart", "many", "commands", "rates"}
+    known = {"quick", "reeve", "restart", "many", "commands", "jobs",
+             "rates"}
     if not set(words) <= known or "B" not in os.environ:
         sys.exit(__doc__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
