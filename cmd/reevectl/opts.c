@@ -233,8 +233,7 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 		return opts_after(cmd, value);
 	if (id == OPTION_ENV || id == OPTION_ARG) {
 		if (*value != '=' && strchr(value, '=') != NULL) {
-			strv_add(
-			    id == OPTION_ENV ? &cmd->env : &cmd->job_args,
+			strv_add(id == OPTION_ENV ? &cmd->env : &cmd->job_args,
 			    value);
 			return -1;
 		}

@@ -60,10 +60,10 @@ struct command {
 	int64_t number[OPTION__N];    /* of those that take a number */
 	char **args;                  /* NULL-terminated, borrowed from argv */
 	size_t nargs;
-	struct strv env;   /* of --env */
-	struct strv after; /* of --after */
+	struct strv env;      /* of --env */
+	struct strv after;    /* of --after */
 	struct strv job_args; /* of --arg */
-	char *socket;	   /* of the daemon */
+	char *socket;         /* of the daemon */
 	struct client *client;
 	bool color;
 };
