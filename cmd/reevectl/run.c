@@ -144,6 +144,9 @@ run_params(const struct run *r, bool resume)
 	json_object_set_new(p, "argc", json_integer(r->argc));
 	if (cmd->on[OPTION_PTY])
 		json_object_set_new(p, "tty", json_true());
+	if (cmd->on[OPTION_IPC])
+		json_object_set_new(
+		    p, "ipc", json_string(cmd->value[OPTION_IPC]));
 	if (cmd->on[OPTION_TIMEOUT])
 		json_object_set_new(
 		    p, "timeout_ms", json_integer(cmd->number[OPTION_TIMEOUT]));
@@ -403,6 +406,10 @@ verb_run(struct command *cmd)
 	struct client_error ce = { 0 };
 	int code;
 
+	if (cmd->on[OPTION_DETACH] && cmd->on[OPTION_IPC]) {
+		warn_user("--ipc is for a command that is waited for");
+		return EXIT_USAGE;
+	}
 	if (cmd->on[OPTION_DETACH])
 		return task_detach(cmd);
 	run_key(&r);

@@ -105,9 +105,12 @@ run_begin(struct ctl_req *r, struct running *rn)
 		return;
 	}
 	rn->req.path = rn->path;
-	r->close = run_on_close;
-	r->priv =
-	    run_start(r->s->srv->en, r->s->who.uid, &rn->req, &run_ops, r);
+	r->priv = run_start(
+	    r->s->srv->en, r->s->who.uid, &rn->req, &run_ops, r, &err);
+	if (r->priv != NULL)
+		r->close = run_on_close;
+	else
+		ctl_fail(r, CTL_E_FAILED, "%s", err.text);
 }
 
 void
@@ -124,6 +127,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 	resume = args_bool(a, "resume", false);
 	running_init(&rn);
 	rn.req.tty = args_bool(a, "tty", false);
+	rn.req.ipc = args_str(a, "ipc", false);
 	rn.req.timeout_ms = args_int(a, "timeout_ms", 1, INT32_MAX, 0);
 	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
 	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
@@ -132,6 +136,10 @@ cmd_run(struct ctl_req *r, struct args *a)
 		args_error(a,
 		    "parameter \"key\" must be 1 to %d letters and "
 		    "digits",
+		    RUN_KEY_MAX);
+	else if (!a->bad && rn.req.ipc != NULL && !run_key_ok(rn.req.ipc))
+		args_error(a,
+		    "parameter \"ipc\" must be 1 to %d letters and digits",
 		    RUN_KEY_MAX);
 	else if (!a->bad && !resume && argc == 0)
 		args_error(a, "parameter \"argc\" is missing");

@@ -471,6 +471,17 @@ channel_free(struct channel *ch)
 	free(ch);
 }
 
+struct channel *
+channel_find(const struct engine *en, const char *name)
+{
+	struct channel *ch;
+
+	LIST_FOREACH(ch, &en->channels, entry)
+		if (strcmp(ch->name, name) == 0)
+			return ch;
+	return NULL;
+}
+
 bool
 channel_owns(const struct engine *en, unsigned slot)
 {
@@ -597,37 +608,58 @@ engine_messages_moved(struct engine *en)
 			loop_task_queue(en->lp, &ch->turn);
 }
 
-static const char *
-engine_send_one(struct slot *sl, const char *text, size_t len, uint64_t key,
-    struct err *err)
+/* What is sent, and who wants to know. */
+struct outgoing {
+	const char *text; /* NULL: close */
+	size_t len;
+	uint64_t key;
+	engine_sent_cb *cb;
+	void *arg;
+};
+
+static void
+engine_send_channel(
+    const struct outgoing *og, struct channel *ch, const char *name)
+{
+	struct err err;
+	int rc = og->text != NULL
+		     ? channel_send(ch, og->text, og->len, og->key, &err)
+		     : channel_end(ch, &err);
+
+	og->cb(og->arg, name, rc == 0 ? NULL : err.text);
+}
+
+static void
+engine_send_slot(const struct outgoing *og, const struct slot *sl)
 {
 	const struct inst *in = sl->cur;
-	int rc;
 
 	if (in == NULL || in->dead)
-		return "it has no process";
-	if (in->channel == NULL)
-		return "it has no channel (ipc = on gives it one)";
-	rc = text != NULL ? channel_send(in->channel, text, len, key, err)
-			  : channel_end(in->channel, err);
-	return rc == 0 ? NULL : err->text;
+		og->cb(og->arg, sl->name, "it has no process");
+	else if (in->channel == NULL)
+		og->cb(og->arg, sl->name,
+		    "it has no channel (ipc = on gives it one)");
+	else
+		engine_send_channel(og, in->channel, sl->name);
 }
 
 int
 engine_send(struct engine *en, char *const *names, size_t n, const char *text,
     size_t len, uint64_t key, engine_sent_cb *cb, void *arg, struct err *err)
 {
+	struct outgoing og = { text, len, key, cb, arg };
+	struct channel *ch = n == 1 ? channel_find(en, names[0]) : NULL;
 	struct slot **slots;
 	size_t nslots;
 
+	if (ch != NULL && str_starts(names[0], "run:")) {
+		engine_send_channel(&og, ch, names[0]);
+		return 0;
+	}
 	if (names_match(en, names, n, &slots, &nslots, err) == -1)
 		return -1;
-	for (size_t i = 0; i < nslots; i++) {
-		struct err why;
-
-		cb(arg, slots[i]->name,
-		    engine_send_one(slots[i], text, len, key, &why));
-	}
+	for (size_t i = 0; i < nslots; i++)
+		engine_send_slot(&og, slots[i]);
 	free(slots);
 	return 0;
 }

@@ -60,6 +60,7 @@ void channel_start(struct channel *ch, pid_t pid);
 /* It is dead: what it said before is heard now, and no more. */
 void channel_finish(struct channel *ch);
 void channel_free(struct channel *ch);
+struct channel *channel_find(const struct engine *en, const char *name);
 /* Is that slot of the keeper's store some channel's? */
 bool channel_owns(const struct engine *en, unsigned slot);
 
@@ -77,7 +78,8 @@ size_t channel_waiting(const struct channel *ch); /* messages for the child */
 /* error NULL: it is in the channel. */
 typedef void engine_sent_cb(void *arg, const char *name, const char *error);
 /*
- * To each slot of those names that has an instance; text NULL: its channel is
+ * To each slot of those names that has an instance, and to commands that are
+ * run with a channel ("run:NAME"); text NULL: its channel is
  * to be closed.  -1: a name that fits nothing.
  */
 int engine_send(struct engine *en, char *const *names, size_t n,

@@ -21,9 +21,10 @@ struct run {
 	uid_t owner;
 	char key[RUN_KEY_MAX + 1];
 	struct task *task;
-	bool over;    /* end is valid */
-	bool leaving; /* nobody asks for it any more */
-	bool started; /* the client was told */
+	struct channel *channel; /* NULL: none */
+	bool over;               /* end is valid */
+	bool leaving;            /* nobody asks for it any more */
+	bool started;            /* the client was told */
 	struct task_end end;
 	const struct run_ops *ops; /* NULL: no client */
 	void *arg;
@@ -37,6 +38,7 @@ run_free(struct run *r)
 	loop_timer_stop(&r->timer);
 	loop_task_cancel(r->en->lp, &r->tell);
 	LIST_REMOVE(r, entry);
+	channel_free(r->channel);
 	/* The keeper forgets it with this. */
 	if (r->over)
 		task_release(r->task);
@@ -85,9 +87,13 @@ run_on_news(void *arg, const struct task_end *end)
 	struct run *r = arg;
 
 	if (end == NULL) {
+		if (r->channel != NULL)
+			channel_start(r->channel, task_pid(r->task));
 		loop_task_queue(r->en->lp, &r->tell);
 		return;
 	}
+	if (r->channel != NULL)
+		channel_finish(r->channel);
 	r->over = true;
 	r->end = *end;
 	task_hold(r->task);
@@ -182,8 +188,8 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
     const char *label)
 {
 	struct spec_rlimit nofile;
-	struct spec_fd fds[3];
-	int pass[4], dir;
+	struct spec_fd fds[4];
+	int pass[5], dir;
 	size_t npass = 0;
 	struct spec sp;
 	struct strv env;
@@ -202,6 +208,13 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	sp.fds = fds;
 	sp.nfds = 3;
 	run_env(&env, req);
+	if (req->ipc != NULL) {
+		fds[sp.nfds++] =
+		    (struct spec_fd){ 3, SPEC_FD_MESSAGE, (int)npass };
+		pass[npass++] = req->ipc_fd;
+		strv_env_set(&env, "NODE_CHANNEL_FD", "3");
+		strv_env_set(&env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+	}
 	dir = task_tree(t, &mark);
 	if (dir != -1) {
 		pass[npass++] = dir;
@@ -216,20 +229,89 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	fd_closep(&dir);
 }
 
-struct run *
-run_start(struct engine *en, uid_t owner, const struct run_request *req,
-    const struct run_ops *ops, void *arg)
-{
-	struct run *r = run_new(en, owner, req->key);
-	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+/* Names of channels begin so, and in the store they end with the child's id. */
+#define RUN_CHANNEL "run:"
 
+static void
+run_channel_who(struct channel_who *who, const struct run *r, const char *name)
+{
+	who->name = name;
+	who->id = task_id(r->task);
+	who->generation = (uint32_t)who->id;
+}
+
+static const struct channel_limits run_limits = {
+	.max = 1024 * 1024,
+	.queue = 1000,
+	.rate = { 10000, 1000 },
+};
+
+static int
+run_open_channel(struct run *r, struct run_request *req, struct err *err)
+{
+	const struct channel *other;
+	char name[MSGLOG_NAME_MAX];
+	struct channel_who who;
+
+	snprintf(name, sizeof name, RUN_CHANNEL "%s", req->ipc);
+	other = channel_find(r->en, name);
+	if (other != NULL && channel_is_open(other))
+		return err_set(err, "there is a channel %s", name);
+	run_channel_who(&who, r, name);
+	r->channel = channel_new(
+	    r->en, &who, &run_limits, &req->ipc_fd, NULL, NULL, err);
+	return r->channel != NULL ? 0 : -1;
+}
+
+/* Its name is known from the store: "ipc:run:NAME#ID". */
+static void
+run_adopt_channel(struct run *r)
+{
+	char name[MSGLOG_NAME_MAX], end[32];
+	struct keeperlink *kl = r->en->kl;
+	struct channel_who who;
+
+	snprintf(end, sizeof end, "#%u", (uint32_t)task_id(r->task));
+	for (unsigned i = 1; i < keeperlink_top(kl); i++) {
+		const char *s = keeperlink_name(kl, i);
+
+		if (s == NULL || !str_starts(s, "ipc:" RUN_CHANNEL) ||
+		    !str_ends(s, end))
+			continue;
+		snprintf(name, sizeof name, "%.*s",
+		    (int)(strlen(s) - strlen(end) - 4), s + 4);
+		run_channel_who(&who, r, name);
+		r->channel =
+		    channel_adopt(r->en, &who, &run_limits, NULL, NULL);
+		if (task_pid(r->task) != 0)
+			channel_start(r->channel, task_pid(r->task));
+		return;
+	}
+}
+
+struct run *
+run_start(struct engine *en, uid_t owner, const struct run_request *asked,
+    const struct run_ops *ops, void *arg, struct err *err)
+{
+	struct run *r = run_new(en, owner, asked->key);
+	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
+	struct run_request copy = *asked, *req = &copy;
+
+	req->ipc_fd = -1;
 	r->ops = ops;
 	r->arg = arg;
 	run_tree_name(r, tree, sizeof tree);
 	snprintf(label, sizeof label, "!q:%u.%s", (unsigned)owner, r->key);
 	r->task = task_new(en, tree, 0, run_on_done, r);
 	task_on_start(r->task, run_on_started);
+	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
+		LIST_REMOVE(r, entry);
+		task_free(r->task);
+		free(r);
+		return NULL;
+	}
 	run_spawn(en, r->task, req, label);
+	fd_closep(&req->ipc_fd);
 	return r;
 }
 
@@ -319,6 +401,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
+	run_adopt_channel(r);
 	/* Its client may come back. */
 	loop_timer_start(&r->timer, RUN_ALONE_MS);
 	return true;

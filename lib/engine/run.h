@@ -30,6 +30,8 @@ struct run_request {
 	char **envp;
 	const char *directory; /* absolute */
 	int fds[3];            /* 0, 1, 2; -1: /dev/null; borrowed */
+	const char *ipc;       /* name of its message channel; NULL: none */
+	int ipc_fd;            /* run_start sets it */
 	bool tty;              /* fds[0] becomes the controlling terminal */
 	int64_t timeout_ms;    /* 0: none */
 	int32_t umask;         /* SPEC_KEEP: reeved's */
@@ -54,8 +56,10 @@ struct run_ops {
 };
 
 /* owner: uid of the client; keys of others are not seen. */
+/* NULL and err: its channel cannot be had. */
 struct run *run_start(struct engine *en, uid_t owner,
-    const struct run_request *req, const struct run_ops *ops, void *arg);
+    const struct run_request *req, const struct run_ops *ops, void *arg,
+    struct err *err);
 /* The run of that key, which has no client any more, gets one; NULL: none. */
 struct run *run_resume(struct engine *en, uid_t owner, const char *key,
     const struct run_ops *ops, void *arg);

@@ -220,6 +220,12 @@ task_disown(struct task *t)
 	t->started = NULL;
 }
 
+uint64_t
+task_id(const struct task *t)
+{
+	return t->id;
+}
+
 pid_t
 task_pid(const struct task *t)
 {

@@ -87,7 +87,8 @@ void task_release(struct task *t);
 void task_on_start(struct task *t, void (*started)(void *arg));
 /* Nobody wants to know any more. */
 void task_disown(struct task *t);
-pid_t task_pid(const struct task *t); /* 0: not started yet */
+uint64_t task_id(const struct task *t); /* keeper's */
+pid_t task_pid(const struct task *t);   /* 0: not started yet */
 
 /* News of the keeper's; false: no task's id. */
 bool task_on_spawned(

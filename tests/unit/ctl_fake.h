@@ -493,9 +493,9 @@ static struct run fake_run;
 
 struct run *
 run_start(struct engine *en, uid_t owner, const struct run_request *req,
-    const struct run_ops *ops, void *arg)
+    const struct run_ops *ops, void *arg, struct err *err)
 {
-	(void)en, (void)owner;
+	(void)en, (void)owner, (void)err;
 	memset(&fake_run, 0, sizeof fake_run);
 	snprintf(fake_run.key, sizeof fake_run.key, "%s", req->key);
 	while (req->argv[fake_run.argc] != NULL)
