@@ -106,6 +106,9 @@ ipc|false|true
 ipc_max_message|1MB|64KB|ipc = true
 ipc_queue|1000|5|ipc = true
 ipc_rate|10000/1s|5/1m|ipc = true
+watch|-|$T/out/*.w -> restart base
+watch_exclude|-|*.x|watch = $T/out/*.w -> restart base
+watch_delay|200ms|1|watch = $T/out/*.w -> restart base
 stdin|null|inherit
 output|logs|inherit
 redirect_stderr|false|true
@@ -172,6 +175,9 @@ overlap|skip|queue|schedule = @yearly
 catch_up|once|no|schedule = @yearly
 then|-|restart base
 on_failure|-|restart base
+on_change|-|$T/out/*.w
+on_change_exclude|-|*.x|on_change = $T/out/*.w
+on_change_delay|200ms|1|on_change = $T/out/*.w
 EOT
 cat >"$T/others" <<EOT
 reevectl|socket
