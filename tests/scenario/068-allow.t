@@ -42,10 +42,11 @@ as() { setpriv --reuid 4711 --regid 4711 --clear-groups "$B/reevectl" -c "$CONF"
 # are good but for who asks.
 params() {
 	case $1 in
-	hello | status | pid | config | events | plan | reload | shutdown | analyze) echo '{}' ;;
+	hello | status | pid | config | events | messages | plan | reload | shutdown | analyze) echo '{}' ;;
 	why | tail | start | stop | restart | roll) echo '{"names": ["web"]}' ;;
 	scale) echo '{"name": "web", "number": 2}' ;;
 	signal) echo '{"names": ["web"], "signal": "USR1"}' ;;
+	send) echo '{"names": ["web"], "text": "1", "key": "a"}' ;;
 	run) echo '{"key": "a", "argc": 1}' ;;
 	run_signal) echo '{"key": "a", "signal": "TERM"}' ;;
 	task_add) echo '{"key": "a", "argc": 1}' ;;
