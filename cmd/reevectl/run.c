@@ -151,6 +151,8 @@ run_params(const struct run *r, bool resume)
 		json_object_set_new(
 		    p, "timeout_ms", json_integer(cmd->number[OPTION_TIMEOUT]));
 	json_object_set_new(p, "umask", json_integer(r->umask));
+	if (cmd->on[OPTION_JOBSERVER])
+		json_object_set_new(p, "jobserver", json_true());
 	if (cmd->on[OPTION_NICE])
 		json_object_set_new(
 		    p, "nice", json_integer(cmd->number[OPTION_NICE]));

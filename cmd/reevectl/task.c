@@ -197,7 +197,8 @@ task_parallel(struct command *cmd)
 	int64_t n;
 
 	if (cmd->nargs != 2 || !str_to_i64(cmd->args[1], 0, 1000000, &n)) {
-		warn_user("task parallel needs GROUP N; 0: as many as CPUs");
+		warn_user("task parallel needs GROUP N; 0: as many as "
+			  "cpu_slots");
 		return EXIT_USAGE;
 	}
 	return task_group(cmd, json_pack("{s:s,s:I}", "group", cmd->args[0],

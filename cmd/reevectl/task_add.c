@@ -48,8 +48,12 @@ adding_params(const struct adder *ad, const struct adding *a)
 	} numbers[] = { { OPTION_PRIORITY, "priority" },
 		{ OPTION_RETRIES, "retries" }, { OPTION_DELAY, "delay_ms" },
 		{ OPTION_TIMEOUT, "timeout_ms" }, { OPTION_NICE, "nice" } };
+	/* Of a command that is only left alone, as of one that is not. */
+	bool jobs = cmd->verb == VERB_RUN ? cmd->on[OPTION_JOBSERVER]
+					  : !cmd->on[OPTION_NO_JOBSERVER];
 	json_t *after;
 
+	json_object_set_new(p, "jobserver", json_boolean(jobs));
 	if (group == NULL && cmd->on[OPTION_GROUP])
 		group = cmd->value[OPTION_GROUP];
 	if (group != NULL)

@@ -124,6 +124,13 @@ struct config_probe {
 	unsigned status_min, status_max;
 };
 
+enum config_jobserver {
+	CONFIG_JOBSERVER_AUTO,
+	CONFIG_JOBSERVER_FIFO,
+	CONFIG_JOBSERVER_FDS,
+	CONFIG_JOBSERVER_NO
+};
+
 enum config_color {
 	COLOR_AUTO,
 	COLOR_ALWAYS,
@@ -492,6 +499,8 @@ struct config {
 	enum config_on_signal on_usr1;
 	char *identifier;
 	struct config_rate restart_rate;
+	int64_t cpu_slots; /* -1: as many as usable CPUs */
+	enum config_jobserver jobserver;
 	/* [reevectl] */
 	char *ctl_socket; /* NULL: none */
 	enum config_color ctl_color;

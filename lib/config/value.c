@@ -234,6 +234,16 @@ static const struct word sockmodes[] = {
 	{ "reuseport", SOCKMODE_REUSEPORT },
 };
 
+static const struct word jobservers[] = {
+	{ "auto", CONFIG_JOBSERVER_AUTO },
+	{ "fifo", CONFIG_JOBSERVER_FIFO },
+	{ "fds", CONFIG_JOBSERVER_FDS },
+	{ "no", CONFIG_JOBSERVER_NO },
+	{ "yes", CONFIG_JOBSERVER_AUTO },
+	{ "false", CONFIG_JOBSERVER_NO },
+	{ "true", CONFIG_JOBSERVER_AUTO },
+};
+
 static const struct word colors[] = {
 	{ "auto", COLOR_AUTO },
 	{ "always", COLOR_ALWAYS },
@@ -253,6 +263,7 @@ WORD_TYPE(on_signal, on_signals, enum config_on_signal)
 WORD_TYPE(stdin, stdins, enum config_stdin)
 WORD_TYPE(output, outputs, enum config_output)
 WORD_TYPE(sockmode, sockmodes, enum config_sockmode)
+WORD_TYPE(jobserver, jobservers, enum config_jobserver)
 WORD_TYPE(color, colors, enum config_color)
 WORD_TYPE(loglevel, loglevels, enum log_level)
 

@@ -128,6 +128,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 	running_init(&rn);
 	rn.req.tty = args_bool(a, "tty", false);
 	rn.req.ipc = args_str(a, "ipc", false);
+	rn.req.jobserver = args_bool(a, "jobserver", false);
 	rn.req.timeout_ms = args_int(a, "timeout_ms", 1, INT32_MAX, 0);
 	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
 	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);

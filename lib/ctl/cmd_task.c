@@ -327,6 +327,7 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 	argc = args_int(a, "argc", 1, RUN_STRINGS_MAX, 0);
 	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
 	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
+	rn.req.jobserver = args_bool(a, "jobserver", true);
 	user = args_str(a, "user", false);
 	add_args(a, &t, &delay_ms);
 	if (!a->bad && argc == 0)

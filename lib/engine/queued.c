@@ -56,6 +56,16 @@ live_free(struct queued *q, struct live *l)
 	free(l);
 }
 
+void
+live_stopped(struct queued *q, struct live *l)
+{
+	sched_stopped(q->sched, l->id);
+	if (l->slot) {
+		l->slot = false;
+		slots_give(q->slots);
+	}
+}
+
 /* --- its process ------------------------------------------------------------
  */
 
@@ -78,6 +88,7 @@ work_new(struct queued *q, uint64_t id, int32_t tries)
 	w->tries = tries;
 	loop_timer_init(&w->term, q->en->lp, work_on_term, w);
 	LIST_INSERT_HEAD(&q->works, w, entry);
+	slots_enter(q->slots);
 	return w;
 }
 
@@ -93,10 +104,12 @@ work_free(struct work *w)
 	w->gone = true;
 	if (w->telling)
 		return; /* inside done: work_on_done sees to it */
-	if (w->over)
+	if (w->over) {
 		task_release(w->task);
-	else
+	} else {
 		task_disown(w->task);
+		slots_leave(w->q->slots);
+	}
 	free(w);
 }
 
@@ -108,6 +121,7 @@ work_unused(struct work *w)
 
 	l->work = NULL;
 	LIST_REMOVE(w, entry);
+	slots_leave(w->q->slots);
 	task_free(w->task);
 	free(w);
 }
@@ -121,6 +135,7 @@ work_on_done(void *arg, const struct task_end *end)
 	loop_timer_stop(&w->term);
 	w->over = true;
 	w->end = *end;
+	slots_leave(w->q->slots);
 	w->telling = true;
 	/* Before the queue is loaded nobody knows what it was. */
 	if (l != NULL && l->work == w)
@@ -283,7 +298,7 @@ live_skip(struct queued *q, struct live *l, uint64_t by, const char *name,
 {
 	struct queue_task end;
 
-	sched_stopped(q->sched, l->id);
+	live_stopped(q, l);
 	queue_task_init(&end);
 	end.state = QS_SKIPPED;
 	end.reason = xasprintf("task %llu%s%s%s is %s", (unsigned long long)by,
@@ -303,7 +318,7 @@ live_over(struct queued *q, struct live *l)
 		work_free(l->work);
 		return;
 	}
-	sched_stopped(q->sched, l->id);
+	live_stopped(q, l);
 	queue_task_init(&end);
 	end.exit_code = e->code;
 	end.exit_signal = e->signo;
@@ -333,7 +348,7 @@ live_put_back(struct queued *q, struct live *l)
 	struct queue_task end;
 
 	queue_task_init(&end);
-	sched_stopped(q->sched, l->id);
+	live_stopped(q, l);
 	l->tries--;
 	end.state = QS_QUEUED;
 	live_end(q, l, &end);
@@ -367,7 +382,7 @@ live_on_started(void *arg, struct queue_req *req)
 	}
 	if (req->rc == -1)
 		err = req->err;
-	sched_stopped(q->sched, l->id);
+	live_stopped(q, l);
 	queue_task_init(&end);
 	end.errnum = err.errnum;
 	end.reason = err.text[0] != '\0' ? xstrdup(err.text) : NULL;
@@ -394,13 +409,19 @@ void
 queued_step(struct queued *q)
 {
 	mono_ms now = loop_now(q->en->lp);
+	struct live *l;
 	int64_t due;
 	uint64_t id;
 
 	if (!q->loaded || q->en->stopping)
 		return;
-	while ((id = sched_next(q->sched, now)) != 0)
+	while ((id = sched_next(q->sched, now, false)) != 0)
 		live_start(q, live_find(q, id));
+	while (sched_wants_slot(q->sched, now) && slots_take(q->slots)) {
+		l = live_find(q, sched_next(q->sched, now, true));
+		l->slot = true;
+		live_start(q, l);
+	}
 	due = sched_due(q->sched);
 	loop_timer_stop(&q->due);
 	if (due != INT64_MAX)
@@ -434,7 +455,7 @@ queued_cancel(struct engine *en, uint64_t id)
 	if (l->phase == LP_WAITING) {
 		queue_task_init(&end);
 		end.state = QS_CANCELLED;
-		sched_stopped(q->sched, id);
+		live_stopped(q, l);
 		live_end(q, l, &end);
 	} else if (l->phase == LP_RUNNING || l->phase == LP_LOST) {
 		/* An engine after us must know it, too. */
@@ -612,6 +633,12 @@ queued_on_progress(void *arg)
 	order_progress(q->en);
 }
 
+static void
+queued_on_slot(void *arg)
+{
+	queued_step(arg);
+}
+
 struct queued *
 queued_get(struct engine *en)
 {
@@ -622,7 +649,8 @@ queued_get(struct engine *en)
 	q = en->queued = xcalloc(1, sizeof *q);
 	q->en = en;
 	q->backend = &queue_local;
-	q->sched = sched_new(en->usable_cpus);
+	q->slots = slots_new(en, queued_on_slot, q);
+	q->sched = sched_new(slots_total(q->slots));
 	LIST_INIT(&q->works);
 	loop_timer_init(&q->due, en->lp, queued_on_due, q);
 	loop_timer_init(&q->lost, en->lp, lost_on_timer, q);
@@ -630,6 +658,24 @@ queued_get(struct engine *en)
 	loop_task_init(&q->progress, queued_on_progress, q);
 	queued_host(q);
 	return q;
+}
+
+struct slots *
+queued_slots(struct engine *en)
+{
+	return queued_get(en)->slots;
+}
+
+void
+queued_configure(struct engine *en)
+{
+	struct queued *q = en->queued;
+
+	if (q == NULL)
+		return;
+	slots_configure(q->slots);
+	sched_standard(q->sched, slots_total(q->slots));
+	queued_step(q);
 }
 
 bool
@@ -662,6 +708,7 @@ queued_free(struct engine *en)
 	HASH_ITER(hh, q->lives, l, next)
 		live_free(q, l);
 	sched_free(q->sched);
+	slots_free(q->slots);
 	free(q);
 	en->queued = NULL;
 }

@@ -33,6 +33,10 @@ void queued_begin(struct engine *en);
 void queued_free(struct engine *en);
 /* The same, whether there is a queue yet or not. */
 void queued_load_now(struct engine *en);
+/* The config has changed. */
+void queued_configure(struct engine *en);
+struct slots;
+struct slots *queued_slots(struct engine *en);
 bool queued_adopt(struct engine *en, const struct orphan *o);
 /* reeved ends: nothing is started any more.  true: something is still to be
  * written; order_progress is called when it has been. */

@@ -81,6 +81,25 @@ load_not_before(const struct queued *q, const struct queue_task *t)
 	return loop_now(q->en->lp) + (left < most ? left : most);
 }
 
+/* It was started with a CPU, and its process is there, dead or alive. */
+static bool
+load_has_slot(struct queued *q, const struct queue_task *t)
+{
+	return t->state == QS_RUNNING && !str_equal(t->group, SCHED_DETACHED) &&
+	       load_work(q, t) != NULL;
+}
+
+/* Before the first of them gives its own back. */
+static void
+load_slots(struct queued *q, const struct queue_req *req)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < req->ntasks; i++)
+		n += load_has_slot(q, &req->tasks[i]);
+	slots_taken(q->slots, n);
+}
+
 static void
 load_task(struct queued *q, struct queue_task *t)
 {
@@ -99,6 +118,7 @@ load_task(struct queued *q, struct queue_task *t)
 	l = live_new(q, t);
 	if (t->state == QS_RUNNING) {
 		sched_add_running(q->sched, &st);
+		l->slot = load_has_slot(q, t);
 		if (w != NULL)
 			load_running(q, l, w);
 		else
@@ -157,6 +177,7 @@ load_on_answer(void *arg, struct queue_req *req)
 		sched_parallel(q->sched, g->uid, g->name, g->parallel);
 		sched_pause(q->sched, g->uid, g->name, g->paused);
 	}
+	load_slots(q, req);
 	for (size_t i = 0; i < req->ntasks; i++)
 		if (!queue_state_is_end(req->tasks[i].state)) {
 			load_task(q, &req->tasks[i]);

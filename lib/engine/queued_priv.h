@@ -5,6 +5,7 @@
 #include "engine/engine_priv.h"
 #include "engine/named.h"
 #include "engine/queued.h"
+#include "engine/slots.h"
 #include "queue/sched.h"
 
 /* uthash's own falls through its cases in a way that clang warns of. */
@@ -43,6 +44,7 @@ struct live {
 	enum live_phase phase;
 	int32_t tries, retries;
 	bool cancel; /* ordered */
+	bool slot;   /* has one of cpu_slots */
 	int64_t timeout_ms;
 	char *key; /* of a named task; NULL: it has no name */
 	struct work *work;
@@ -56,6 +58,7 @@ struct queued {
 	const struct queue_backend *backend;
 	struct queue *queue; /* NULL: not opened */
 	struct sched *sched;
+	struct slots *slots;
 	struct live *lives;
 	struct work_list works;
 	struct queued_watch *watches;
@@ -75,6 +78,8 @@ struct queued {
 struct queued *queued_get(struct engine *en);
 struct live *live_find(struct queued *q, uint64_t id);
 struct live *live_new(struct queued *q, const struct queue_task *t);
+/* It runs no more, or will not: its place is free. */
+void live_stopped(struct queued *q, struct live *l);
 /* Its process is over. */
 void live_over(struct queued *q, struct live *l);
 /* It ends in that state, or with QS_QUEUED is tried again after delay. */

@@ -21,8 +21,10 @@
 #include "engine/queued_priv.h"
 #include "engine/run.h"
 
-#define TAIL_BYTES 2048
-#define TAIL_LINES 10
+#define TAIL_BYTES   2048
+#define TAIL_LINES   10
+
+#define NO_JOBSERVER " no-jobserver" /* of a kept block */
 
 void
 queued_label(char *out, size_t size, uint64_t id, int32_t tries)
@@ -43,7 +45,8 @@ queued_log_path(const struct engine *en, uint64_t id)
 	    "%s/tasks/%llu.log", en->cf->state_dir, (unsigned long long)id);
 }
 
-/* "1 ARGC UMASK NICE SET_IDS UID GID N GROUP...": 1 is the form's number. */
+/* "1 ARGC UMASK NICE SET_IDS UID GID N GROUP... [WORD...]": 1 is the form's
+ * number. */
 void
 queued_pack(struct queue_task *t, const struct run_request *req,
     const char *strings, size_t len, size_t argc)
@@ -56,6 +59,8 @@ queued_pack(struct queue_task *t, const struct run_request *req,
 	    (unsigned)req->gid, req->ngroups);
 	for (size_t i = 0; i < req->ngroups; i++)
 		buf_addf(&b, " %u", (unsigned)req->groups[i]);
+	if (!req->jobserver)
+		buf_adds(&b, NO_JOBSERVER);
 	buf_add(&b, "", 1);
 	buf_add(&b, strings, len);
 	t->spec_len = b.len;
@@ -93,6 +98,7 @@ packed_numbers(struct packed *pk, const char *s, size_t *argc)
 	r->umask = umask_;
 	r->nice = nice_;
 	r->set_ids = set != 0;
+	r->jobserver = strstr(s, NO_JOBSERVER) == NULL;
 	r->uid = uid;
 	r->gid = gid;
 	r->groups = xcalloc(r->ngroups + 1, sizeof *r->groups);

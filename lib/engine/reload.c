@@ -13,6 +13,7 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 #include "engine/named.h"
+#include "engine/queued.h"
 #include "engine/watching.h"
 
 #define REMAKE_MS    10
@@ -450,6 +451,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	named_reload(en);
 	engine_log_sink(en);
 	budget_changed(en, old);
+	queued_configure(en);
 	config_free(old);
 	engine_notify(en, "READY=1");
 	engine_status_line(en);

@@ -5,15 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
 #include "engine/run.h"
+#include "engine/slots.h"
 
-#define RUN_ALONE_MS 10000 /* without a client, after an engine's death */
-#define RUN_TERM_MS  2000  /* its client is gone: TERM to KILL */
+#define RUN_ALONE_MS 10000   /* without a client, after an engine's death */
+#define RUN_JOBS     "+jobs" /* end of a label */
+#define RUN_TERM_MS  2000    /* its client is gone: TERM to KILL */
 
 struct run {
 	LIST_ENTRY(run) entry;
@@ -25,12 +29,21 @@ struct run {
 	bool over;               /* end is valid */
 	bool leaving;            /* nobody asks for it any more */
 	bool started;            /* the client was told */
+	bool jobs;               /* knows of the jobserver */
 	struct task_end end;
 	const struct run_ops *ops; /* NULL: no client */
 	void *arg;
 	struct loop_timer timer;
 	struct loop_task tell;
 };
+
+/* Its end, too, must be known before the jobserver may be filled anew. */
+static void
+run_has_jobs(struct run *r)
+{
+	r->jobs = true;
+	slots_enter(queued_slots(r->en));
+}
 
 static void
 run_free(struct run *r)
@@ -96,6 +109,8 @@ run_on_news(void *arg, const struct task_end *end)
 		channel_finish(r->channel);
 	r->over = true;
 	r->end = *end;
+	if (r->jobs)
+		slots_leave(queued_slots(r->en));
 	task_hold(r->task);
 	if (r->leaving)
 		loop_timer_start(&r->timer, 0);
@@ -183,49 +198,89 @@ run_env(struct strv *env, const struct run_request *req)
 		strv_env_set(env, "REEVE_TASK_ID", number);
 }
 
+/* What a spawn is made of, besides its spec. */
+struct run_parts {
+	struct spec_fd fds[6];
+	size_t nfds;
+	int pass[7]; /* borrowed */
+	size_t npass;
+	struct strv env;
+	struct slots_told told;
+};
+
+static void
+run_part_fd(struct run_parts *rp, int target, int fd)
+{
+	rp->fds[rp->nfds] = (struct spec_fd){ target, SPEC_FD_NULL, 0 };
+	if (fd != -1) {
+		rp->fds[rp->nfds].from = SPEC_FD_MESSAGE;
+		rp->fds[rp->nfds].value = (int)rp->npass;
+		rp->pass[rp->npass++] = fd;
+	}
+	rp->nfds++;
+}
+
+/* For another user's command, folders may be closed that are not for us. */
+static bool
+run_may_open(const struct run_request *req)
+{
+	return !req->set_ids || req->uid == 0 || req->uid == geteuid();
+}
+
+static void
+run_jobserver(
+    struct engine *en, const struct run_request *req, struct run_parts *rp)
+{
+	struct slots_told *told = &rp->told;
+
+	slots_tell(queued_slots(en), req->envp, run_may_open(req), told);
+	if (told->makeflags == NULL)
+		return;
+	strv_env_set(&rp->env, "MAKEFLAGS", told->makeflags);
+	slots_drop_bare_j(req->argv);
+	if (told->fds) {
+		run_part_fd(rp, SLOTS_FD, told->rd);
+		run_part_fd(rp, SLOTS_FD + 1, told->wr);
+	}
+}
+
 void
 run_spawn(struct engine *en, struct task *t, const struct run_request *req,
     const char *label)
 {
+	struct run_parts rp = { .told = { .rd = -1, .wr = -1 } };
 	struct spec_rlimit nofile;
-	struct spec_fd fds[4];
-	int pass[5], dir;
-	size_t npass = 0;
 	struct spec sp;
-	struct strv env;
 	const char *mark;
+	int dir;
 
 	run_fill(&sp, en, req, &nofile);
 	sp.label = label;
-	for (int i = 0; i < 3; i++) {
-		fds[i] = (struct spec_fd){ i, SPEC_FD_NULL, 0 };
-		if (req->fds[i] == -1)
-			continue;
-		fds[i].from = SPEC_FD_MESSAGE;
-		fds[i].value = (int)npass;
-		pass[npass++] = req->fds[i];
-	}
-	sp.fds = fds;
-	sp.nfds = 3;
-	run_env(&env, req);
+	for (int i = 0; i < 3; i++)
+		run_part_fd(&rp, i, req->fds[i]);
+	run_env(&rp.env, req);
 	if (req->ipc != NULL) {
-		fds[sp.nfds++] =
-		    (struct spec_fd){ 3, SPEC_FD_MESSAGE, (int)npass };
-		pass[npass++] = req->ipc_fd;
-		strv_env_set(&env, "NODE_CHANNEL_FD", "3");
-		strv_env_set(&env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+		run_part_fd(&rp, 3, req->ipc_fd);
+		strv_env_set(&rp.env, "NODE_CHANNEL_FD", "3");
+		strv_env_set(
+		    &rp.env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
 	}
+	if (req->jobserver)
+		run_jobserver(en, req, &rp);
 	dir = task_tree(t, &mark);
 	if (dir != -1) {
-		pass[npass++] = dir;
+		rp.pass[rp.npass++] = dir;
 		sp.flags |= SPEC_CGROUP;
 	} else {
-		strv_env_set(&env, "REEVE_TREE", mark);
+		strv_env_set(&rp.env, "REEVE_TREE", mark);
 	}
-	sp.envp = env.v;
-	task_spawn(t, &sp, pass, npass);
+	sp.fds = rp.fds;
+	sp.nfds = rp.nfds;
+	sp.envp = rp.env.v;
+	task_spawn(t, &sp, rp.pass, rp.npass);
 	task_set_timeout(t, req->timeout_ms);
-	strv_fini(&env);
+	slots_told_fini(&rp.told);
+	strv_fini(&rp.env);
 	fd_closep(&dir);
 }
 
@@ -301,7 +356,10 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	r->ops = ops;
 	r->arg = arg;
 	run_tree_name(r, tree, sizeof tree);
-	snprintf(label, sizeof label, "!q:%u.%s", (unsigned)owner, r->key);
+	snprintf(label, sizeof label, "!q:%u.%s%s", (unsigned)owner, r->key,
+	    req->jobserver ? RUN_JOBS : "");
+	if (req->jobserver)
+		run_has_jobs(r);
 	r->task = task_new(en, tree, 0, run_on_done, r);
 	task_on_start(r->task, run_on_started);
 	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
@@ -385,7 +443,7 @@ run_end_all(struct engine *en)
 	}
 }
 
-/* "!q:1000.KEY" */
+/* "!q:1000.KEY", "!q:1000.KEY+jobs" */
 bool
 run_adopt(struct engine *en, const struct orphan *o)
 {
@@ -398,6 +456,8 @@ run_adopt(struct engine *en, const struct orphan *o)
 		return false;
 	r = run_new(en, uid, key);
 	r->started = true;
+	if (strstr(o->label, RUN_JOBS) != NULL)
+		run_has_jobs(r);
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);

@@ -42,9 +42,11 @@ struct run_request {
 	gid_t gid;
 	gid_t *groups;
 	size_t ngroups;
+	bool jobserver; /* it is told of the queue's: slots.h */
 };
 
-/* Asks for a task as the request says; borrows everything.  key: unused. */
+/* Asks for a task as the request says; borrows everything.  key: unused; of a
+ * make with the jobserver, argv loses a bare -j. */
 void run_spawn(struct engine *en, struct task *t, const struct run_request *req,
     const char *label);
 

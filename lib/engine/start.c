@@ -22,6 +22,8 @@
 #include "cluster/cpus.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
+#include "engine/slots.h"
 #include "queue/queue.h"
 
 #define LISTEN_FIRST 3
@@ -33,7 +35,7 @@ struct start {
 	struct spec_fd fds[SPEC_FDS_MAX];
 	struct spec_rlimit rlimits[RLIM_NLIMITS];
 	cpu_set_t cpus;
-	int pass[3]; /* descriptors that go with the message */
+	int pass[6]; /* descriptors that go with the message */
 	size_t npass;
 	char label[SPEC_LABEL_MAX + 1];
 };
@@ -555,6 +557,28 @@ slot_command(struct slot *sl, const struct slot_command *c, task_done *done,
 	return t;
 }
 
+/* The makes in it take their CPUs from the queue's budget. */
+static void
+start_jobserver(struct start *st, struct engine *en)
+{
+	bool may_open = !st->spec.set_ids || st->spec.uid == geteuid();
+	struct slots_told told;
+
+	slots_tell(queued_slots(en), st->cs.env.v, may_open, &told);
+	if (told.makeflags == NULL)
+		return;
+	strv_env_set(&st->cs.env, "MAKEFLAGS", told.makeflags);
+	slots_drop_bare_j(st->spec.argv);
+	if (told.fds) {
+		start_fd(st, SLOTS_FD, SPEC_FD_MESSAGE, (int)st->npass);
+		st->pass[st->npass++] = told.rd;
+		start_fd(st, SLOTS_FD + 1, SPEC_FD_MESSAGE, (int)st->npass);
+		st->pass[st->npass++] = told.wr;
+		told.rd = told.wr = -1;
+	}
+	slots_told_fini(&told);
+}
+
 /* --- a run of a task --------------------------------------------------------
  */
 
@@ -597,6 +621,7 @@ named_command(struct engine *en, struct task *t, const char *label,
 		start_changed(&st.cs.env, q->spec);
 		start_limits(&st, en, &conf->run);
 		start_identity(&st, &conf->run, en->oom_score_adj);
+		start_jobserver(&st, en);
 		if (st.pass[0] == -1)
 			rc = err_sys(err, "pass its output");
 	}

@@ -58,8 +58,8 @@ struct sched_group {
 	TAILQ_ENTRY(sched_group) entry;
 	uid_t uid;
 	char *name;
-	int parallel; /* 0: standard */
-	int standard;
+	int parallel; /* 0: the standard */
+	bool detached;
 	int running;
 	size_t items;
 	bool paused;
@@ -170,17 +170,18 @@ sched_group(struct sched *s, uid_t uid, const char *name)
 	g = xcalloc(1, sizeof *g);
 	g->uid = uid;
 	g->name = xstrdup(name);
-	g->standard =
-	    strcmp(name, SCHED_DETACHED) == 0 ? SCHED_UNLIMITED : s->parallel;
+	g->detached = strcmp(name, SCHED_DETACHED) == 0;
 	g->ready.before = item_sooner;
 	TAILQ_INSERT_TAIL(&s->groups, g, entry);
 	return g;
 }
 
 static bool
-group_has_room(const struct sched_group *g)
+group_has_room(const struct sched *s, const struct sched_group *g)
 {
-	int n = g->parallel != 0 ? g->parallel : g->standard;
+	int n = g->parallel != 0 ? g->parallel
+		: g->detached    ? SCHED_UNLIMITED
+				 : s->parallel;
 
 	return !g->paused && g->running < n;
 }
@@ -357,10 +358,10 @@ sched_add_running(struct sched *s, const struct sched_task *t)
 	item_run(s, item_new(s, t));
 }
 
-uint64_t
-sched_next(struct sched *s, int64_t now)
+/* Those whose time has come wait for a place from now on. */
+static void
+sched_pass(struct sched *s, int64_t now)
 {
-	struct sched_group *g;
 	struct item *it;
 
 	while (s->delayed.n > 0 && s->delayed.v[0]->not_before <= now) {
@@ -369,8 +370,18 @@ sched_next(struct sched *s, int64_t now)
 		it->state = SS_READY;
 		heap_add(&it->group->ready, it);
 	}
+}
+
+uint64_t
+sched_next(struct sched *s, int64_t now, bool slot)
+{
+	struct sched_group *g;
+	struct item *it;
+
+	sched_pass(s, now);
 	TAILQ_FOREACH(g, &s->groups, entry)
-		if (g->ready.n > 0 && group_has_room(g))
+		if (g->ready.n > 0 && g->detached != slot &&
+		    group_has_room(s, g))
 			break;
 	if (g == NULL)
 		return 0;
@@ -380,6 +391,24 @@ sched_next(struct sched *s, int64_t now)
 	TAILQ_REMOVE(&s->groups, g, entry);
 	TAILQ_INSERT_TAIL(&s->groups, g, entry);
 	return it->id;
+}
+
+bool
+sched_wants_slot(struct sched *s, int64_t now)
+{
+	const struct sched_group *g;
+
+	sched_pass(s, now);
+	TAILQ_FOREACH(g, &s->groups, entry)
+		if (g->ready.n > 0 && !g->detached && group_has_room(s, g))
+			return true;
+	return false;
+}
+
+void
+sched_standard(struct sched *s, int parallel)
+{
+	s->parallel = parallel;
 }
 
 void
@@ -440,6 +469,30 @@ sched_end(struct sched *s, uint64_t id, bool ok,
 
 /* --- questions --------------------------------------------------------------
  */
+
+enum sched_wait
+sched_waits(const struct sched *s, uint64_t id)
+{
+	const struct item *it = sched_find(s, id);
+
+	if (it == NULL)
+		return SCHED_WAIT_NOTHING;
+	switch (it->state) {
+	case SS_BLOCKED:
+		return SCHED_WAIT_OTHERS;
+	case SS_DELAYED:
+		return SCHED_WAIT_TIME;
+	case SS_READY:
+		if (it->group->paused)
+			return SCHED_WAIT_PAUSED;
+		return group_has_room(s, it->group) ? SCHED_WAIT_SLOT
+						    : SCHED_WAIT_PLACE;
+	case SS_RUNNING:
+	case SS_STOPPED:
+		break;
+	}
+	return SCHED_WAIT_NOTHING;
+}
 
 int64_t
 sched_due(const struct sched *s)

@@ -22,6 +22,16 @@
 
 struct sched;
 
+/* What a task waits for. */
+enum sched_wait {
+	SCHED_WAIT_NOTHING, /* it does not */
+	SCHED_WAIT_OTHERS,  /* tasks that it comes after */
+	SCHED_WAIT_TIME,
+	SCHED_WAIT_PAUSED, /* its group is */
+	SCHED_WAIT_PLACE,  /* its group runs as many as it may */
+	SCHED_WAIT_SLOT,   /* a CPU */
+};
+
 struct sched_task {
 	uint64_t id; /* never used twice */
 	uid_t uid;
@@ -44,8 +54,16 @@ void sched_pause(struct sched *s, uid_t uid, const char *group, bool paused);
 void sched_add(struct sched *s, const struct sched_task *t);
 /* It runs already: started by an engine before this one. */
 void sched_add_running(struct sched *s, const struct sched_task *t);
-/* Takes a place in its group for the task that is next; 0: none is. */
-uint64_t sched_next(struct sched *s, int64_t now);
+/*
+ * Takes a place in its group for the task that is next; 0: none is.  slot: of
+ * those that take one of the machine's CPUs, else of the group "detached",
+ * which does not.
+ */
+uint64_t sched_next(struct sched *s, int64_t now, bool slot);
+/* Would sched_next with slot have an answer? */
+bool sched_wants_slot(struct sched *s, int64_t now);
+/* Places of groups that nobody has set, from now on. */
+void sched_standard(struct sched *s, int parallel);
 /* Its place is free; it is neither waiting nor gone. */
 void sched_stopped(struct sched *s, uint64_t id);
 /* It waits again: a retry. */
@@ -59,6 +77,7 @@ void sched_end(struct sched *s, uint64_t id, bool ok,
 /* When sched_next may have another answer by time alone; INT64_MAX: never. */
 int64_t sched_due(const struct sched *s);
 
+enum sched_wait sched_waits(const struct sched *s, uint64_t id);
 bool sched_has(const struct sched *s, uint64_t id);
 size_t sched_running(const struct sched *s);
 size_t sched_count(const struct sched *s);

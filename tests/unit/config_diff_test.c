@@ -97,6 +97,8 @@ static const struct row rows[] = {
 	{ R, "on_usr1", "own", "ignore", NULL },
 	{ R, "identifier", "reeve", "other", NULL },
 	{ R, "restart_rate", "1000/1s", "none", NULL },
+	{ R, "cpu_slots", "auto", "4", NULL },
+	{ R, "jobserver", "auto", "no", NULL },
 	{ "reevectl", "socket", "/r/s", "/r/x",
 	    "[reevectl] socket: /r/s -> /r/x" },
 	{ "reevectl", "color", "auto", "never",

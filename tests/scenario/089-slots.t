@@ -1,0 +1,142 @@
+#!/bin/sh
+# cpu_slots: the queue's tasks and the makes in them never have more CPUs
+# between them than it says, and all of these; over lost slots, deaths of the
+# engine and reloads.
+. "$(dirname "$0")/lib.sh"
+need make
+
+slots_conf() { # SLOTS JOBSERVER
+	conf <<-EOT
+		cpu_slots = $1
+		jobserver = $2
+		[program:idle]
+		command = $CHILD sleep
+		[task:build]
+		command = make -s -j
+		directory = $T/src
+	EOT
+}
+mkdir "$T/src"
+slots_conf 3 auto
+start_reeved
+task() { ctl task "$@"; }
+
+# Each job says when it begins and when it ends; the most at once is counted.
+cat >"$T/src/Makefile" <<EOT
+all: a b c d e f
+a b c d e f:
+	@sh $T/src/job
+EOT
+cat >"$T/src/job" <<EOT
+echo + >>$T/out/jobs
+sleep 0.1
+echo - >>$T/out/jobs
+EOT
+most() {
+	awk '/[+]/ { if (++n > most) most = n } /-/ { n-- } END { print most + 0, n + 0, NR }' \
+	    "$T/out/jobs"
+	rm -f "$T/out/jobs"
+}
+make_three() { # MAKE-ARG...
+	a=$(task add --cwd "$T/src" -- make -s "$@")
+	b=$(task add --cwd "$T/src" -- make -s "$@")
+	c=$(task add --cwd "$T/src" -- make -s "$@")
+}
+
+task pause >/dev/null
+make_three
+task resume
+code 0 "three makes" task wait "$a" "$b" "$c"
+is "... had 3 slots between them, all of them" "$(most)" "3 0 36"
+make_three -j
+code 0 "three make -j" task wait "$a" "$b" "$c"
+is "... too" "$(most)" "3 0 36"
+is "... no make complains" "$(task log "$a" 2>&1; task log "$b"; task log "$c")" ""
+a=$(task add --cwd "$T/src" -- make -s)
+code 0 "one alone" task wait "$a"
+is "... may have them all" "$(most)" "3 0 12"
+code 0 "a task of the config" task run build
+is "... as well" "$(most)" "3 0 12"
+task pause >/dev/null
+a=$(task add --cwd "$T/src" -- make -s)
+i=$(seq 8 | sed "s|.*|sh $T/src/job|" | task add --each-line | tail -n 1)
+task parallel default 8
+task resume
+# shellcheck disable=SC2046
+code 0 "a make among tasks" task wait $(seq "$a" "$i")
+is "... 3 slots for all, whatever the group may" "$(most)" "3 0 28"
+task parallel default 0
+
+a=$(task add --cwd "$T/src" -- make -s -j 5)
+task wait "$a"
+is "a number of its own counts" "$(most)" "5 0 12"
+has "... make says so" "$T/state/tasks/$a.log" "-j5 forced in submake"
+flags() { i=$(task add "$@" --shell 'echo "$MAKEFLAGS"'); task wait "$i" >/dev/null; task log "$i"; }
+like "by number, or by name for a make that knows it" "$(flags)" \
+    "^ -j3 --jobserver-auth=(30,31|fifo:$T/state/jobserver/[0-9a-f]+)$"
+is "--no-jobserver" "$(MAKEFLAGS=x flags --no-jobserver)" x
+like "other flags are kept" "$(MAKEFLAGS='k -j4 --jobserver-auth=3,4 -- A=b' flags)" \
+    "^k -j3 --jobserver-auth=[^ ]+ -- A=b$"
+code 0 "run --jobserver" ctl run --jobserver --cwd "$T/src" -- make -s
+is "... has the slots, beside its own" "$(most)" "4 0 12"
+like "run without" "$(MAKEFLAGS=y ctl run --shell 'echo "$MAKEFLAGS"')" "^y$"
+
+# The same by name.
+slots_conf 3 fifo
+code 0 "reload" ctl reload
+like "fifo" "$(flags)" "^ -j3 --jobserver-auth=fifo:$T/state/jobserver/[0-9a-f]+$"
+cat >"$T/out/taker" <<EOT
+f=\${MAKEFLAGS##*fifo:}
+exec 8<>"\$f"
+dd bs=1 count=2 <&8 2>/dev/null >$T/out/taken
+[ "\$1" = kill ] && kill -9 \$\$
+until [ -e $T/out/go ]; do sleep 0.02; done
+cat $T/out/taken >&8
+EOT
+a=$(task add sh "$T/out/taker" x)
+awaits 5 "a command takes the two others" '[ "$(cat "$T/out/taken")" = ++ ]'
+b=$(task add sh "$T/src/job")
+waits() { task list --json | grep -q "\"id\":$1,\"state\":\"queued\""; }
+ok "a task waits for a slot" waits "$b"
+kill_engine
+ok "... for another engine, too" waits "$b"
+: >"$T/out/go"
+code 0 "... until it is put back" task wait "$a" "$b"
+most >/dev/null
+rm "$T/out/go"
+
+# Taken and never put back.
+code 137 "a command that takes two and is killed" task wait "$(task add sh "$T/out/taker" kill)"
+slots_conf 3 fds
+ctl reload >/dev/null
+make_three
+code 0 "its slots have come back" task wait "$a" "$b" "$c"
+is "... all, and no more" "$(most)" "3 0 36"
+
+# Engines die while makes run.
+make_three
+awaits 5 "they run" '[ -s "$T/out/jobs" ]'
+kill_engine
+kill_engine
+code 0 "over two engines' deaths" task wait "$a" "$b" "$c"
+like "... never more" "$(most)" "^[123] 0 36$"
+make_three
+task wait "$a" "$b" "$c"
+is "... and all of them again" "$(most)" "3 0 36"
+
+slots_conf 1 fds
+ctl reload >/dev/null
+make_three
+task wait "$a" "$b" "$c"
+is "reload: one slot" "$(most)" "1 0 36"
+make_three
+awaits 5 "it runs" '[ -s "$T/out/jobs" ]'
+slots_conf 4 fds
+ctl reload >/dev/null
+task wait "$a" "$b" "$c"
+is "reload: four slots" "$(most)" "4 0 36"
+end_reeved
+is "no fifo is left" "$(ls "$T/state/jobserver")" ""
+start_reeved
+
+plan_done
