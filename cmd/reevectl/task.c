@@ -101,8 +101,18 @@ task_cancel(struct command *cmd)
 static int
 task_rm(struct command *cmd)
 {
+	bool all = cmd->on[OPTION_ALL], done = cmd->on[OPTION_DONE];
 	int code = EXIT_OK;
 
+	if (all || done) {
+		if (cmd->nargs > 0 || (all && done)) {
+			warn_user("task rm takes ids, --done or --all");
+			return EXIT_USAGE;
+		}
+		json_decref(command_ask(cmd, "task_rm",
+		    json_pack("{s:s}", "ended", all ? "all" : "done"), &code));
+		return code;
+	}
 	json_decref(task_ask(cmd, "task_rm", &code));
 	return code;
 }

@@ -258,6 +258,12 @@ why_task(struct buf *b, const json_t *t)
 		buf_adds(b, ": ");
 		render_safe(b, jstr(t, "reason", ""));
 	}
+	if (jstr(t, "waits_for", NULL) != NULL) {
+		buf_adds(b, "; it waits for ");
+		render_safe(b, jstr(t, "waits_for", ""));
+	}
+	if (jint(t, "pid", 0) > 0)
+		buf_addf(b, ", pid %lld", (long long)jint(t, "pid", 0));
 	buf_addc(b, '\n');
 	if (jstr(t, "begun_by", NULL) != NULL) {
 		buf_addf(b, "  begun by %s", jstr(t, "begun_by", ""));
@@ -286,20 +292,13 @@ why_is_tasks(const struct command *cmd)
 static int
 why_tasks(struct command *cmd)
 {
-	json_t *states = json_array(), *result, *tasks;
 	int code = EXIT_OK;
+	json_t *tasks = command_ask(cmd, "task_why",
+	    json_pack("{s:o}", "ids", args_json(cmd, 0, cmd->nargs)), &code);
 	struct buf b;
 
-	/* No task is in this state, so the answer comes at once. */
-	for (size_t i = 0; i < cmd->nargs; i++)
-		json_array_append_new(states, json_string("?"));
-	result = command_ask(cmd, "task_watch",
-	    json_pack("{s:o,s:o}", "ids", args_json(cmd, 0, cmd->nargs),
-		"states", states),
-	    &code);
-	if (result == NULL)
+	if (tasks == NULL)
 		return code;
-	tasks = json_object_get(result, "tasks");
 	buf_init(&b);
 	if (cmd->on[OPTION_JSON])
 		out_json(tasks);
@@ -308,7 +307,7 @@ why_tasks(struct command *cmd)
 		why_task(&b, json_array_get(tasks, i));
 	out_write(buf_str(&b), b.len);
 	buf_fini(&b);
-	json_decref(result);
+	json_decref(tasks);
 	return code;
 }
 

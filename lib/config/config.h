@@ -501,6 +501,9 @@ struct config {
 	struct config_rate restart_rate;
 	int64_t cpu_slots; /* -1: as many as usable CPUs */
 	enum config_jobserver jobserver;
+	int64_t task_history; /* tasks */
+	int64_t task_history_ms;
+	int64_t task_output; /* bytes; 0: all */
 	/* [reevectl] */
 	char *ctl_socket; /* NULL: none */
 	enum config_color ctl_color;

@@ -45,7 +45,7 @@ acl_verbs(enum verb verb)
 		return VERB_BIT(verb) | VERB_BIT(VERB_task_add);
 	if (verb == VERB_task_list || verb == VERB_task_log ||
 	    verb == VERB_task_wait || verb == VERB_task_cancel ||
-	    verb == VERB_task_watch)
+	    verb == VERB_task_watch || verb == VERB_task_why)
 		return VERB_BIT(verb) | VERB_BIT(VERB_task_add) |
 		       VERB_BIT(VERB_task_run);
 	return VERB_BIT(verb);

@@ -517,13 +517,100 @@ true_answer(struct asked *a, struct queue_req *req)
 	ctl_result_end(asked_end(a));
 }
 
+static void rm_ask(struct asked *a);
+
+static void
+rm_on_removed(struct asked *a, struct queue_req *req)
+{
+	(void)req;
+	rm_ask(a);
+}
+
+/* Those that have ended, some hundred at a time, until there are no more. */
+static void
+rm_on_old(struct asked *a, struct queue_req *req)
+{
+	struct queue_req *remove;
+
+	if (req->nids == 0) {
+		true_answer(a, req);
+		return;
+	}
+	remove = asked_req(a, QR_REMOVE, rm_on_removed);
+	free(remove->ids);
+	remove->ids = req->ids;
+	remove->nids = req->nids;
+	req->ids = NULL;
+	req->nids = 0;
+	queued_send(a->en, remove);
+}
+
+static void
+rm_ask(struct asked *a)
+{
+	struct queue_req *req = asked_req(a, QR_OLD, rm_on_old);
+
+	req->keep = -1;
+	req->before = INT64_MAX;
+	req->only_done = a->only_done;
+	queued_send(a->en, req);
+}
+
 void
 cmd_task_rm(struct ctl_req *r, struct args *args)
+{
+	const char *ended = args_str(args, "ended", false);
+	struct asked *a;
+
+	if (!args->bad && ended != NULL && strcmp(ended, "all") != 0 &&
+	    strcmp(ended, "done") != 0)
+		args_error(args, "parameter \"ended\" must be all or done");
+	if (args->bad || ended == NULL) {
+		a = task_named(r, args);
+		if (a != NULL)
+			queued_send(
+			    a->en, asked_req(a, QR_REMOVE, true_answer));
+		return;
+	}
+	if (args_end(args, r) == -1)
+		return;
+	a = asked_new(r);
+	a->only_done = strcmp(ended, "done") == 0;
+	rm_ask(a);
+}
+
+/* --- task_why ---------------------------------------------------------------
+ */
+
+static void
+why_answer(struct asked *a, struct queue_req *req)
+{
+	struct jw *w = ctl_result_begin(a->r);
+	char *waits;
+
+	jw_arr(w, NULL);
+	for (size_t i = 0; i < req->ntasks; i++) {
+		const struct queue_task *t = &req->tasks[i];
+
+		waits = queued_waits(a->en, t);
+		jw_obj(w, NULL);
+		for (enum task_member m = 0; m < TASK__N; m++)
+			task_put(w, m, task_members[m], a->en, t);
+		jw_str(w, "waits_for", waits);
+		jw_end_obj(w);
+		free(waits);
+	}
+	jw_end_arr(w);
+	ctl_result_end(asked_end(a));
+}
+
+void
+cmd_task_why(struct ctl_req *r, struct args *args)
 {
 	struct asked *a = task_named(r, args);
 
 	if (a != NULL)
-		queued_send(a->en, asked_req(a, QR_REMOVE, true_answer));
+		queued_send(a->en, asked_req(a, QR_GET, why_answer));
 }
 
 /* --- task_group -------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,13 +30,14 @@ log_open(const struct asked *a)
 	return fd;
 }
 
+/* next: where the client goes on. */
 static void
-log_answer(struct asked *a, const char *data, size_t n)
+log_answer(struct asked *a, const char *data, size_t n, int64_t next)
 {
 	struct jw *w = ctl_result_begin(a->r);
 
 	jw_obj(w, NULL);
-	jw_int(w, "offset", a->offset + (int64_t)n);
+	jw_int(w, "offset", next);
 	jw_bool(w, "end", n == 0);
 	if (memchr(data, '\0', n) == NULL && jw_is_utf8(data, n))
 		jw_strn(w, "text", data, n);
@@ -45,19 +47,45 @@ log_answer(struct asked *a, const char *data, size_t n)
 	ctl_result_end(asked_end(a));
 }
 
+/*
+ * What is at the client's place, and where it goes on.  Of a long output the
+ * middle is not kept, and is a hole in the file.
+ */
+static ssize_t
+log_read(int fd, char *data, int64_t at, int64_t *next)
+{
+	off_t from = lseek(fd, at, SEEK_DATA), hole;
+	size_t most = LOG_PIECE;
+	ssize_t n;
+
+	if (from > at) {
+		*next = from;
+		return snprintf(data, LOG_PIECE,
+		    "\n[reeve: %lld bytes are not kept, see task_output]\n",
+		    (long long)(from - at));
+	}
+	hole = from == at ? lseek(fd, at, SEEK_HOLE) : -1;
+	if (hole > at && hole - at < LOG_PIECE)
+		most = (size_t)(hole - at);
+	n = pread(fd, data, most, at);
+	*next = at + (n > 0 ? n : 0);
+	return n;
+}
+
 /* Answers if there is something to say. */
 static void
 log_look(struct asked *a)
 {
 	int fd = log_open(a);
 	char *data = xmalloc(LOG_PIECE);
+	int64_t next = a->offset;
 	ssize_t n = 0;
 
 	if (fd != -1)
-		n = pread(fd, data, LOG_PIECE, a->offset);
+		n = log_read(fd, data, a->offset, &next);
 	fd_closep(&fd);
 	if (n > 0 || a->ended || !a->follow)
-		log_answer(a, data, n > 0 ? (size_t)n : 0);
+		log_answer(a, data, n > 0 ? (size_t)n : 0, next);
 	else
 		loop_timer_start(&a->poll, LOG_LOOK_MS);
 	free(data);

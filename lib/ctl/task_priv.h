@@ -24,6 +24,7 @@ struct asked {
 	/* of task_list: members as numbers */
 	uint8_t fields[TASK_FIELDS_MAX];
 	size_t nfields;
+	bool only_done;     /* of task_rm */
 	bool groups;        /* are told as well */
 	struct strv states; /* of task_watch */
 	/* of task_log */

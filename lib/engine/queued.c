@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/queued_priv.h"
@@ -89,6 +90,7 @@ work_new(struct queued *q, uint64_t id, int32_t tries)
 	loop_timer_init(&w->term, q->en->lp, work_on_term, w);
 	LIST_INSERT_HEAD(&q->works, w, entry);
 	slots_enter(q->slots);
+	queued_trim_soon(q);
 	return w;
 }
 
@@ -232,6 +234,7 @@ live_on_ended(void *arg, struct queue_req *req)
 		if (named)
 			watching_progress(q->en);
 		queued_tell(q, t->id, true);
+		queued_ended_one(q);
 	}
 	queued_step(q);
 }
@@ -328,6 +331,7 @@ live_over(struct queued *q, struct live *l)
 	end.max_rss_kb = e->max_rss_kb;
 	if (e->how != TASK_EXITED || e->code != 0)
 		end.reason = xstrdup(e->text);
+	queued_trim(q, l->id);
 	end.tail = queued_tail(q->en, l->id);
 	if (e->how == TASK_EXITED && e->code == 0) {
 		end.state = QS_DONE;
@@ -500,11 +504,11 @@ queued_added(struct queued *q, struct queue_req *req)
 	queued_step(q);
 }
 
-static void
-queued_removed(struct queued *q, const struct queue_req *req)
+void
+queued_unlink_logs(struct queued *q, const uint64_t *ids, size_t n)
 {
-	for (size_t i = 0; i < req->nids; i++) {
-		char *path = queued_log_path(q->en, req->ids[i]);
+	for (size_t i = 0; i < n; i++) {
+		char *path = queued_log_path(q->en, ids[i]);
 
 		unlink(path);
 		free(path);
@@ -530,7 +534,7 @@ queued_on_answer(void *arg, struct queue_req *req)
 	if (req->rc == 0 && req->kind == QR_ADD)
 		queued_added(q, req);
 	else if (req->rc == 0 && req->kind == QR_REMOVE)
-		queued_removed(q, req);
+		queued_unlink_logs(q, req->ids, req->nids);
 	else if (req->rc == 0 && req->kind == QR_GROUP && q->loaded)
 		queued_grouped(q, &req->group);
 	/* It was stored, and we do not know what else is. */
@@ -564,6 +568,39 @@ queued_send(struct engine *en, struct queue_req *req)
 		    &req->err, "the queue can't be opened: see reeved's log");
 	queued_on_answer(p, req);
 	queue_req_free(req);
+}
+
+char *
+queued_waits(struct engine *en, const struct queue_task *t)
+{
+	struct queued *q = queued_get(en);
+	struct live *l = live_find(q, t->id);
+	struct buf b;
+
+	if (l == NULL || l->phase != LP_WAITING)
+		return NULL;
+	switch (sched_waits(q->sched, t->id)) {
+	case SCHED_WAIT_NOTHING:
+		return NULL;
+	case SCHED_WAIT_OTHERS:
+		break;
+	case SCHED_WAIT_TIME:
+		return xstrdup("its time");
+	case SCHED_WAIT_PAUSED:
+		return xasprintf("group %s, which is paused", t->group);
+	case SCHED_WAIT_PLACE:
+		return xasprintf(
+		    "a place: group %s runs as many as it may", t->group);
+	case SCHED_WAIT_SLOT:
+		return xasprintf("a CPU: cpu_slots is %d, and all are taken",
+		    slots_total(q->slots));
+	}
+	buf_init(&b);
+	for (size_t i = 0; i < t->nafter; i++)
+		if (live_find(q, t->after[i]) != NULL)
+			buf_addf(&b, "%s%llu", b.len > 0 ? ", " : "task ",
+			    (unsigned long long)t->after[i]);
+	return buf_steal(&b);
 }
 
 pid_t
@@ -654,6 +691,7 @@ queued_get(struct engine *en)
 	LIST_INIT(&q->works);
 	loop_timer_init(&q->due, en->lp, queued_on_due, q);
 	loop_timer_init(&q->lost, en->lp, lost_on_timer, q);
+	queued_keep_init(q);
 	loop_timer_init(&q->give_up, en->lp, queued_on_give_up, q);
 	loop_task_init(&q->progress, queued_on_progress, q);
 	queued_host(q);
@@ -675,6 +713,7 @@ queued_configure(struct engine *en)
 		return;
 	slots_configure(q->slots);
 	sched_standard(q->sched, slots_total(q->slots));
+	queued_prune(q);
 	queued_step(q);
 }
 
@@ -704,6 +743,7 @@ queued_free(struct engine *en)
 	loop_timer_stop(&q->due);
 	loop_timer_stop(&q->lost);
 	loop_timer_stop(&q->give_up);
+	queued_keep_fini(q);
 	loop_task_cancel(en->lp, &q->progress);
 	HASH_ITER(hh, q->lives, l, next)
 		live_free(q, l);

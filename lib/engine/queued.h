@@ -57,6 +57,8 @@ void queued_pack(struct queue_task *t, const struct run_request *req,
 void queued_send(struct engine *en, struct queue_req *req);
 /* Whatever it does: it ends as cancelled, if it has not ended. */
 void queued_cancel(struct engine *en, uint64_t id);
+/* What it waits for; the caller frees.  NULL: it does not. */
+char *queued_waits(struct engine *en, const struct queue_task *t);
 /* 0: it does not run. */
 pid_t queued_pid(struct engine *en, uint64_t id);
 /* Of its output; the caller frees. */

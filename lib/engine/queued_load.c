@@ -189,6 +189,7 @@ load_on_answer(void *arg, struct queue_req *req)
 	named_loaded(q->en, req);
 	lost_look(q);
 	queued_step(q);
+	queued_prune(q);
 	if (q->en->stopping)
 		loop_task_queue(q->en->lp, &q->progress);
 }

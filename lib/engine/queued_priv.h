@@ -68,7 +68,10 @@ struct queued {
 	struct loop_timer lost;
 	int lost_ms; /* until the next look at what was lost */
 	struct loop_timer give_up;
-	bool gave_up; /* reeved ends without what could not be written */
+	struct loop_timer prune, trim;
+	bool pruning, trim_failed;
+	unsigned ended; /* since the last look at the history */
+	bool gave_up;   /* reeved ends without what could not be written */
 	struct loop_task progress;
 	char boot[40];
 	char host[80]; /* this reeved: boot, pid, start */
@@ -112,6 +115,17 @@ bool queued_named_waits(struct engine *en, const char *name);
 void queued_named_cancel(struct engine *en, const char *name, const char *run);
 /* Pause before its next try. */
 int64_t queued_backoff(const struct queued *q, const struct live *l);
+
+/* queued_keep.c */
+void queued_keep_init(struct queued *q);
+void queued_keep_fini(struct queued *q);
+/* Forgets what is too old or too much. */
+void queued_prune(struct queued *q);
+void queued_ended_one(struct queued *q);
+/* Its output, as much of it as is kept; and, while tasks run, all of theirs. */
+void queued_trim(struct queued *q, uint64_t id);
+void queued_trim_soon(struct queued *q);
+void queued_unlink_logs(struct queued *q, const uint64_t *ids, size_t n);
 
 /* queued_load.c */
 void queued_load(struct queued *q);

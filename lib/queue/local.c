@@ -128,6 +128,7 @@ local_must(const struct queue_req *r)
 	case QR_GET:
 	case QR_REMOVE:
 	case QR_GROUP:
+	case QR_OLD:
 	case QR_NAMED:
 		break;
 	}

@@ -14,6 +14,8 @@
 #include "base/xalloc.h"
 #include "queue/local_priv.h"
 
+#define DB_VACUUM_FROM 50 /* removed at once */
+
 /* --- rows -------------------------------------------------------------------
  */
 
@@ -405,6 +407,57 @@ db_remove(struct local_db *db, struct queue_req *req)
 		if (db_do(db, ST_REMOVE, &req->err) == -1)
 			return -1;
 	}
+	/* What they had goes back to the file system, a few pages at a time. */
+	if (req->nids >= DB_VACUUM_FROM &&
+	    db_exec(db, "PRAGMA incremental_vacuum(256)") == -1)
+		return db_error(db, &req->err, "write to");
+	return 0;
+}
+
+static int
+db_old_ids(
+    struct local_db *db, struct queue_req *req, wall_ms before, int64_t most)
+{
+	sqlite3_stmt *st = db->stmt[ST_OLD];
+	int rc;
+
+	bind_int(st, 1, req->only_done);
+	bind_int(st, 2, before);
+	bind_int(st, 3, uid_number(req->uid));
+	bind_int(st, 4, req->spare_last);
+	bind_int(st, 5, most < QUEUE_OLD_MAX ? most : QUEUE_OLD_MAX);
+	req->ids = xreallocarray(req->ids, QUEUE_OLD_MAX, sizeof *req->ids);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		req->ids[req->nids++] = (uint64_t)sqlite3_column_int64(st, 0);
+	if (rc != SQLITE_DONE)
+		db_error(db, &req->err, "read");
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+/* Those that are too old, else those that are too many. */
+static int
+db_old(struct local_db *db, struct queue_req *req)
+{
+	sqlite3_stmt *st = db->stmt[ST_ENDED];
+	int64_t n = 0;
+	int rc = sqlite3_step(st);
+
+	req->nids = 0;
+	if (rc == SQLITE_ROW) {
+		n = sqlite3_column_int64(st, 0);
+		req->oldest = sqlite3_column_int64(st, 1);
+	} else {
+		db_error(db, &req->err, "read");
+	}
+	sqlite3_reset(st);
+	if (rc != SQLITE_ROW)
+		return -1;
+	if (req->before != 0 &&
+	    db_old_ids(db, req, req->before, QUEUE_OLD_MAX) == -1)
+		return -1;
+	if (req->nids == 0 && req->keep != -1 && n > req->keep)
+		return db_old_ids(db, req, INT64_MAX, n - req->keep);
 	return 0;
 }
 
@@ -457,6 +510,8 @@ db_request(struct local_db *db, struct queue_req *req)
 		return db_remove(db, req);
 	case QR_GROUP:
 		return db_group(db, req);
+	case QR_OLD:
+		return db_old(db, req);
 	}
 	return -1;
 }

@@ -85,6 +85,13 @@ static const char *const db_text[ST__N] = {
 	[ST_DROP_SPEC] = "DELETE FROM spec WHERE id = ?1",
 	[ST_CANCEL] = "UPDATE task SET cancelled = 1 WHERE id = ?1",
 	[ST_REMOVE] = "DELETE FROM task WHERE id = ?1",
+	[ST_OLD] = "SELECT id FROM task WHERE state > 1 AND"
+		   " (?1 = 0 OR state = 2) AND ended <= ?2 AND"
+		   " (uid = ?3 OR ?3 = -1) AND (?4 = 0 OR"
+		   " id NOT IN (SELECT id FROM act UNION ALL"
+		   " SELECT last FROM named WHERE last IS NOT NULL))"
+		   " ORDER BY id LIMIT ?5",
+	[ST_ENDED] = "SELECT count(*), min(ended) FROM task WHERE state > 1",
 	[ST_GROUPS] = "SELECT uid, name, parallel, paused FROM grp",
 	[ST_PARALLEL] = "INSERT INTO grp VALUES (?1, ?2, ?3, 0) ON CONFLICT"
 			" DO UPDATE SET parallel = ?3",
@@ -286,6 +293,8 @@ db_try_open(struct local_db *db, struct err *err)
 	sqlite3_busy_timeout(db->sq, DB_WAIT_MS);
 	if (rc != SQLITE_OK ||
 	    db_exec(db, "PRAGMA locking_mode = EXCLUSIVE") == -1 ||
+	    /* Of a new file only, before anything is written. */
+	    db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
 	    db_exec(db, "PRAGMA journal_mode = WAL") == -1 ||
 	    db_exec(db, "PRAGMA synchronous = FULL") == -1)
 		return -1;

@@ -22,6 +22,7 @@
 #define QUEUE_GROUP_MAX 64
 #define QUEUE_KEY_MAX   40
 #define QUEUE_AFTER_MAX 1000
+#define QUEUE_OLD_MAX   500
 
 enum queue_state {
 	QS_QUEUED, /* also one that is to be tried again */
@@ -107,6 +108,12 @@ enum queue_kind {
 	QR_GET,    /* ids, uid; gives tasks in that order */
 	QR_REMOVE, /* ids, uid: those that have ended; gives them */
 	QR_GROUP,  /* group */
+	/*
+	 * uid, keep, before, only_done, spare_last: gives ids of those that
+	 * have ended before that or are more than are to be kept, oldest
+	 * first, QUEUE_OLD_MAX at most; oldest.
+	 */
+	QR_OLD,
 };
 
 #define QUEUE_ANY_UID ((uid_t)-1)
@@ -118,12 +125,17 @@ struct queue_req {
 	struct queue_task task; /* of ADD, START, END, CANCEL */
 	struct queue_group group;
 	struct queue_due due;
-	uid_t uid;  /* whose tasks are seen; QUEUE_ANY_UID: all */
-	bool named; /* and those that have a name, whose they are */
-	bool all;   /* those that have ended as well */
-	uint64_t *ids;
+	uid_t uid;      /* whose tasks are seen; QUEUE_ANY_UID: all */
+	bool named;     /* and those that have a name, whose they are */
+	bool all;       /* those that have ended as well */
+	int64_t keep;   /* so many that have ended; -1: all */
+	wall_ms before; /* 0: whenever */
+	bool only_done;
+	bool spare_last; /* the last of each name, and those that act */
+	uint64_t *ids;   /* of OLD: its answer */
 	size_t nids;
 	/* the answer */
+	wall_ms oldest;  /* end; 0: none has ended */
 	int rc;          /* -1: err tells */
 	bool world;      /* it may work later: the disk is full */
 	bool no_such_id; /* err names one that is not there */

@@ -6,7 +6,8 @@
  * first out within one, tasks that wait for others or for a time.  Time is
  * given in ms of one clock; the caller asks sched_due when to look again.
  *
- * A group belongs to a uid: nobody's tasks wait for another's.
+ * A group belongs to a uid: nobody's tasks wait for another's place, only for a
+ * CPU, when all have them.  Then groups take turns.
  */
 #ifndef QUEUE_SCHED_H
 #define QUEUE_SCHED_H

@@ -54,7 +54,7 @@ params() {
 	task_run) echo '{"task": "a", "key": "a"}' ;;
 	task_watch) echo '{"ids": [1], "states": ["done"]}' ;;
 	task_log) echo '{"id": 1}' ;;
-	task_wait | task_cancel | task_rm) echo '{"ids": [1]}' ;;
+	task_wait | task_cancel | task_rm | task_why) echo '{"ids": [1]}' ;;
 	task_group) echo '{"group": "a"}' ;;
 	*) return 1 ;;
 	esac

@@ -6,6 +6,7 @@ need setpriv
 [ "$(id -u)" = 0 ] || skip_all "this is for root"
 
 conf <<EOT
+cpu_slots = 8
 [program:idle]
 command = $CHILD sleep
 EOT

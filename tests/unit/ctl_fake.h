@@ -565,6 +565,14 @@ queued_cancel(struct engine *en, uint64_t id)
 	(void)id;
 }
 
+char *
+queued_waits(struct engine *en, const struct queue_task *t)
+{
+	(void)en;
+	(void)t;
+	return NULL;
+}
+
 pid_t
 queued_pid(struct engine *en, uint64_t id)
 {

@@ -87,6 +87,34 @@ START_TEST(priority)
 }
 END_TEST
 
+START_TEST(slots)
+{
+	static const uint64_t after[] = { 1 };
+
+	add(1, "g", 0, 0, NULL, 0);
+	add(2, SCHED_DETACHED, 0, 0, NULL, 0);
+	add(3, "g", 0, 0, after, 1);
+	add(4, "g", 0, 50, NULL, 0);
+	ck_assert(sched_wants_slot(s, 0));
+	ck_assert_int_eq(sched_waits(s, 1), SCHED_WAIT_SLOT);
+	ck_assert_int_eq(sched_waits(s, 3), SCHED_WAIT_OTHERS);
+	ck_assert_int_eq(sched_waits(s, 4), SCHED_WAIT_TIME);
+	/* Each kind of its own. */
+	ck_assert_uint_eq(sched_next(s, 0, false), 2);
+	ck_assert_uint_eq(sched_next(s, 0, false), 0);
+	ck_assert_uint_eq(sched_next(s, 0, true), 1);
+	ck_assert_int_eq(sched_waits(s, 1), SCHED_WAIT_NOTHING);
+	ck_assert(!sched_wants_slot(s, 0));
+	ck_assert(sched_wants_slot(s, 50));
+	sched_standard(s, 1);
+	ck_assert(!sched_wants_slot(s, 50));
+	ck_assert_int_eq(sched_waits(s, 4), SCHED_WAIT_PLACE);
+	sched_pause(s, 1000, "g", true);
+	ck_assert_int_eq(sched_waits(s, 4), SCHED_WAIT_PAUSED);
+	ck_assert_int_eq(sched_waits(s, 99), SCHED_WAIT_NOTHING);
+}
+END_TEST
+
 START_TEST(groups)
 {
 	sched_pause(s, 1000, "a", true);
@@ -418,6 +446,7 @@ main(void)
 	tcase_add_test(tc, fifo_and_places);
 	tcase_add_test(tc, priority);
 	tcase_add_test(tc, groups);
+	tcase_add_test(tc, slots);
 	tcase_add_test(tc, uids);
 	tcase_add_test(tc, turns);
 	tcase_add_test(tc, after);
