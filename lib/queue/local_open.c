@@ -277,6 +277,18 @@ db_prepare(struct local_db *db)
 	return 0;
 }
 
+/* What must be said before the first write of a new file, and is a write (of a
+ * disk that may be full) of any other. */
+static int
+db_before_new(struct local_db *db)
+{
+	int64_t pages;
+
+	if (db_number(db, "PRAGMA page_count", &pages) == -1)
+		return -1;
+	return pages != 0 ? 0 : db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
+}
+
 static int
 db_try_open(struct local_db *db, struct err *err)
 {
@@ -293,8 +305,7 @@ db_try_open(struct local_db *db, struct err *err)
 	sqlite3_busy_timeout(db->sq, DB_WAIT_MS);
 	if (rc != SQLITE_OK ||
 	    db_exec(db, "PRAGMA locking_mode = EXCLUSIVE") == -1 ||
-	    /* Of a new file only, before anything is written. */
-	    db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
+	    db_before_new(db) == -1 ||
 	    db_exec(db, "PRAGMA journal_mode = WAL") == -1 ||
 	    db_exec(db, "PRAGMA synchronous = FULL") == -1)
 		return -1;
