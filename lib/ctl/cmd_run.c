@@ -8,20 +8,53 @@
  * becomes of us.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/fd.h"
+#include "base/xalloc.h"
 #include "config/config.h"
 #include "ctl/running.h"
+
+#define RUN_AGAIN_MS 100 /* no process could be made */
 
 /* --- the answer -------------------------------------------------------------
  */
 
+/* A run as its client has it. */
+struct client_run {
+	struct ctl_req *r;
+	struct run *run; /* NULL: it is begun again soon */
+	bool kept;       /* rn is valid: it has not started yet */
+	struct running rn;
+	char key[RUN_KEY_MAX + 1], ipc[RUN_KEY_MAX + 1];
+	struct loop_timer again;
+};
+
+static void
+client_run_drop(struct client_run *cr)
+{
+	if (cr->kept)
+		running_fini(&cr->rn);
+	cr->kept = false;
+}
+
+static void
+client_run_free(struct client_run *cr)
+{
+	loop_timer_stop(&cr->again);
+	client_run_drop(cr);
+	free(cr);
+}
+
 static void
 run_put_started(void *arg, pid_t pid)
 {
-	struct ctl_req *r = arg;
+	struct client_run *cr = arg;
+	struct ctl_req *r = cr->r;
 	struct jw *w = ctl_note_begin(r);
 
+	/* Its descriptors are the command's alone now. */
+	client_run_drop(cr);
 	jw_str(w, "event", "started");
 	jw_int(w, "pid", pid);
 	ctl_note_end(r);
@@ -48,10 +81,17 @@ run_put_end(struct ctl_req *r, const struct task_end *end)
 static void
 run_on_end(void *arg, const struct task_end *end)
 {
-	struct ctl_req *r = arg;
-	struct run *run = r->priv;
+	struct client_run *cr = arg;
+	struct run *run = cr->run;
 
-	run_put_end(r, end);
+	/* Not its fault: it waits for a process to be had. */
+	if (cr->kept && task_end_is_later(end)) {
+		cr->run = NULL;
+		loop_timer_start(&cr->again, RUN_AGAIN_MS);
+	} else {
+		run_put_end(cr->r, end);
+		client_run_free(cr);
+	}
 	run_leave(run);
 }
 
@@ -63,21 +103,61 @@ static const struct run_ops run_ops = {
 static void
 run_on_close(struct ctl_req *r)
 {
-	run_leave(r->priv);
+	struct client_run *cr = r->priv;
+
+	if (cr->run != NULL)
+		run_leave(cr->run);
+	client_run_free(cr);
 }
 
 static void
-run_resumes(struct ctl_req *r)
+client_run_start(struct client_run *cr)
 {
-	const char *key = r->priv;
-	struct engine *en = r->s->srv->en;
+	struct ctl_req *r = cr->r;
+	struct err err = { .text = "" };
 
-	r->priv = run_resume(en, r->s->who.uid, key, &run_ops, r);
-	if (r->priv != NULL)
-		r->close = run_on_close;
-	else
-		ctl_fail(r, CTL_E_FAILED,
-		    "what became of the command is not known any more");
+	cr->run = run_start(
+	    r->s->srv->en, r->s->who.uid, &cr->rn.req, &run_ops, cr, &err);
+	if (cr->run != NULL)
+		return;
+	r->close = NULL;
+	client_run_free(cr);
+	ctl_fail(r, CTL_E_FAILED, "%s", err.text);
+}
+
+static void
+client_run_on_again(struct loop_timer *t, void *arg)
+{
+	(void)t;
+	client_run_start(arg);
+}
+
+/* It is r's priv from now on. */
+static struct client_run *
+client_run_new(struct ctl_req *r)
+{
+	struct client_run *cr = xcalloc(1, sizeof *cr);
+
+	cr->r = r;
+	loop_timer_init(&cr->again, r->s->srv->lp, client_run_on_again, cr);
+	r->priv = cr;
+	r->close = run_on_close;
+	return cr;
+}
+
+static void
+run_resumes(struct ctl_req *r, const char *key)
+{
+	struct engine *en = r->s->srv->en;
+	struct client_run *cr = client_run_new(r);
+
+	cr->run = run_resume(en, r->s->who.uid, key, &run_ops, cr);
+	if (cr->run != NULL)
+		return;
+	r->close = NULL;
+	client_run_free(cr);
+	ctl_fail(r, CTL_E_FAILED,
+	    "what became of the command is not known any more");
 }
 
 /* A command that can't be found is an end like others: it tells why. */
@@ -96,6 +176,7 @@ run_not_found(struct ctl_req *r, const struct err *err)
 static void
 run_begin(struct ctl_req *r, struct running *rn)
 {
+	struct client_run *cr;
 	struct err err;
 	const char *path = strv_env_get(&rn->envp, "PATH");
 
@@ -105,12 +186,18 @@ run_begin(struct ctl_req *r, struct running *rn)
 		return;
 	}
 	rn->req.path = rn->path;
-	r->priv = run_start(
-	    r->s->srv->en, r->s->who.uid, &rn->req, &run_ops, r, &err);
-	if (r->priv != NULL)
-		r->close = run_on_close;
-	else
-		ctl_fail(r, CTL_E_FAILED, "%s", err.text);
+	cr = client_run_new(r);
+	cr->rn = *rn;
+	cr->kept = true;
+	running_init(rn);
+	/* The request's own words are gone when it is begun again. */
+	snprintf(cr->key, sizeof cr->key, "%s", cr->rn.req.key);
+	cr->rn.req.key = cr->key;
+	if (cr->rn.req.ipc != NULL) {
+		snprintf(cr->ipc, sizeof cr->ipc, "%s", cr->rn.req.ipc);
+		cr->rn.req.ipc = cr->ipc;
+	}
+	client_run_start(cr);
 }
 
 void
@@ -149,8 +236,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 	if (args_end(a, r) == -1)
 		return;
 	if (resume) {
-		r->priv = (void *)(uintptr_t)key;
-		run_resumes(r);
+		run_resumes(r, key);
 		return;
 	}
 	rn.req.key = key;

@@ -17,6 +17,7 @@
 #include "engine/queued_priv.h"
 #include "engine/watching.h"
 
+#define AGAIN_MS   200  /* no process could be made */
 #define TERM_MS    2000 /* cancelled: TERM to KILL */
 #define GIVE_UP_MS 3000 /* reeved ends and the disk does not answer */
 
@@ -323,6 +324,16 @@ live_over(struct queued *q, struct live *l)
 	}
 	live_stopped(q, l);
 	queue_task_init(&end);
+	/* It waits as if it had not been chosen, and no try is used up. */
+	if (task_end_is_later(e) && !l->cancel) {
+		l->tries--;
+		end.state = QS_QUEUED;
+		end.reason = xstrdup(e->text);
+		end.ended = clock_wall_ms();
+		end.not_before = end.ended + AGAIN_MS;
+		live_end(q, l, &end);
+		return;
+	}
 	end.exit_code = e->code;
 	end.exit_signal = e->signo;
 	end.errnum = e->how == TASK_NO_START ? e->errnum : 0;

@@ -358,8 +358,6 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	run_tree_name(r, tree, sizeof tree);
 	snprintf(label, sizeof label, "!q:%u.%s%s", (unsigned)owner, r->key,
 	    req->jobserver ? RUN_JOBS : "");
-	if (req->jobserver)
-		run_has_jobs(r);
 	r->task = task_new(en, tree, 0, run_on_done, r);
 	task_on_start(r->task, run_on_started);
 	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
@@ -368,6 +366,8 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 		free(r);
 		return NULL;
 	}
+	if (req->jobserver)
+		run_has_jobs(r);
 	run_spawn(en, r->task, req, label);
 	fd_closep(&req->ipc_fd);
 	return r;

@@ -16,6 +16,7 @@
 
 #include <sys/types.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,6 +45,15 @@ struct task_end {
 	int64_t max_rss_kb; /* -1: not known */
 	char text[160];     /* "exited with 3 after 20 ms" */
 };
+
+/* No process could be made just now (RLIMIT_NPROC, pids.max, memory): nothing
+ * was begun, and later it may work. */
+static inline bool
+task_end_is_later(const struct task_end *end)
+{
+	return end->how == TASK_NO_START && end->stage == STAGE_CLONE &&
+	       (end->errnum == EAGAIN || end->errnum == ENOMEM);
+}
 
 /* The task is freed when it returns. */
 typedef void task_done(void *arg, const struct task_end *end);

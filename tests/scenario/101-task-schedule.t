@@ -7,6 +7,7 @@ zone=UTC
 [ ! -e /usr/share/zoneinfo/Asia/Tokyo ] || zone=Asia/Tokyo
 tasks() {
 	conf <<EOT
+cpu_slots = 16
 [program:idle]
 command = $CHILD sleep
 [task:plain]
