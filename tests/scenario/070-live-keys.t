@@ -137,6 +137,11 @@ on_hup|own|ignore
 on_usr1|own|ignore
 identifier|reeve|another
 restart_rate|1000/1s|500/1s
+cpu_slots|auto|4
+jobserver|auto|no
+task_history|100|50
+task_history_time|2592000|3600
+task_output|16MB|1MB
 environment|-|A="1"||r
 umask|022|027||r
 EOT
