@@ -126,17 +126,24 @@ await 5 '[ -e "$T/out/flood" ]'
 last() { ctl events --messages flood | tail -n 1 | cut -d, -f 1; }
 code 0 "one that floods" ctl start flood
 await 10 '[ -s "$T/out/flood" ]'
+stood=$(now_ms)
 kill -STOP "$reader"
 stands() { l=$(last); [ -n "$l" ] && sleep 0.2 && [ "$(last)" = "$l" ] && sleeps flood.0; }
 awaits 9 "it waits for its reader" 'stands'
 ok "others are heard" echoes three
 kill -CONT "$reader"
+stood=$(($(now_ms) - stood))
 l=$(last)
 awaits 10 "it goes on with the reader" '[ "$(last)" != "$l" ]'
 code 0 "stop it" ctl stop flood
 l=$(last)
 awaits 10 "the reader gets the rest" '[ "$(tail -n 1 "$T/out/flood" | cut -d, -f 1)" = "$l" ]'
-is "... and nothing is missing" "$(grep -v '"name":"flood.0"' "$T/out/flood" | head -n 3)" ""
+# After 10 s it is told of a gap instead: on a machine that is that slow.
+if [ "$stood" -lt 9000 ]; then
+	is "... and nothing is missing" "$(grep -v '"name":"flood.0"' "$T/out/flood" | head -n 3)" ""
+else
+	skip "... and nothing is missing" "the reader stood for $stood ms, 10 s are its bound"
+fi
 kill "$reader"
 is "it is the same engine" "$(engine_pid)" "$e"
 plan_done
