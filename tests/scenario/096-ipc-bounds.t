@@ -67,6 +67,7 @@ echoes() { # TEXT
 	ctl send echo "\"$1\"" && await 10 "grep -q '\"echo\":\"$1\"' $T/out/echo"
 }
 ctl_bg "$T/out/echo" events --messages -f echo
+echoes_reader=$BG
 await 5 '[ -e "$T/out/echo" ]'
 e=$(engine_pid)
 
@@ -144,6 +145,6 @@ if [ "$stood" -lt 9000 ]; then
 else
 	skip "... and nothing is missing" "the reader stood for $stood ms, 10 s are its bound"
 fi
-kill "$reader"
+kill "$reader" "$echoes_reader"
 is "it is the same engine" "$(engine_pid)" "$e"
 plan_done

@@ -371,7 +371,7 @@ load_running() { kill -0 "$(cat "$T/out/load.$1.pid")" 2>/dev/null; }
 # --- the end ---------------------------------------------------------------------
 
 nothing_left() {
-	if await 5 '[ -z "$(ours)" ]'; then
+	if await 10 '[ -z "$(ours)" ]'; then
 		pass "no process is left"
 	else
 		# shellcheck disable=SC2046
