@@ -96,15 +96,13 @@ plug_src := $(wildcard tests/plugins/*.c)
 job_src  := $(wildcard conf/examples/jobs/*.c)
 bench_src := $(wildcard tests/bench/*.c)
 ex_src   := $(wildcard conf/examples/*.c)
-plug_src := $(wildcard tests/plugins/*.c)
 
 bins     := $(programs:%=$(B)/%)
 examples := $(ex_src:conf/examples/%.c=$(B)/examples/%)
 plugins  := $(plug_src:tests/plugins/%.c=$(B)/plugins/%.so)
 jobs     := $(patsubst conf/examples/jobs/%.c,$(B)/examples/jobs/%.so, \
 	    $(filter-out $(if $(have_jpeg),,%/thumb.c),$(job_src)))
-helpers  := $(help_src:tests/helpers/%.c=$(B)/helpers/%) \
-	    $(plug_src:tests/plugins/%.c=$(B)/helpers/%.so)
+helpers  := $(help_src:tests/helpers/%.c=$(B)/helpers/%)
 units    := $(unit_src:tests/unit/%.c=$(B)/unit/%)
 benches  := $(bench_src:tests/bench/%.c=$(B)/bench/%)
 fuzzers  := $(fuzz_src:tests/fuzz/%.c=$(O)/fuzz/bin/%)
@@ -187,11 +185,6 @@ $(B)/examples/%: $(B)/conf/examples/%.o
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lev
-
-$(B)/helpers/%.so: tests/plugins/%.c lib/reeve/job.h $(B)/.flags
-	@mkdir -p $(@D)
-	$(say) LD $@
-	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -o $@ $<
 
 $(B)/helpers/%: $(B)/tests/helpers/%.o
 	@mkdir -p $(@D)

@@ -189,6 +189,26 @@ job_print_json(const char *kind, const struct reeve_pool_event *ev)
 	json_decref(o);
 }
 
+void
+job_print_answer(const char *answer, const char *name)
+{
+	struct buf b;
+	bool odd = strpbrk(name, "\\\n\r") != NULL;
+
+	buf_init(&b);
+	for (const char *p = name; *p != '\0'; p++)
+		if (*p == '\n')
+			buf_adds(&b, "\\n");
+		else if (*p == '\r')
+			buf_adds(&b, "\\r");
+		else if (*p == '\\')
+			buf_adds(&b, "\\\\");
+		else
+			buf_addc(&b, *p);
+	out_printf("%s%s  %s\n", odd ? "\\" : "", answer, buf_str(&b));
+	buf_fini(&b);
+}
+
 static void
 job_print(const struct command *cmd, const struct reeve_pool_request *rq,
     const struct reeve_pool_event *ev)
@@ -203,9 +223,8 @@ job_print(const struct command *cmd, const struct reeve_pool_request *rq,
 		warn_user("%s: %s", rq->kind, buf_str(&b));
 		buf_fini(&b);
 	} else if (*ev->text != '\0') {
-		/* As sha256sum has it. */
-		out_printf("%s  %s\n", ev->text,
-		    rq->in_name != NULL ? rq->in_name : "-");
+		job_print_answer(
+		    ev->text, rq->in_name != NULL ? rq->in_name : "-");
 	}
 }
 
@@ -411,6 +430,7 @@ job_list(struct command *cmd)
 	static const char *const heads[] = { "ID", "STATE", "KIND", "DONE",
 		"INPUT" };
 	static const int width[] = { 16, 8, 14, 5, 0 };
+	struct buf b;
 	int code;
 	size_t i;
 	json_t *j, *v = job_query(cmd, "jobs", &code);
@@ -422,10 +442,17 @@ job_list(struct command *cmd)
 		return code;
 	}
 	job_table(heads, width, 5);
+	buf_init(&b);
 	json_array_foreach(json_object_get(v, "jobs"), i, j)
-	    out_printf("%-16lld %-8s %-14s %4lld%% %s\n", job_int(j, "id"),
-		job_str(j, "state"), job_str(j, "kind"), job_int(j, "percent"),
-		job_str(j, "input"));
+	{
+		/* Another client named it. */
+		buf_clear(&b);
+		render_safe(&b, job_str(j, "input"));
+		out_printf("%-16lld %-8s %-14s %4lld%% %s\n", job_int(j, "id"),
+		    job_str(j, "state"), job_str(j, "kind"),
+		    job_int(j, "percent"), buf_str(&b));
+	}
+	buf_fini(&b);
 	json_decref(v);
 	return code;
 }

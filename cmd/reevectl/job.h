@@ -35,6 +35,9 @@ void job_request(const struct command *cmd, const char *kind,
 /* "it failed: ..." into buf. */
 void job_why(struct buf *b, const struct reeve_pool_event *ev);
 
+/* A line as sha256sum(1) prints it, odd names as well. */
+void job_print_answer(const char *answer, const char *name);
+
 int job_map(struct command *cmd);
 
 #endif

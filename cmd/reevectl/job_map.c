@@ -171,7 +171,7 @@ map_print(struct map *m, struct map_file *f)
 		out_json_line(o);
 		json_decref(o);
 	} else if (!f->failed && f->text != NULL) {
-		out_printf("%s  %s\n", f->text, f->name);
+		job_print_answer(f->text, f->name);
 	}
 }
 

@@ -66,17 +66,6 @@ queued_named_busy(struct engine *en, const char *name)
 	return busy;
 }
 
-bool
-queued_named_waits(struct engine *en, const char *name)
-{
-	struct live *l, *next;
-
-	HASH_ITER(hh, queued_get(en)->lives, l, next)
-		if (live_is(l, name) && l->tries == 0 && !l->cancel)
-			return true;
-	return false;
-}
-
 void
 queued_named_cancel(struct engine *en, const char *name, const char *run)
 {

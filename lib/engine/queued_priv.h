@@ -109,8 +109,6 @@ bool queued_named_has(struct engine *en, const char *name, const char *run);
  * waits for its next try, is given up for it.
  */
 bool queued_named_busy(struct engine *en, const char *name);
-/* Does one wait that has not been started yet? */
-bool queued_named_waits(struct engine *en, const char *name);
 /* All tasks of the runs of it but that one are cancelled. */
 void queued_named_cancel(struct engine *en, const char *name, const char *run);
 /* Pause before its next try. */

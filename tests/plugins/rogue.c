@@ -2,6 +2,8 @@
  * rogue - a job plugin that misbehaves on order: do=WHAT.
  *
  *	sleep	for ms=N, asking whether it is cancelled
+ *	wait	until there is a file of the name until=PATH, asking
+ *	stubborn	the same, and does not ask
  *	loop	for ever, and does not ask
  *	segv abort overflow fpe	dies of it
  *	leak	takes memory and forgets it
@@ -10,10 +12,16 @@
  *	silent	fails and does not say why
  *	hello	the answer is VERSION
  *	attempt	dies at the first attempt, answers at the second
+ *
+ * With file=PATH it appends "begin NAME" there, and "end NAME" when it comes
+ * to that; NAME is that of name=NAME.
  */
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "reeve/job.h"
 
@@ -35,6 +43,37 @@ rogue_sleep(struct reeve_job *job)
 		poll(NULL, 0, left < 5 ? (int)left : 5);
 	}
 	return job->api->answer(job, "slept");
+}
+
+static int
+rogue_wait(struct reeve_job *job, int polite)
+{
+	const char *until = job->api->arg(job, "until");
+
+	while (until == NULL || access(until, F_OK) == -1) {
+		if (polite && job->api->cancelled(job))
+			return reeve_job_fail(job, "woken");
+		poll(NULL, 0, 2);
+	}
+	return 0;
+}
+
+static void
+rogue_note(struct reeve_job *job, const char *what)
+{
+	const char *file = job->api->arg(job, "file");
+	const char *name = job->api->arg(job, "name");
+	char line[128];
+	int fd, n;
+
+	if (file == NULL)
+		return;
+	fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	n = snprintf(
+	    line, sizeof line, "%s %s\n", what, name != NULL ? name : "-");
+	if (fd == -1 || write(fd, line, (size_t)n) != n)
+		abort();
+	close(fd);
 }
 
 static int
@@ -94,7 +133,7 @@ rogue_leak(struct reeve_job *job)
 }
 
 static int
-rogue_run(struct reeve_job *job)
+rogue_do(struct reeve_job *job)
 {
 	const char *what = job->api->arg(job, "do");
 
@@ -102,6 +141,8 @@ rogue_run(struct reeve_job *job)
 		return job->api->answer(job, VERSION);
 	if (strcmp(what, "sleep") == 0)
 		return rogue_sleep(job);
+	if (strcmp(what, "wait") == 0 || strcmp(what, "stubborn") == 0)
+		return rogue_wait(job, what[0] == 'w');
 	if (strcmp(what, "rubbish") == 0)
 		return rogue_rubbish(job);
 	if (strcmp(what, "overrun") == 0)
@@ -113,6 +154,17 @@ rogue_run(struct reeve_job *job)
 	if (strcmp(what, "attempt") == 0 && job->attempt > 1)
 		return job->api->answer(job, "the second time");
 	return rogue_die(strcmp(what, "attempt") == 0 ? "segv" : what);
+}
+
+static int
+rogue_run(struct reeve_job *job)
+{
+	int r;
+
+	rogue_note(job, "begin");
+	r = rogue_do(job);
+	rogue_note(job, "end");
+	return r;
 }
 
 REEVE_JOB_PLUGIN("rogue", "misbehaves on order", rogue_run);

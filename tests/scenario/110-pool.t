@@ -2,7 +2,7 @@
 # CPU jobs: what the pool answers, and what becomes of jobs when it dies.
 . "$(dirname "$0")/lib.sh"
 
-cp "$B/helpers/bad.so" "$T/bad.so"
+cp "$B/plugins/rogue.so" "$T/bad.so"
 chmod 755 "$T/bad.so"
 cat >"$T/pool.ini" <<EOT
 [pool]
@@ -41,6 +41,10 @@ job run digest -i "$T/out/a" >"$T/out/sum"
 code 0 "which sha256sum accepts" sha256sum -c --status "$T/out/sum"
 job map digest "$T/out/a" "$T/out/b" "$T/out/c" >"$T/out/sums"
 is "three, in order" "$(sha256sum "$T/out/a" "$T/out/b" "$T/out/c")" "$(cat "$T/out/sums")"
+odd=$(printf '%s/out/a\nb\\c' "$T")
+echo odd >"$odd"
+job map digest "$odd" >"$T/out/sum"
+code 0 "an odd name, too" sha256sum -c --status "$T/out/sum"
 mkdir "$T/out/z" "$T/out/back"
 code 0 "map compress" job map compress --out "$T/out/z" --arg format=gzip "$T/out/a" "$T/out/b" "$T/out/c"
 is "gzip reads it" "$(gzip -dc "$T/out/z/b.gz" | cksum)" "$(cksum <"$T/out/b")"
@@ -52,10 +56,13 @@ is "stops no other" "$(wc -l <"$T/out/sums")" 2
 has "and is listed" "$T/out/err" "none: No such file"
 code 1 "no such kind" job run nosuch
 code 2 "bad usage" job run
-like "the kinds" "$(job kinds)" "bad .*what no plugin should do"
-bad over --output "$T/out/over" </dev/null
-is "an output that is whole" "$(wc -c <"$T/out/over")" 1000000
-is "rubbish is a failure" "$(bad rubbish 2>&1)" "reevectl: bad: $(bad rubbish 2>&1 | sed 's/reevectl: bad: //')"
+like "the kinds" "$(job kinds)" "bad .*misbehaves on order"
+job run copy -i "$T/out/a" -o "$T/out/over"
+is "an output that is whole" "$(cksum <"$T/out/over")" "$(cksum <"$T/out/a")"
+code 1 "a full disk" sh -c "'$B/reevectl' -c '$CONF' job run copy -i '$T/out/a' -o - >/dev/full"
+like "... says so" "$(cat "$T/out/ok")" "No space left"
+bad rubbish </dev/null >"$T/out/rubbish" 2>&1
+is "no control character comes from rubbish" "$(LC_ALL=C tr -d '\n -~' <"$T/out/rubbish" | wc -c)" 0
 code 0 "a job that leaks" bad leak
 
 # --- time limits, cancel, stuck ------------------------------------------------------
@@ -63,7 +70,7 @@ code 0 "a job that leaks" bad leak
 code 1 "a run's time limit" bad wait --timeout 0.2
 like "says so" "$(bad wait --timeout 0.2 2>&1)" "time was up"
 pool=$(pid_of pool)
-like "one that does not stop" "$(bad loop --timeout 0.2 --arg "until=$T/out/go" 2>&1)" "did not stop"
+like "one that does not stop" "$(bad stubborn --timeout 0.2 --arg "until=$T/out/go" 2>&1)" "did not stop"
 await 20 "[ \"\$(pid_of pool)\" != $pool ] && [ \"\$(state pool)\" = RUNNING ]"
 isnt "the pool was replaced" "$(pid_of pool)" "$pool"
 : >"$T/out/go"
@@ -81,7 +88,7 @@ like "once more, then never" "$(bad segv --arg n=1 2>&1; bad segv --arg n=1 2>&1
 pool=$(pid_of pool)
 like "it is refused" "$(bad segv --arg n=1 2>&1)" "killed the pool twice"
 is "without a death" "$(pid_of pool)" "$pool"
-code 0 "another argument is another job" bad nothing --arg n=1
+code 0 "another argument is another job" bad hello --arg n=1
 
 # 300 wait behind two that hold the threads; the pool is killed; all are
 # answered, those that waited have run once.
@@ -94,7 +101,7 @@ h2=$!
 started $h1
 started $h2
 await 20 "[ \$(grep -c begin $T/out/trace) = 2 ]"
-job map one --arg do=nothing --arg "file=$T/out/count" "$T"/out/n/* >"$T/out/map" 2>&1 &
+job map one --arg do=hello --arg "file=$T/out/count" "$T"/out/n/* >"$T/out/map" 2>&1 &
 map=$!
 started $map
 # As many as the client gives at once.

@@ -1,0 +1,241 @@
+/*
+ * The pool's board: what another pool reads of one that was killed.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pool/board.h"
+
+static char dir[64];
+
+static void
+setup(void)
+{
+	strcpy(dir, "/tmp/board-test.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void
+teardown(void)
+{
+	struct dirent *d;
+	DIR *all = opendir(dir);
+
+	while ((d = readdir(all)) != NULL)
+		(void)unlinkat(dirfd(all), d->d_name, 0);
+	closedir(all);
+	rmdir(dir);
+}
+
+static struct board *
+open_board(void)
+{
+	struct err err = { .text = "" };
+	struct board *b = board_open(dir, &err);
+
+	ck_assert_msg(b != NULL, "%s", err.text);
+	return b;
+}
+
+static struct board_entry *
+begin(struct board *b, uint64_t id)
+{
+	struct board_job j = { .id = id, .print = id + 1000 };
+
+	memset(j.session, 7, sizeof j.session);
+	return board_begin(b, &j);
+}
+
+/* A pool that does that, and is killed. */
+static void
+killed_after(void (*what)(struct board *b))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		what(open_board());
+		kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+}
+
+static bool
+take(struct board *b, uint64_t id, struct board_death *d)
+{
+	uint8_t session[POOL_SESSION];
+
+	memset(session, 7, sizeof session);
+	return board_take_death(b, session, id, d);
+}
+
+static void
+three(struct board *b)
+{
+	struct pool_result r = { .status = PR_OK, .bytes_out = 5 };
+	struct board_entry *e;
+	char much[1000];
+
+	begin(b, 1);
+	board_end(begin(b, 2), &r, "the sum");
+	board_free(begin(b, 3));
+	board_crash(begin(b, 4), SIGSEGV);
+	memset(much, 'x', sizeof much);
+	much[sizeof much - 1] = '\0';
+	e = begin(b, 5);
+	board_end(e, &r, much);
+}
+
+START_TEST(tells_of_the_dead)
+{
+	struct board *b;
+	struct board_death d;
+
+	killed_after(three);
+	b = open_board();
+	ck_assert_uint_eq(board_collect(b), 4);
+	/* It ran beside the one that crashed. */
+	ck_assert(take(b, 1, &d));
+	ck_assert(!d.ended && !d.blamed);
+	/* It had ended; it is told once. */
+	ck_assert(take(b, 2, &d));
+	ck_assert(d.ended);
+	ck_assert_str_eq(d.text, "the sum");
+	ck_assert_uint_eq(d.result.bytes_out, 5);
+	ck_assert(!take(b, 2, &d));
+	ck_assert(!take(b, 3, &d));
+	ck_assert(take(b, 4, &d));
+	ck_assert(d.blamed);
+	ck_assert_int_eq(d.signal, SIGSEGV);
+	/* Without its text a result is none. */
+	ck_assert(take(b, 5, &d));
+	ck_assert(!d.ended);
+	ck_assert_uint_eq(board_collect(b), 0);
+	board_close(b);
+}
+END_TEST
+
+static void
+alone(struct board *b)
+{
+	begin(b, 1);
+}
+
+static void
+crash(struct board *b)
+{
+	begin(b, 2);
+	board_crash(begin(b, 1), SIGABRT);
+}
+
+static void
+two(struct board *b)
+{
+	begin(b, 1);
+	begin(b, 2);
+}
+
+static void
+stopped(struct board *b)
+{
+	begin(b, 1);
+	board_draining(b);
+}
+
+/* How many such deaths it takes; 0: it is never to blame. */
+static const struct {
+	void (*what)(struct board *b);
+	uint64_t id;
+	int deaths;
+} blame[] = { { alone, 1, 2 }, { crash, 1, 2 }, { crash, 2, 0 }, { two, 1, 4 },
+	{ stopped, 1, 0 } };
+
+START_TEST(blames)
+{
+	struct board *b = open_board();
+	int deaths = blame[_i].deaths;
+
+	for (int i = 1; i <= 6; i++) {
+		killed_after(blame[_i].what);
+		board_collect(b);
+		ck_assert_msg(board_is_poison(b, blame[_i].id + 1000) ==
+				  (deaths != 0 && i >= deaths),
+		    "after %d deaths", i);
+	}
+	board_close(b);
+	/* The next pool knows it as well. */
+	b = open_board();
+	ck_assert(board_is_poison(b, blame[_i].id + 1000) == (deaths != 0));
+	board_close(b);
+}
+END_TEST
+
+START_TEST(one_that_lives_is_left_alone)
+{
+	struct board *b, *other = open_board();
+	int to[2], from[2], status;
+	pid_t pid;
+	char c = 0;
+
+	ck_assert_int_eq(pipe(to), 0);
+	ck_assert_int_eq(pipe(from), 0);
+	pid = fork();
+	if (pid == 0) {
+		b = open_board();
+		begin(b, 1);
+		(void)!write(from[1], &c, 1);
+		(void)!read(to[0], &c, 1);
+		kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(read(from[0], &c, 1), 1);
+	ck_assert_uint_eq(board_collect(other), 0);
+	ck_assert_int_eq(write(to[1], &c, 1), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_uint_eq(board_collect(other), 1);
+	board_close(other);
+}
+END_TEST
+
+START_TEST(has_room_for_so_many)
+{
+	struct board *b = open_board();
+	struct board_entry *e = NULL;
+
+	for (int i = 0; i < BOARD_JOBS; i++)
+		ck_assert_ptr_nonnull(e = begin(b, (uint64_t)i + 1));
+	ck_assert_ptr_null(begin(b, 9999));
+	board_free(e);
+	ck_assert_ptr_eq(begin(b, 9999), e);
+	board_close(b);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("board");
+	TCase *tc = tcase_create("board");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, tells_of_the_dead);
+	tcase_add_loop_test(
+	    tc, blames, 0, (int)(sizeof blame / sizeof blame[0]));
+	tcase_add_test(tc, one_that_lives_is_left_alone);
+	tcase_add_test(tc, has_room_for_so_many);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_set_tap(sr, "-");
+	srunner_run_all(sr, CK_SILENT);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
