@@ -32,7 +32,7 @@
 
 static const char usage[] =
     "usage: reeve-pool [-v] [-c FILE] [-d DIR] [-s SOCKET]\n"
-    "  -c FILE    [pool], [pool:NAME] and [job:KIND], as reeved writes it\n"
+    "  -c FILE    [pool], [pool:NAME] and [job:KIND]; default: none\n"
     "  -d DIR     where it notes what runs (default: beside the socket)\n"
     "  -s SOCKET  listens there itself; otherwise descriptor 3, LISTEN_FDS\n"
     "  -v         says more\n";
@@ -299,20 +299,25 @@ socket_get(const char *path, struct err *err)
 static int
 up(struct daemon *d, const char *socket_path, const char *dir, struct err *err)
 {
-	int fd = socket_get(socket_path, err);
-	char *beside;
+	char *beside =
+	    socket_path == NULL ? NULL : xasprintf("%s.d", socket_path);
 	size_t n;
+	int fd;
 
-	if (fd == -1)
-		return -1;
-	beside = socket_path == NULL ? NULL : xasprintf("%s.d", socket_path);
-	if (dir == NULL && beside == NULL)
-		return err_set(err, "-d DIR is missing");
-	d->board = board_open(dir != NULL ? dir : beside, err);
+	if (dir == NULL)
+		dir = beside;
+	if (dir == NULL)
+		err_set(err, "-d DIR is missing: where it notes what runs");
+	else
+		d->board = board_open(dir, err);
 	free(beside);
 	if (d->board == NULL || pools_start(d, err) == -1 ||
 	    kinds_set(d, &d->set, err) == -1 ||
 	    job_fault_install(job_crashed, err) == -1)
+		return -1;
+	/* Last: one that cannot work takes no socket's place. */
+	fd = socket_get(socket_path, err);
+	if (fd == -1)
 		return -1;
 	n = board_collect(d->board);
 	if (n > 0)
@@ -402,6 +407,11 @@ main(int argc, char **argv)
 		log_errorx("%s", err.text);
 		return 2;
 	}
+	if (socket_path == NULL && getenv("LISTEN_FDS") == NULL) {
+		log_errorx("no socket: give -s SOCKET, or run it as a program "
+			   "of reeved with a socket");
+		return 2;
+	}
 	d.lp = loop_new();
 	if (d.lp == NULL)
 		fatal("loop");
@@ -410,5 +420,7 @@ main(int argc, char **argv)
 	if (up(&d, socket_path, dir, &err) == -1)
 		fatalx("%s", err.text);
 	run(&d);
+	if (socket_path != NULL)
+		(void)unlink(socket_path);
 	return down(&d);
 }

@@ -1,6 +1,5 @@
 /*
- * settings - the file that the engine writes for the pool, or a person for a
- * pool that runs alone: [pool], [pool:NAME], [job:KIND].
+ * settings - the pool's file: [pool], [pool:NAME], [job:KIND].
  */
 #include <errno.h>
 #include <ini.h>
@@ -101,7 +100,7 @@ pool_key(
 		return number(value, 1, INT32_MAX, &r->s->grace_ms)
 			   ? 1
 			   : bad(r, "grace_ms is at least 1", value);
-	return bad(r, "no such key in a [pool]", key);
+	return bad(r, "[pool] has threads, queue and grace_ms, not", key);
 }
 
 static int
@@ -125,7 +124,11 @@ job_key(
 	    : strcmp(key, "run_timeout_ms") == 0   ? &j->run_timeout_ms
 						   : NULL;
 	if (n == NULL)
-		return bad(r, "no such key in a [job:]", key);
+		return bad(r,
+		    "[job:KIND] has plugin, pool, concurrency, "
+		    "queue_timeout_ms and "
+		    "run_timeout_ms, not",
+		    key);
 	return number(value, 0, INT32_MAX, n) ? 1
 					      : bad(r, "not a number", value);
 }
@@ -139,7 +142,8 @@ on_key(void *arg, const char *section, const char *key, const char *value)
 		return pool_key(r, section, key, value);
 	if (str_starts(section, "job:"))
 		return job_key(r, section, key, value);
-	return bad(r, "no such section", section);
+	return bad(
+	    r, "a section is [pool], [pool:NAME] or [job:KIND], not", section);
 }
 
 int
@@ -156,7 +160,7 @@ settings_load(struct settings *s, const char *file, struct err *err)
 	else if (line > 0 && !r.failed)
 		err_set(err, "not a line of an INI file");
 	if (line > 0)
-		err_prefix(err, "%s:%d", file, line);
+		err_prefix(err, "%s:%d: ", file, line);
 	if (line == 0 && !r.failed)
 		return 0;
 	settings_fini(s);

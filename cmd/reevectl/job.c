@@ -55,7 +55,9 @@ job_connect(const struct command *cmd)
 	struct reeve_pool *p = reeve_pool_open(path);
 
 	if (p == NULL)
-		warn_user("no pool at %s: %s", path, strerror(errno));
+		warn_user("no pool at %s: %s; does a program run reeve-pool "
+			  "there? --pool names another socket",
+		    path, strerror(errno));
 	free(path);
 	return p;
 }

@@ -50,6 +50,70 @@ pool_now(const struct pool *p)
 				      : pool_monotonic();
 }
 
+/* --- between the owner and the threads -------------------------------------
+ */
+
+/* A stack as a list, the oldest first. */
+static struct pool_job *
+pool_turned(struct pool_job *top)
+{
+	struct pool_job *list = NULL, *next;
+
+	for (; top != NULL; top = next) {
+		next = top->next;
+		top->next = list;
+		list = top;
+	}
+	return list;
+}
+
+void
+pool_chain_add(struct pool_chain *c, struct pool_job *job)
+{
+	job->next = c->top;
+	c->top = job;
+	if (c->n++ == 0)
+		c->bottom = job;
+}
+
+void
+pool_chain_push(_Atomic(struct pool_job *) *stack, struct pool_chain *c)
+{
+	struct pool_job *old = atomic_load(stack);
+
+	if (c->n == 0)
+		return;
+	do
+		c->bottom->next = old;
+	while (!atomic_compare_exchange_weak(stack, &old, c->top));
+	*c = (struct pool_chain){ 0 };
+}
+
+/* The lock is held. */
+static void
+pool_give(struct pool *p, struct pool_job *job)
+{
+	struct pool_chain c = { 0 };
+
+	pool_chain_add(&c, job);
+	pool_chain_push(&p->done, &c);
+}
+
+/* Threads see what was submitted.  One is awake then. */
+static void
+pool_show(struct pool *p)
+{
+	if (p->submitted_now.n == 0)
+		return;
+	pool_chain_push(&p->inbox, &p->submitted_now);
+	/* Either this sees that nobody is awake, or they see the jobs. */
+	if (atomic_load(&p->awake) == 0) {
+		pthread_mutex_lock(&p->lock);
+		pool_wake_idle(p);
+		pthread_mutex_unlock(&p->lock);
+	}
+}
+
 /* --- telling the owner ---------------------------------------------------- */
 
 void
@@ -96,13 +160,27 @@ pool_kick(struct pool *p)
 		pool_wake_idle(p);
 }
 
-/* True: there is nothing to be done, and what comes will be told. */
+bool
+pool_owner_waits(struct pool *p)
+{
+	return atomic_load(&p->owner) == OWNER_ASLEEP || atomic_load(&p->armed);
+}
+
+/*
+ * True: there is nothing to be done, and what comes will be told.  Threads
+ * see that the owner waits before they keep an end back; those kept back
+ * before are taken here.
+ */
 static bool
 pool_prepare(struct pool *p)
 {
 	bool quiet;
 
+	pool_show(p);
 	pthread_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < p->top; i++)
+		if (p->threads[i] != NULL)
+			pool_chain_push(&p->done, &p->threads[i]->ended);
 	quiet = !pool_hurry(p);
 	pool_kick(p);
 	pthread_mutex_unlock(&p->lock);
@@ -126,14 +204,11 @@ pool_arm(struct pool *p)
 void
 pool_wait(struct pool *p, int64_t timeout_ns)
 {
-	/* With many on their way: not for each of them. */
-	unsigned step = atomic_load(&p->queued) > FEW ? 16 : 1;
-
-	for (unsigned i = 0; i < SPINS; i += step) {
+	pool_show(p);
+	for (int i = 0; i < SPINS; i++) {
 		if (pool_has_done(p))
 			return;
-		for (unsigned n = 0; n < step; n++)
-			pool_relax();
+		pool_relax();
 	}
 	atomic_store(&p->owner, OWNER_ASLEEP);
 	if (pool_prepare(p))
@@ -148,28 +223,6 @@ pool_fd(const struct pool *p)
 }
 
 /* --- the queue ------------------------------------------------------------ */
-
-/* A stack as a list, the oldest first. */
-static struct pool_job *
-pool_turned(struct pool_job *top)
-{
-	struct pool_job *list = NULL, *next;
-
-	for (; top != NULL; top = next) {
-		next = top->next;
-		top->next = list;
-		list = top;
-	}
-	return list;
-}
-
-static void
-pool_push(_Atomic(struct pool_job *) *stack, struct pool_job *job)
-{
-	job->next = atomic_load(stack);
-	while (!atomic_compare_exchange_weak(stack, &job->next, job))
-		continue;
-}
 
 /* What was submitted goes to its queues.  The lock is held. */
 static void
@@ -305,13 +358,9 @@ pool_submit(struct pool *p, struct pool_job *job)
 	}
 	p->submitted++;
 	atomic_fetch_add(&p->queued, 1);
-	pool_push(&p->inbox, job);
-	/* Either this sees that nobody is awake, or they see the job. */
-	if (atomic_load(&p->awake) == 0) {
-		pthread_mutex_lock(&p->lock);
-		pool_wake_idle(p);
-		pthread_mutex_unlock(&p->lock);
-	}
+	pool_chain_add(&p->submitted_now, job);
+	if (p->submitted_now.n >= POOL_CHAIN_MAX)
+		pool_show(p);
 	return 0;
 }
 
@@ -336,7 +385,6 @@ pool_ended(struct pool *p, struct pool_job *job, enum pool_end end)
 	job->state = JOB_IDLE;
 	job->end = end;
 	p->ended[end]++;
-	pool_push(&p->done, job);
 }
 
 static struct pool_job *
@@ -361,6 +409,8 @@ pool_done(struct pool *p)
 {
 	struct pool_job *job;
 
+	if (p->taken == NULL)
+		pool_show(p);
 	if (p->taken == NULL && atomic_load(&p->done) != NULL)
 		p->taken = pool_turned(atomic_exchange(&p->done, NULL));
 	job = p->taken;
@@ -375,10 +425,12 @@ pool_done(struct pool *p)
 void
 pool_cancel(struct pool *p, struct pool_job *job)
 {
+	pool_show(p);
 	pthread_mutex_lock(&p->lock);
 	if (pool_is_waiting(job)) {
 		pool_queue_remove(p, job);
 		pool_ended(p, job, POOL_CANCELLED);
+		pool_give(p, job);
 	} else if (job->state == JOB_RUNNING &&
 		   atomic_load(&job->stop) == POOL_GO_ON) {
 		atomic_store(&job->stop, POOL_STOP_CANCEL);
@@ -392,6 +444,7 @@ pool_withdraw(struct pool *p, struct pool_job *job)
 {
 	bool queued;
 
+	pool_show(p);
 	pthread_mutex_lock(&p->lock);
 	queued = pool_is_waiting(job);
 	if (queued)
@@ -417,6 +470,7 @@ pool_abandon(struct pool *p, struct pool_job *job, int64_t now)
 	p->stuck++;
 	job->ended_ns = now;
 	pool_ended(p, job, POOL_STUCK);
+	pool_give(p, job);
 }
 
 static void
@@ -425,6 +479,7 @@ pool_expire(struct pool *p, struct pool_job *job, int64_t now)
 	if (pool_is_waiting(job)) {
 		pool_queue_remove(p, job);
 		pool_ended(p, job, POOL_QUEUE_TIMEOUT);
+		pool_give(p, job);
 	} else if (atomic_load(&job->stop) == POOL_GO_ON) {
 		atomic_store(&job->stop, POOL_STOP_TIMEOUT);
 		pool_deadline_set(p, job, now + p->opts.grace_ns);
@@ -449,6 +504,8 @@ pool_mend(struct pool *p)
 		pthread_join(t->id, NULL);
 		pthread_mutex_lock(&p->lock);
 		p->threads[i] = NULL;
+		while (p->top > 0 && p->threads[p->top - 1] == NULL)
+			p->top--;
 		free(t);
 	}
 	while (p->nthreads < p->wanted)
@@ -463,6 +520,7 @@ pool_tick(struct pool *p)
 	int64_t now = pool_now(p);
 	struct pool_job *first;
 
+	pool_show(p);
 	pthread_mutex_lock(&p->lock);
 	while ((first = pool_deadline_first(p)) != NULL &&
 	       first->deadline_ns <= now)

@@ -8,8 +8,10 @@
  * thread has at last left it: until then its memory must stay.)
  *
  * All of it is for one thread, the owner, which is told through pool_fd or
- * waits in pool_wait, and must do one of both: threads beyond the first are
- * woken only when it is about to wait.
+ * waits in pool_wait, and must do one of both when it has nothing else to do:
+ * it is then that threads see the last of what was submitted, that threads
+ * beyond the first are woken, and that the last ends are seen here.  Jobs go
+ * over in bundles; that is what makes short ones cheap.
  *
  * Jobs of a higher priority (a lower number) start first, those of one
  * priority in the order in which they came.  Times are nanoseconds of the

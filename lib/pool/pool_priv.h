@@ -16,6 +16,17 @@ enum job_state {
 	JOB_RUNNING
 };
 
+/*
+ * Jobs on their way to a stack, the latest first.  They go over in one piece:
+ * a line of the cache that goes to and fro for each costs more than the job.
+ */
+struct pool_chain {
+	struct pool_job *top, *bottom;
+	unsigned n;
+};
+
+#define POOL_CHAIN_MAX 16
+
 struct pool_thread {
 	struct pool *pool;
 	pthread_t id;
@@ -23,6 +34,7 @@ struct pool_thread {
 	bool abandoned; /* it is in a stuck job, and goes when that returns */
 	bool left;      /* to be joined */
 	struct pool_job *job;
+	struct pool_chain ended; /* that the owner cannot see yet */
 	struct pool_thread *next_idle;
 	atomic_uint wake; /* a futex: 1 when it is to look again */
 };
@@ -38,6 +50,7 @@ struct pool {
 	struct pool_list queue[POOL_PRIORITIES];
 	struct pool_thread *threads[POOL_THREADS_MAX]; /* or NULL */
 	unsigned wanted, nthreads, busy, nabandoned;
+	unsigned top;             /* threads[] is empty from there on */
 	unsigned nleft;           /* to be joined */
 	struct pool_thread *idle; /* asleep, the latest first */
 	struct pool_job **heap;   /* by deadline; room for all there can be */
@@ -59,6 +72,7 @@ struct pool {
 
 	/* The owner's. */
 	_Alignas(64) struct pool_job *taken; /* from done, in order */
+	struct pool_chain submitted_now;     /* that no thread can see yet */
 	unsigned bound;
 	bool closed;
 	int fd;
@@ -86,7 +100,13 @@ void pool_thread_wake(struct pool_thread *t);
 
 /* pool.c */
 struct pool_job *pool_take(struct pool *p); /* the next to run, or NULL */
+/* What is to be done at its end, but that the owner is given it. */
 void pool_ended(struct pool *p, struct pool_job *job, enum pool_end end);
+void pool_chain_add(struct pool_chain *c, struct pool_job *job);
+/* The chain is empty after that. */
+void pool_chain_push(_Atomic(struct pool_job *) *stack, struct pool_chain *c);
+/* The owner waits, or is about to look at what threads keep back. */
+bool pool_owner_waits(struct pool *p);
 void pool_tell_owner(struct pool *p);
 void pool_wake_idle(struct pool *p);
 bool pool_has_work(struct pool *p);

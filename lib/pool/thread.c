@@ -102,6 +102,7 @@ thread_end_job(struct pool_thread *t, int64_t now)
 	p->busy--;
 	job->ended_ns = now;
 	pool_ended(p, job, thread_job_end(job));
+	pool_chain_add(&t->ended, job);
 }
 
 /* Runs one job.  The lock is held, and is again when it returns. */
@@ -126,6 +127,7 @@ thread_leave(struct pool_thread *t)
 {
 	struct pool *p = t->pool;
 
+	pool_chain_push(&p->done, &t->ended);
 	if (t->abandoned) {
 		p->nabandoned--;
 	} else {
@@ -151,19 +153,23 @@ thread_loop(struct pool_thread *t)
 	pthread_mutex_lock(&p->lock);
 	while (!t->abandoned && !thread_surplus(t)) {
 		job = pool_take(p);
+		/* The owner takes what is kept back before it sleeps. */
+		tell = job == NULL || t->ended.n >= POOL_CHAIN_MAX ||
+		       pool_owner_waits(p);
+		tell = tell && t->ended.n > 0;
+		if (tell)
+			pool_chain_push(&p->done, &t->ended);
 		if (job != NULL) {
 			/* The end of one is the begin of the next. */
 			thread_begin_job(t, job, now != 0 ? now : pool_now(p));
 			now = thread_run(t, tell);
 			thread_end_job(t, now);
-			tell = true;
 			continue;
 		}
 		if (tell) {
 			pthread_mutex_unlock(&p->lock);
 			pool_tell_owner(p);
 			pthread_mutex_lock(&p->lock);
-			tell = false;
 			continue;
 		}
 		thread_sleep(t);
@@ -224,6 +230,8 @@ pool_thread_start(struct pool *p)
 		return e;
 	}
 	p->threads[i] = t;
+	if (p->top <= i)
+		p->top = i + 1;
 	p->nthreads++;
 	atomic_fetch_add(&p->awake, 1);
 	return 0;

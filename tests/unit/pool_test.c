@@ -157,6 +157,7 @@ START_TEST(a_high_one_starts_next)
 		submit(p, &j[i], i, run_trace);
 	}
 	submit(p, &j[10001], 10001, run_trace);
+	pool_wait(p, 0);
 	sem_post(&gate);
 	all_done(p, 10002);
 	ck_assert_int_eq(trace[1], 10001);
