@@ -25,7 +25,7 @@ struct pool_chain {
 	unsigned n;
 };
 
-#define POOL_CHAIN_MAX 16
+#define POOL_CHAIN_MAX 32
 
 struct pool_thread {
 	struct pool *pool;
