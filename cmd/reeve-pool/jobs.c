@@ -42,6 +42,14 @@ job_new(struct daemon *d)
 	return j;
 }
 
+void
+jobs_tell(struct daemon *d)
+{
+	peers_flush(d);
+	while (d->ntold > 0)
+		board_free(d->told[--d->ntold]);
+}
+
 static void
 job_release(struct daemon *d, struct pd_job *j)
 {
@@ -50,7 +58,11 @@ job_release(struct daemon *d, struct pd_job *j)
 	d->fds -= (size_t)j->nfds;
 	buffer_unref(d, j->buffers[0]);
 	buffer_unref(d, j->buffers[1]);
-	board_free(j->entry);
+	if (j->entry != NULL) {
+		if (d->ntold == TOLD_MAX)
+			jobs_tell(d);
+		d->told[d->ntold++] = j->entry;
+	}
 	if (j->strings != j->room)
 		free(j->strings);
 	free(j->err);

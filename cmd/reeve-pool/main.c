@@ -96,7 +96,7 @@ on_flush(void *arg)
 	d->flushing = true;
 	for (size_t i = 0; i < d->npools; i++)
 		pool_serve(&d->pools[i]);
-	peers_flush(d);
+	jobs_tell(d);
 	d->flushing = false;
 	daemon_check_end(d);
 }

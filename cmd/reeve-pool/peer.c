@@ -162,8 +162,6 @@ on_message(struct peer *p, const struct pool_msg *m, const int *fds)
 {
 	const char *why = NULL;
 
-	if (!p->hello && m->type != PM_HELLO)
-		return "the first message is a hello";
 	switch (m->type) {
 	case PM_HELLO:
 		return p->hello ? "a second hello" : on_hello(p, m);
@@ -194,6 +192,9 @@ peer_take(struct peer *p, const struct pool_msg *m)
 {
 	int fds[POOL_MSG_FDS];
 
+	/* Before the descriptors are anybody's. */
+	if (!p->hello && m->type != PM_HELLO)
+		return "the first message is a hello";
 	if (m->nfds > p->nfds)
 		return "a descriptor is missing";
 	memcpy(fds, p->fds, m->nfds * sizeof(int));

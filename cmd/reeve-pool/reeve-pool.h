@@ -16,6 +16,7 @@
 #define NAME_MAX_LEN 64
 #define HIST_BUCKETS 160
 #define PEER_BUCKETS 1024
+#define TOLD_MAX     256 /* fewer than BOARD_JOBS */
 
 /* --- settings.c: what the file says ------------------------------------------
  */
@@ -130,8 +131,10 @@ int job_submit(struct peer *peer, const struct pool_msg *m, const int *fds,
 void job_cancel(struct peer *peer, uint64_t id);
 /* All of a peer that has gone: nobody wants them. */
 void job_forget_all(struct peer *peer);
-/* Those that are done are answered. */
+/* Those that are done are answered; what the board knows of them is kept
+ * until jobs_tell has sent the answers. */
 void jobs_collect(struct pd_pool *pool);
+void jobs_tell(struct daemon *d);
 /* Those that have not begun go back to their clients. */
 void jobs_move(struct daemon *d);
 void job_thread_begin(void *arg, unsigned index);
@@ -157,7 +160,6 @@ struct peer {
 	struct pd_buffer *buffers[POOL_BUFFERS]; /* or NULL */
 	struct pd_job *jobs, *table[PEER_BUCKETS];
 	size_t njobs;
-	uint64_t seen; /* for a fair turn */
 };
 
 int peers_listen(struct daemon *d, int fd, struct err *err);
@@ -195,6 +197,8 @@ struct daemon {
 	size_t npeers;
 	struct loop_task flush;
 	struct loop_timer progress;
+	struct board_entry *told[TOLD_MAX]; /* answered, not yet sent */
+	size_t ntold;
 	struct pd_job *spare;
 	uint64_t serial;
 	size_t nspare, njobs, watched;

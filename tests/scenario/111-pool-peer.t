@@ -162,6 +162,11 @@ def rude():
         ("rubbish", [os.urandom(4096)], True),
         ("no such query", [message(6, 1, b"secrets\0")], True),
     ]
+    # With descriptors, which must not be kept.
+    for bare in submit(1, b"noop", flags=1, fds=1), message(4, 0, bytes(8), 1):
+        s = connect(False)
+        socket.send_fds(s, [bare], [0])
+        assert answer(s)[0] == 69
     for name, data, hello in cases:
         s = connect(hello)
         for d in data:
