@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "pool/kinds/kinds.h"
 #include "reeve-pool.h"
 
 #define FIRST_LISTEN_FD 3
@@ -375,7 +376,7 @@ main(int argc, char **argv)
 	static struct daemon d;
 	const char *socket_path = NULL, *dir = NULL;
 	struct err err = { .text = "" };
-	unsigned long old;
+	unsigned long old = 0;
 	int c;
 
 	log_init("pool", LOG_WARN);
@@ -402,6 +403,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	fd_raise_limit(&old);
+	job_command_files = old;
 	d.fds_max = (size_t)sysconf(_SC_OPEN_MAX);
 	if (settings_load(&d.set, d.file, &err) == -1) {
 		log_errorx("%s", err.text);

@@ -27,12 +27,14 @@
  *    before uid: each step needs the right that a later one gives away
  *  9 capabilities after uid, which has taken away the effective ones
  * 10 directory after uid: with the rights of the user, as supervisord does
- * 11 umask, no_new_privs, signal mask, exec
+ * 11 umask, no_new_privs, the parent's death, which a change of user would
+ *    have made it forget, signal mask, exec
  *
  * What 7 to 9 do is in childside_box.c.  None of it reaches the keeper: mounts,
  * root and credentials are a process's own, only memory is shared.
  */
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,6 +211,18 @@ childside_pid_text(const struct childside *cs)
 	}
 }
 
+static CHILD_CODE void
+childside_die_with_parent(const struct childside *cs)
+{
+	if ((cs->spec->flags & SPEC_DIE_WITH_PARENT) == 0)
+		return;
+	rawsys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	/* It may have died before that. */
+	if (rawsys(SYS_getppid, 0, 0, 0, 0) != cs->parent)
+		for (;;)
+			rawsys(SYS_exit, 127, 0, 0, 0);
+}
+
 CHILD_CODE int
 childside_main(void *arg)
 {
@@ -240,6 +254,7 @@ childside_main(void *arg)
 		rawsys(SYS_umask, sp->umask, 0, 0, 0);
 	childside_pid_text(cs);
 	childside_no_new_privs(cs);
+	childside_die_with_parent(cs);
 	rawsys(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8);
 	rc = rawsys(
 	    SYS_execve, (long)sp->path, (long)sp->argv, (long)sp->envp, 0);

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,19 +146,22 @@ spawn_settle(struct spawn *sp)
 static uint64_t
 spawn_ignored(void)
 {
-	static uint64_t set;
-	static bool known;
+	static _Atomic uint64_t asked;
+	static atomic_bool known;
 	struct kernel_sigaction sa;
+	uint64_t set = 0;
 
-	if (known)
-		return set;
-	known = true;
+	/* Two threads that ask at once find the same. */
+	if (atomic_load(&known))
+		return atomic_load(&asked);
 	/* The raw call: libc hides two signals of its own, and they can be
 	 * ignored as well by whoever started us. */
 	for (int sig = 1; sig <= 64; sig++)
 		if (syscall(SYS_rt_sigaction, sig, NULL, &sa, 8) == 0 &&
 		    sa.handler != SIG_DFL)
 			set |= UINT64_C(1) << (sig - 1);
+	atomic_store(&asked, set);
+	atomic_store(&known, true);
 	return set;
 }
 
@@ -246,7 +250,10 @@ spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	sp->report = p[0];
 	sp->cs.report_fd = *report_w = p[1];
 	sp->cs.ignored = spawn_ignored();
-	loop_io_init(&sp->io, lp, sp->report, LOOP_READ, spawn_on_report, sp);
+	sp->cs.parent = getpid();
+	if (lp != NULL)
+		loop_io_init(
+		    &sp->io, lp, sp->report, LOOP_READ, spawn_on_report, sp);
 	return sp;
 }
 
@@ -333,7 +340,8 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 		se->errnum = (int)-pid;
 		return -1;
 	}
-	loop_io_start(&sp->io);
+	if (lp != NULL)
+		loop_io_start(&sp->io);
 	*spp = sp;
 	return (pid_t)pid;
 }

@@ -1,7 +1,8 @@
 /*
  * spawn - start one child process from a checked spec.
  *
- * Runs in the keeper.  Never blocks: the child shares the keeper's memory
+ * Runs in the keeper, and on the pool's threads for jobs that are programs.
+ * Never blocks: the child shares the keeper's memory
  * until it executes (CLONE_VM, so that a start costs the same whatever the
  * size), but the keeper goes on meanwhile; a program on a dead NFS mount
  * holds up nobody but itself.  The outcome comes through an error pipe that
@@ -54,6 +55,8 @@ struct spawn_fds {
  * Takes spec; borrows the descriptors until return.  Returns the pid, with
  * *pidfd open, or -1 with se filled.  The callback comes from the loop, or
  * from spawn_settle, exactly once.  *spp: the start under way.
+ *
+ * lp NULL, on a thread that has no loop: from spawn_settle alone.
  */
 pid_t spawn_start(struct loop *lp, struct spec *spec,
     const struct spawn_fds *fds, int *pidfd, struct spawn **spp, spawn_cb *cb,

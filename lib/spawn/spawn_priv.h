@@ -28,6 +28,7 @@ struct childside {
 	char *pid_text[2]; /* digits to fill behind LISTEN_PID=, or NULL */
 	char oom_text[12]; /* "" : leave it */
 	long rescue_fd;    /* lowest number above every target */
+	long parent;       /* pid, of SPEC_DIE_WITH_PARENT */
 };
 
 #define LISTEN_PID_DIGITS 10

@@ -60,6 +60,8 @@ enum {
 	SPEC_PRIVATE_TMP = 32,
 	/* caps is valid: keep these capabilities and no other. */
 	SPEC_CAPS = 64,
+	/* SIGKILL when the thread that started it ends. */
+	SPEC_DIE_WITH_PARENT = 128,
 };
 
 #define SPEC_KEEP INT32_MIN /* of nice, ioprio and so on: leave it */
@@ -101,6 +103,7 @@ void spec_write(struct mw *w, const struct spec *sp);
  * NULL and err when it is malformed or there is no memory.
  */
 struct spec *spec_read(struct mr *r, size_t nfds_given, struct err *err);
-void spec_free(struct spec *sp); /* of spec_read only */
+/* Of spec_read, or of calloc with arrays of malloc. */
+void spec_free(struct spec *sp);
 
 #endif

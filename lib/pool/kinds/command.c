@@ -15,13 +15,10 @@
  * may do what the pool's user may do.
  */
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -208,57 +205,23 @@ command_output(struct command *c, struct command_ends *e)
  * -------------------------------------------------------------------------------
  */
 
-/* A group of its own, and signals as if it came from a shell. */
-static int
-command_spawn(struct command *c, struct command_ends *e)
-{
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t set;
-	int ret;
-
-	if (e->in == -1 || e->out == -1 || e->err == -1)
-		return reeve_job_fail(
-		    c->job, "run %s: %s", e->argv[0], strerror(errno));
-	posix_spawn_file_actions_init(&fa);
-	posix_spawnattr_init(&at);
-	posix_spawn_file_actions_adddup2(&fa, e->in, 0);
-	posix_spawn_file_actions_adddup2(&fa, e->out, 1);
-	posix_spawn_file_actions_adddup2(&fa, e->err, 2);
-#ifdef __GLIBC_PREREQ
-#if __GLIBC_PREREQ(2, 34)
-	/* A plugin may have opened something without O_CLOEXEC. */
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-#endif
-#endif
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP |
-					  POSIX_SPAWN_SETSIGDEF |
-					  POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setpgroup(&at, 0);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&at, &set);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&at, &set);
-	ret = posix_spawnp(&c->pid, e->argv[0], &fa, &at, e->argv, environ);
-	posix_spawnattr_destroy(&at);
-	posix_spawn_file_actions_destroy(&fa);
-	if (ret != 0) {
-		c->pid = 0;
-		return reeve_job_fail(
-		    c->job, "run %s: %s", e->argv[0], strerror(ret));
-	}
-	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-	return 0;
-}
-
 static int
 command_start(struct command *c, struct command_ends *e)
 {
-	int rc = -1;
+	int ends[3], rc = -1;
 
-	if (command_argv(c, e) == 0 && command_input(c, e) == 0 &&
-	    command_output(c, e) == 0)
-		rc = command_spawn(c, e);
+	if (command_argv(c, e) == -1 || command_input(c, e) == -1 ||
+	    command_output(c, e) == -1)
+		goto out;
+	ends[0] = e->in;
+	ends[1] = e->out;
+	ends[2] = e->err;
+	if (e->in == -1 || e->out == -1 || e->err == -1)
+		reeve_job_fail(
+		    c->job, "run %s: %s", e->argv[0], strerror(errno));
+	else
+		rc = command_spawn(c, e->argv, ends);
+out:
 	fd_closep(&e->in);
 	fd_closep(&e->out);
 	fd_closep(&e->err);

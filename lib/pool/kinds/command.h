@@ -17,8 +17,11 @@
 /* Our ends; -1: there is no pipe. */
 struct command {
 	struct reeve_job *job;
+	const char *path;    /* of the program, as found */
+	struct spawn *start; /* until it is known whether it was executed */
+	bool not_started;    /* it was not; the job's error says why */
 	pid_t pid; /* 0: not started; it is reaped by command_wait alone */
-	int pidfd; /* -1: the kernel has none, it is looked at by time */
+	int pidfd;
 	int in;    /* we write its input; not blocking */
 	int out;   /* we read its output; not blocking */
 	int err;   /* we read what it says; not blocking */
@@ -30,6 +33,11 @@ struct command {
 	int status; /* as si_status and si_code of waitid */
 	int code;
 };
+
+/* Starts it; ends: its descriptors 0 to 2, borrowed.  -1: it failed. */
+int command_spawn(struct command *c, char *const *argv, const int *ends);
+/* It is reaped: how did its start go? */
+void command_settle(struct command *c);
 
 /* Moves bytes until the child has ended; -1: cancelled, or they could not be
  * moved.  The child and all that it left are dead and reaped in any case. */

@@ -101,6 +101,7 @@ command_reap(struct command *c)
 	    waitid(P_PID, (id_t)c->pid, &si, WEXITED) == -1 && errno == EINTR)
 		;
 	c->pid = 0;
+	command_settle(c);
 }
 
 /* --- its pipes
@@ -221,5 +222,7 @@ command_wait(struct command *c)
 		}
 	}
 	command_reap(c);
+	if (c->not_started)
+		return -1;
 	return rc == -1 ? -1 : command_drain(c);
 }

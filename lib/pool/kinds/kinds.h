@@ -21,6 +21,10 @@ extern const struct reeve_job_plugin job_kind_digest;
 extern const struct reeve_job_plugin job_kind_encrypt;
 extern const struct reeve_job_plugin job_kind_noop;
 
+/* RLIMIT_NOFILE that programs of the kind command begin with; 0: the pool's.
+ * Set before the first job. */
+extern unsigned long job_command_files;
+
 /* All of them, sorted by name, with NULL at the end. */
 extern const struct reeve_job_plugin *const job_kinds[];
 

@@ -1,0 +1,129 @@
+#!/bin/sh
+# The kind command: a program for each file, and that nothing of it is left,
+# whichever way its job ends.
+. "$(dirname "$0")/lib.sh"
+
+cat >"$T/pool.ini" <<EOT
+[pool]
+threads = 2
+grace_ms = 10000
+EOT
+conf <<EOT
+[program:pool]
+command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
+socket = unix:$T/run/pool.sock
+ready = notify
+startsecs = 100ms
+EOT
+start_reeved
+up pool
+is "the pool is ready" "$(state pool)" RUNNING
+[ "$(state pool)" = RUNNING ] || bail
+export REEVE_POOL="$T/run/pool.sock"
+job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+sh_job() { # SCRIPT OPTION...
+	script=$1 && shift
+	job run command --arg program=sh --arg arg1=-c --arg "arg2=$script" "$@"
+}
+
+# --- what it is for -----------------------------------------------------------
+
+mkdir "$T/out/in" "$T/out/up" "$T/out/pic"
+for i in 1 2 3 4 5 6 7 8; do echo "text $i" >"$T/out/in/$i.txt"; done
+code 0 "a program for each file" job map command --out "$T/out/up" \
+    --arg program=tr --arg arg1=a-z --arg arg2=A-Z "$T"/out/in/*.txt
+is "each has its own output" "$(cat "$T"/out/up/*)" \
+    "$(for i in 1 2 3 4 5 6 7 8; do echo "TEXT $i"; done)"
+cat >"$T/out/convert" <<'EOT'
+#!/bin/sh
+# As ImageMagick's: INPUT OUTPUT, and by name.
+[ "$(cat "$1")" != "text 5" ] || { echo "convert: no such colour" >&2; exit 4; }
+sed s/text/picture/ "$1" >"$2"
+EOT
+chmod 755 "$T/out/convert"
+pictures() {
+	job map command --out "$T/out/pic" --arg "program=$T/out/convert" \
+	    --arg 'arg1={input}' --arg 'arg2={output}' "$T"/out/in/*.txt
+}
+code 1 "one that fails" pictures
+pictures 2>"$T/out/err"
+is "stops no other" "$(cat "$T"/out/pic/* | wc -l)" 7
+is "and leaves no half output" "$(find "$T/out/pic" -name '.*.partial' -o -name '5*')" ""
+has "its own words are the reason" "$T/out/err" "5.txt: .*exited with 4: convert: no such colour"
+
+# --- what it is given -----------------------------------------------------------
+
+sh_job 'env; ls /proc/self/fd; grep Sig /proc/self/status' >"$T/out/given" </dev/null
+unlike "what reeved tells the pool is the pool's" "$(cat "$T/out/given")" "NOTIFY_SOCKET|LISTEN_"
+has "no signal is blocked" "$T/out/given" "^SigBlk:.0000000000000000"
+has "none is ignored" "$T/out/given" "^SigIgn:.0000000000000000"
+is "three descriptors, and that of ls" "$(grep -c '^[0-9]*$' "$T/out/given")" 4
+like "a program that is none" "$(job run command --arg program="$T/out/pattern" 2>&1 </dev/null)" \
+    "run $T/out/pattern: Permission denied"
+like "... that is nowhere" "$(job run command --arg program=no-such-program 2>&1 </dev/null)" \
+    "run no-such-program: No such file"
+printf 'x' >"$T/out/odd"
+chmod 755 "$T/out/odd"
+like "... of no machine" "$(job run command --arg program="$T/out/odd" 2>&1 </dev/null)" \
+    "not a program of this machine"
+
+# --- its end --------------------------------------------------------------------------
+
+# Itself, one in its group, one that left the group, one below that.
+cat >"$T/out/tree.sh" <<EOT
+echo \$\$ >>$T/out/tree
+sleep 1000 & echo \$! >>$T/out/tree
+setsid sh -c 'echo \$\$ >>$T/out/tree; sleep 1000 & echo \$! >>$T/out/tree; wait' &
+wait
+EOT
+tree_is_up() { [ "$(wc -l <"$T/out/tree")" = 4 ]; }
+tree_is_gone() {
+	while read -r pid; do gone "$pid" || return 1; done <"$T/out/tree"
+}
+begin_tree() { # WHAT OPTION...
+	what=$1 && shift
+	: >"$T/out/tree"
+	"$B/reevectl" -c "$CONF" job run command --arg program=sh \
+	    --arg "arg1=$T/out/tree.sh" "$@" >"$T/out/end" 2>&1 </dev/null &
+	c=$!
+	started $c
+	await 20 tree_is_up
+	is "$what: four processes" "$(wc -l <"$T/out/tree")" 4
+}
+no_tree() {
+	await 20 tree_is_gone
+	is "and nothing is left" "$(while read -r pid; do
+		gone "$pid" || echo "$pid"
+	done <"$T/out/tree")" ""
+}
+
+begin_tree "it overruns" --timeout $((2 * TEST_SLOW))
+wait $c
+is "$what: an error" "$?" 1
+has "... that says so" "$T/out/end" "time was up"
+no_tree
+
+begin_tree "it is cancelled"
+job cancel "$(job list --json | grep -Eo '"id": *[0-9]+' | grep -Eo '[0-9]+')"
+wait $c
+is "$what: an error" "$?" 1
+no_tree
+
+begin_tree "its client is killed"
+kill -KILL $c
+no_tree
+
+begin_tree "the pool is killed"
+pool=$(pid_of pool)
+kill -KILL "$pool"
+wait $c
+is "$what: an error" "$?" 1
+no_tree
+up pool
+isnt "another pool runs" "$(pid_of pool)" "$pool"
+
+: >"$T/out/tree"
+sh_job "sleep 1000 & echo \$! >$T/out/tree" </dev/null
+is "a child outlives it: it has ended well" "$?" 0
+no_tree
+plan_done
