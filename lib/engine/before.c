@@ -2,8 +2,9 @@
  * before - the config that a program had before a reload's roll.
  *
  * It must outlive the engine as long as it may be needed: while the roll goes
- * on ("before:web" in the keeper's store), and after one that was aborted, when
- * it is what the program runs ("reverted:web").  Each is a snapshot of the
+ * on ("before:web" in the keeper's store), after one that was aborted, when it
+ * is what the program runs ("reverted:web"), and when the program was removed,
+ * until it has stopped as it says ("removed:web").  Each is a snapshot of the
  * whole config of that time: they are few, and gone with the next good roll.
  */
 #include <sys/mman.h>
@@ -47,20 +48,38 @@ before_rename(struct program *pg, const char *from, const char *to)
 	return true;
 }
 
+static void
+before_put(struct program *pg, const char *name, const struct buf *snapshot)
+{
+	int fd = sys_memfd_create("reeve-config", MFD_CLOEXEC);
+
+	if (fd == -1 || fd_write_all(fd, snapshot->data, snapshot->len) == -1)
+		fatal("keep the config before");
+	keeperlink_replace(pg->en->kl, name, fd);
+}
+
 void
 before_keep(struct program *pg, const struct buf *snapshot)
 {
 	char name[FDNAME_MAX];
-	int fd;
 
 	/* What it runs is older than the config in force. */
 	if (before_slot(pg, "before", name) != 0 ||
 	    before_rename(pg, "reverted", "before"))
 		return;
-	fd = sys_memfd_create("reeve-config", MFD_CLOEXEC);
-	if (fd == -1 || fd_write_all(fd, snapshot->data, snapshot->len) == -1)
-		fatal("keep the config before");
-	keeperlink_replace(pg->en->kl, name, fd);
+	before_put(pg, name, snapshot);
+}
+
+void
+before_keep_removed(struct program *pg, const struct buf *snapshot)
+{
+	char name[FDNAME_MAX];
+
+	/* After an aborted roll it is the older one that it runs. */
+	if (before_rename(pg, "reverted", "removed"))
+		return;
+	before_slot(pg, "removed", name);
+	before_put(pg, name, snapshot);
 }
 
 void
@@ -72,21 +91,20 @@ before_reverted(struct program *pg)
 void
 before_drop(struct program *pg)
 {
-	static const char *const kinds[] = { "before", "reverted" };
+	static const char *const kinds[] = { "before", "reverted", "removed" };
 	char name[FDNAME_MAX];
 	unsigned slot;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		slot = before_slot(pg, kinds[i], name);
 		keeperlink_drop(pg->en->kl, &slot);
 	}
 }
 
-/* The program's part of a snapshot, counted; NULL: it can't be read. */
-static struct config_program *
-before_read(struct program *pg, unsigned slot)
+struct config_program *
+before_read(struct engine *en, const char *name, unsigned slot)
 {
-	int fd = keeperlink_fd(pg->en->kl, slot);
+	int fd = keeperlink_fd(en->kl, slot);
 	struct config_program *conf = NULL;
 	struct config_errors errs;
 	struct config *cf = NULL;
@@ -99,9 +117,9 @@ before_read(struct program *pg, unsigned slot)
 	data = xmalloc((size_t)st.st_size);
 	if (pread(fd, data, (size_t)st.st_size, 0) == st.st_size)
 		cf = config_load_snapshot(
-		    pg->en->config_file, data, (size_t)st.st_size, &errs);
+		    en->config_file, data, (size_t)st.st_size, &errs);
 	if (cf != NULL)
-		conf = config_program_find(cf, pg->conf->name);
+		conf = config_program_find(cf, name);
 	if (conf != NULL)
 		config_program_ref(conf);
 	config_free(cf);
@@ -120,7 +138,8 @@ before_recover(struct program *pg)
 
 	if (before == 0 && reverted == 0)
 		return;
-	conf = before_read(pg, before != 0 ? before : reverted);
+	conf = before_read(
+	    pg->en, pg->conf->name, before != 0 ? before : reverted);
 	if (conf == NULL) {
 		log_errorx("%s: the config before can't be read, it goes on "
 			   "with the one in force",

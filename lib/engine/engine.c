@@ -185,8 +185,7 @@ engine_lock_socket(struct engine *en, struct err *err)
 	return 0;
 }
 
-/* While it is held: nobody else has locked the file of this name by now. */
-static void
+void
 engine_unlink_lock(const struct engine *en)
 {
 	char path[4096];
@@ -352,6 +351,8 @@ void
 engine_save_self(struct engine *en, const struct engine_who *who)
 {
 	struct table_self self = { .stopping = en->stopping,
+		.kill_now = en->kill_now,
+		.stop_serial = en->stop_serial,
 		.started = en->started,
 		.startup_ms = en->startup_ms,
 		.exit_code = (uint8_t)en->exit_code,
@@ -486,57 +487,6 @@ engine_on_synced(void *arg)
 	malloc_trim(0);   /* loading took more than what stays */
 }
 
-/* The end of the newest instance of a slot; NULL: it has had none. */
-static const struct table_death *
-engine_last_death(const struct slot *sl)
-{
-	const struct table_death *last = NULL;
-
-	for (int i = 0; i < TABLE_DEATHS; i++) {
-		const struct table_death *d = &sl->deaths[i];
-
-		if (d->at_ms != 0 &&
-		    (last == NULL || d->generation > last->generation))
-			last = d;
-	}
-	return last;
-}
-
-static int
-engine_exit_code(const struct engine *en)
-{
-	for (size_t i = 0; en->exit_code == 0 && i < en->nprograms; i++) {
-		const struct program *pg = en->programs[i];
-		const struct table_death *d;
-
-		if (pg->conf->essential != ESSENTIAL_MAIN || pg->nslots == 0)
-			continue;
-		d = engine_last_death(pg->slots[0]);
-		if (d != NULL)
-			return policy_exit_code(d);
-	}
-	return en->exit_code;
-}
-
-/* Everything is stopped: leave nothing behind, and tell the keeper. */
-void
-engine_finish(struct engine *en)
-{
-	int code = engine_exit_code(en);
-
-	log_info("reeved is stopped");
-	if (en->cf->socket != NULL)
-		unlink(en->cf->socket);
-	if (en->cf->pidfile != NULL)
-		unlink(en->cf->pidfile);
-	while (en->nprograms != 0)
-		program_free(en->programs[en->nprograms - 1]);
-	tree_base_remove(en->cgroup, keeperlink_welcome(en->kl)->pid);
-	engine_unlink_lock(en);
-	keeperlink_shutdown(en->kl, code);
-	loop_stop(en->lp);
-}
-
 /* --- the keeper's news
  * ------------------------------------------------------------------ */
 
@@ -571,8 +521,10 @@ engine_on_exited(void *arg, uint64_t id, const struct keeper_exit *ex)
 
 	if (in != NULL)
 		inst_exited(in, ex);
-	else if (!task_on_exited(en, id, ex))
+	else if (!task_on_exited(en, id, ex)) {
 		keeperlink_forget(en->kl, id);
+		recover_stray_gone(en, id);
+	}
 }
 
 static void
@@ -636,31 +588,4 @@ engine_new(struct loop *lp, const struct engine_params *pm)
 		strv_add(&en->base_env, *e);
 	en->kl = keeperlink_new(lp, pm->keeper_fd, &engine_link_ops, en);
 	return en;
-}
-
-void
-engine_free(struct engine *en)
-{
-	op_free_all(en);
-	watching_free(en);
-	named_free(en);
-	queued_free(en);
-	while (en->nprograms != 0)
-		program_free(en->programs[en->nprograms - 1]);
-	free(en->programs);
-	free(en->strays);
-	loop_timer_stop(&en->stray_kill);
-	loop_timer_stop(&en->remake);
-	log_set_fd(-1);
-	keeperlink_free(en->kl);
-	pump_remove(&en->log_stream);
-	pump_free(en->pump);
-	event_close(en->events);
-	msglog_free(en->messages);
-	table_close(en->table);
-	config_free(en->cf);
-	strv_fini(&en->base_env);
-	deps_fini(&en->deps);
-	free(en->config_file);
-	free(en);
 }

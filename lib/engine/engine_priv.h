@@ -87,10 +87,10 @@ struct inst {
 	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
 	struct loop_timer sweep;    /* looks for survivors again */
 	mono_ms sweep_since;
-	unsigned flushes; /* of the pump, that will call back */
-	bool discarded;   /* by an aborted roll */
-	bool swept;       /* dead, and nothing of its tree is left */
-	char *tail;       /* its last lines; NULL: none */
+	struct inst_flush *flush[2]; /* of the pump, that will call back */
+	bool discarded;              /* by an aborted roll */
+	bool swept;                  /* dead, and nothing of its tree is left */
+	char *tail;                  /* its last lines; NULL: none */
 	char reason[TABLE_REASON_MAX]; /* why it had to go; "": see cause */
 	char why[160];                 /* how it ended, in words */
 	struct table_inst restore;     /* recover.c: its part of the record */
@@ -230,6 +230,8 @@ struct engine {
 	bool stopping;
 	bool started; /* what starts by itself was ordered to */
 	bool kill_now;
+	bool log_hung; /* output was given up: nobody waits for the pump */
+	uint32_t stop_serial; /* of the signal that ordered it; 0: none */
 	bool finished;
 	bool stop_by_person;
 	struct engine_who stop_who;
@@ -331,6 +333,8 @@ void inst_not_started(struct inst *in, const char *why);
 void inst_send_stop(struct inst *in);
 /* Something that its end waited for is over. */
 void inst_settle(struct inst *in);
+/* reeved stops: a log that can't be written must not hold it for ever. */
+void inst_limit_flush(struct inst *in);
 void inst_resume(struct inst *in, const struct table_inst *ti);
 /* The start was asked for: wait for it to be up. */
 void inst_began(struct inst *in);
@@ -634,6 +638,8 @@ struct slot *recover_slot(struct engine *en, const char *name);
 void recover(struct engine *en);
 /* Kills what is left of programs that were removed. */
 void recover_end_strays(struct engine *en);
+/* One that no program knows is dead, or none of them. */
+void recover_stray_gone(struct engine *en, uint64_t id);
 
 /* --- before.c: the config before a reload's roll ----------------------------
  */
@@ -646,11 +652,17 @@ void before_reverted(struct program *pg);
 void before_drop(struct program *pg);
 /* After an engine before this one: sets before, or conf and reverted. */
 void before_recover(struct program *pg);
+/* A program leaves the config: what it was, until it has ended. */
+void before_keep_removed(struct program *pg, const struct buf *snapshot);
+/* The program's part of a snapshot in the store, counted; NULL: none. */
+struct config_program *before_read(
+    struct engine *en, const char *name, unsigned slot);
 
 /* --- signals.c: signals to reeved ------------------------------------------
  */
 
-void signals_on_signal(void *arg, int signo); /* arg: struct engine */
+/* arg: struct engine */
+void signals_on_signal(void *arg, int signo, uint32_t serial);
 
 /* --- engine.c ------------------------------------------------------------- */
 
@@ -660,13 +672,16 @@ void engine_notify(struct engine *en, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void engine_status_line(struct engine *en);
 void engine_log_sink(struct engine *en);
-void engine_finish(struct engine *en);
+/* While it is held: nobody else has locked the file of this name by now. */
+void engine_unlink_lock(const struct engine *en);
 void engine_make_dirs(const char *path, mode_t mode);
 /* The keeper gets the config in force, for an engine after this one. */
 void engine_save_config(struct engine *en);
 /* Keys that only another reeved can change keep the values of this one. */
 void engine_pin(struct engine *en, struct config *cf);
 void engine_save_self(struct engine *en, const struct engine_who *who);
+/* finish.c: everything is stopped: leave nothing behind, tell the keeper. */
+void engine_finish(struct engine *en);
 /* "stopped by uid 0, pid 12" or "stopped by SIGTERM". */
 void engine_who_text(char *out, size_t size, const struct engine_who *who);
 

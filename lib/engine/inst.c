@@ -25,8 +25,16 @@
 #define SWEEP_FIRST_MS   10
 #define SWEEP_MAX_MS     500
 #define SWEEP_GIVE_UP_MS 5000
+#define FLUSH_GIVE_UP_MS 5000 /* while reeved stops */
 
 static void inst_on_aftermath(void *arg);
+static void inst_give_up_flush(struct inst *in);
+
+/* Asked of the pump; it outlives an instance that did not wait for it. */
+struct inst_flush {
+	struct inst *in; /* NULL: has given up */
+	int which;
+};
 
 struct inst *
 inst_find(struct engine *en, uint64_t id)
@@ -77,6 +85,10 @@ inst_on_deadline(struct loop_timer *t, void *arg)
 	struct inst *in = arg;
 
 	(void)t;
+	if (in->dead) {
+		inst_give_up_flush(in);
+		return;
+	}
 	log_warnx("%s %d did not stop in time, it is killed", in->slot->name,
 	    (int)in->pid);
 	inst_kill(in);
@@ -266,7 +278,8 @@ inst_sweep(struct loop_timer *t, void *arg)
 void
 inst_settle(struct inst *in)
 {
-	if (in->dead && in->swept && in->flushes == 0 && in->hook == NULL &&
+	if (in->dead && in->swept && in->flush[0] == NULL &&
+	    in->flush[1] == NULL && in->hook == NULL &&
 	    in->after_ready == NULL && !hook_after_exit(in))
 		inst_gone(in);
 }
@@ -274,9 +287,14 @@ inst_settle(struct inst *in)
 static void
 inst_on_flush(void *arg, const char *tail, size_t len)
 {
-	struct inst *in = arg;
+	struct inst_flush *fl = arg;
+	struct inst *in = fl->in;
+	int which = fl->which;
 
-	in->flushes--;
+	free(fl);
+	if (in == NULL)
+		return;
+	in->flush[which] = NULL;
 	/* stderr is asked first; stdout speaks when it said nothing. */
 	if (len != 0 && in->tail == NULL) {
 		in->tail = xstrndup(tail, len);
@@ -295,18 +313,47 @@ inst_on_flush(void *arg, const char *tail, size_t len)
 }
 
 static void
+inst_flush_stream(struct inst *in, struct pump_stream *st, int which)
+{
+	struct inst_flush *fl;
+
+	if (st == NULL)
+		return;
+	fl = in->flush[which] = xmalloc(sizeof *fl);
+	fl->in = in;
+	fl->which = which;
+	pump_flush(st, inst_on_flush, fl);
+}
+
+static void
 inst_flush(struct inst *in)
 {
-	struct slot *sl = in->slot;
+	inst_flush_stream(in, in->slot->err, 0);
+	inst_flush_stream(in, in->slot->out, 1);
+	if (in->slot->prog->en->stopping)
+		inst_limit_flush(in);
+}
 
-	if (sl->err != NULL) {
-		in->flushes++;
-		pump_flush(sl->err, inst_on_flush, in);
+void
+inst_limit_flush(struct inst *in)
+{
+	if (in->dead && (in->flush[0] != NULL || in->flush[1] != NULL))
+		loop_timer_start(&in->deadline, FLUSH_GIVE_UP_MS);
+}
+
+static void
+inst_give_up_flush(struct inst *in)
+{
+	log_warnx("%s: its last output could not be written within %d s (a "
+		  "disk that hangs?): reeved stops without it",
+	    in->slot->name, FLUSH_GIVE_UP_MS / 1000);
+	in->slot->prog->en->log_hung = true;
+	for (int i = 0; i < 2; i++) {
+		if (in->flush[i] != NULL)
+			in->flush[i]->in = NULL;
+		in->flush[i] = NULL;
 	}
-	if (sl->out != NULL) {
-		in->flushes++;
-		pump_flush(sl->out, inst_on_flush, in);
-	}
+	inst_settle(in);
 }
 
 static void
@@ -562,7 +609,7 @@ inst_free(struct inst *in)
 {
 	struct slot *sl = in->slot;
 
-	BUG_ON(in->flushes != 0);
+	BUG_ON(in->flush[0] != NULL || in->flush[1] != NULL);
 	BUG_ON(in->hook != NULL || in->after_ready != NULL);
 	if (sl->cur == in)
 		sl->cur = NULL;

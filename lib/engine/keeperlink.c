@@ -398,7 +398,7 @@ keeperlink_got_signal(struct keeperlink *kl, struct mr *r)
 
 	if (mr_end(r) == -1)
 		return -1;
-	kl->ops->signalled(kl->arg, signo);
+	kl->ops->signalled(kl->arg, signo, serial);
 	mw_init(&w, NULL, 0);
 	mw_u32(&w, serial);
 	keeperlink_send(kl, MSG_E_SIGNAL_DONE, &w, NULL, 0);

@@ -44,7 +44,8 @@ struct keeperlink_ops {
 	void (*spawned)(void *arg, uint64_t id, pid_t pid, mono_ms started_ms);
 	void (*spawn_failed)(void *arg, uint64_t id, int stage, int errnum);
 	void (*exited)(void *arg, uint64_t id, const struct keeper_exit *ex);
-	void (*signalled)(void *arg, int signo);
+	/* serial: one that is given again has the same. */
+	void (*signalled)(void *arg, int signo, uint32_t serial);
 	void (*signal_failed)(void *arg, uint64_t id, int signo, int errnum);
 };
 

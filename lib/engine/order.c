@@ -51,6 +51,8 @@ order_stop_slot(struct slot *sl)
 		slot_want(sl, false,
 		    sl->prog->en->stop_by_person ? &sl->prog->en->stop_who
 						 : NULL);
+	TAILQ_FOREACH(in, &sl->draining, entry)
+		inst_limit_flush(in);
 	if (!sl->prog->en->kill_now)
 		return;
 	if (sl->cur != NULL)
@@ -172,7 +174,9 @@ order_progress(struct engine *en)
 	/* What they were for is gone; the last one's end comes here. */
 	run_end_all(en);
 	task_kill_all(en);
-	if (queued_end_all(en) || task_any(en))
+	if (en->kill_now)
+		recover_end_strays(en);
+	if (queued_end_all(en) || task_any(en) || en->nstrays != 0)
 		return;
 	en->finished = true;
 	loop_timer_stop(&en->remind);
@@ -184,7 +188,6 @@ order_begin_stop(struct engine *en, const struct engine_who *who, int64_t ms)
 {
 	engine_notify(en, "STOPPING=1\nSTATUS=stopping");
 	en->stopping = true;
-	recover_end_strays(en);
 	en->stop_by_person = who != NULL;
 	if (who != NULL)
 		en->stop_who = *who;
@@ -248,6 +251,8 @@ order_stop_on(struct engine *en, const struct table_self *self)
 	else
 		log_info("stopping everything, still, ordered %s", text);
 	order_begin_stop(en, by, en->nprograms != 0 ? ORDER_REMIND_MS : 0);
+	if (en->kill_now)
+		task_kill_all(en);
 	if (en->nprograms != 0)
 		program_progress(en->programs[0]);
 }

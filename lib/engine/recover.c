@@ -72,9 +72,10 @@ recover_slot(struct engine *en, const char *name)
 /*
  * Slots that were there: a scale may have changed what the config says.  The
  * engine that died while it ordered the first starts had not come to all.
+ * gone: it is not in the config any more, and some may have ended.
  */
 static int
-recover_nslots(struct engine *en, const struct config_program *conf)
+recover_nslots(struct engine *en, const struct config_program *conf, bool gone)
 {
 	char name[SLOT_NAME_MAX];
 	int n = 0;
@@ -87,7 +88,7 @@ recover_nslots(struct engine *en, const struct config_program *conf)
 		if (table_find_slot(en->table, name, false) == TABLE_NONE)
 			break;
 	}
-	if (n != 0 || table_is_empty(en->table, conf->name))
+	if (n != 0 || gone || table_is_empty(en->table, conf->name))
 		return n;
 	return config_program_workers(conf, en->usable_cpus);
 }
@@ -124,11 +125,31 @@ void
 recover_end_strays(struct engine *en)
 {
 	loop_timer_stop(&en->stray_kill);
-	/* Those that are dead by now the keeper does not know any more. */
 	for (size_t i = 0; i < en->nstrays; i++)
 		keeperlink_signal(en->kl, en->strays[i], SIGKILL, true);
-	freep(&en->strays);
-	en->nstrays = 0;
+}
+
+static void
+recover_on_progress(void *arg)
+{
+	order_progress(arg);
+}
+
+void
+recover_stray_gone(struct engine *en, uint64_t id)
+{
+	for (size_t i = 0; i < en->nstrays; i++)
+		if (en->strays[i] == id) {
+			en->strays[i] = en->strays[--en->nstrays];
+			break;
+		}
+	if (en->nstrays == 0)
+		loop_timer_stop(&en->stray_kill);
+	if (!en->stopping)
+		return;
+	if (en->progress.cb == NULL)
+		loop_task_init(&en->progress, recover_on_progress, en);
+	loop_task_queue(en->lp, &en->progress);
 }
 
 static void
@@ -138,7 +159,7 @@ recover_on_stray_kill(struct loop_timer *t, void *arg)
 	recover_end_strays(arg);
 }
 
-/* Its program was removed, and the engine that waited for its end is gone. */
+/* Not even what its program was is left to tell. */
 static void
 recover_stray_child(struct engine *en, uint64_t id)
 {
@@ -483,10 +504,12 @@ static void
 recover_program(struct engine *en, struct program *pg)
 {
 	struct err err = { .text = "" };
-	int n = recover_nslots(en, pg->conf);
+	bool gone = config_program_find(en->cf, pg->conf->name) == NULL;
+	int n = recover_nslots(en, pg->conf, gone);
 
 	before_recover(pg);
-	if (sockets_open(pg, n, &err) == -1)
+	pg->removed = gone;
+	if ((n != 0 || !gone) && sockets_open(pg, n, &err) == -1)
 		log_errorx("%s: %s", pg->conf->name, err.text);
 	pg->slots = xcalloc((size_t)n, sizeof *pg->slots);
 	pg->started = pg->conf->autostart;
@@ -497,10 +520,46 @@ recover_program(struct engine *en, struct program *pg)
 		pg->nslots = i + 1;
 		recover_record(pg->slots[i], &ts);
 		pg->started = pg->started || pg->slots[i]->wanted;
+		if (gone)
+			pg->slots[i]->leaving = true;
 		/* A reload was to make it again: that goes on. */
-		pg->removed = pg->remake = pg->removed || ts.leaving == 2;
+		pg->removed = pg->removed || ts.leaving == 2;
 	}
+	pg->remake = pg->removed && !gone;
 	pg->pull = !en->started && pg->started;
+}
+
+/*
+ * Programs that a reload removed and that had not ended yet: each ends as its
+ * own config says.  What comes of it that has ended meanwhile is put away.
+ */
+static void
+recover_removed(struct engine *en)
+{
+	const char *name;
+
+	for (unsigned i = 1; i < keeperlink_top(en->kl); i++) {
+		struct config_program *conf;
+		struct program *pg;
+
+		name = keeperlink_name(en->kl, i);
+		if (name == NULL || !str_starts(name, "removed:"))
+			continue;
+		name += strlen("removed:");
+		if (config_program_find(en->cf, name) != NULL)
+			continue;
+		conf = before_read(en, name, i);
+		if (conf == NULL) {
+			log_errorx("%s: what it was before it was removed "
+				   "can't be read",
+			    name);
+			continue;
+		}
+		pg = program_new(en, conf);
+		config_program_unref(conf);
+		recover_program(en, pg);
+		program_progress(pg);
+	}
 }
 
 static void
@@ -508,6 +567,11 @@ recover_roll(struct program *pg)
 {
 	struct table_roll tr;
 
+	if (pg->removed && !pg->remake) {
+		table_drop_roll(pg->en->table, pg->conf->name);
+		hook_cancel_roll(pg);
+		return;
+	}
 	if (table_get_roll(pg->en->table, pg->conf->name, &tr))
 		rolling_resume(pg, &tr);
 	else if (pg->before != NULL)
@@ -541,12 +605,15 @@ recover(struct engine *en)
 		memset(&self, 0, sizeof self);
 	en->started = self.started;
 	en->exit_code = self.exit_code;
+	en->kill_now = self.kill_now;
+	en->stop_serial = self.stop_serial;
 	memcpy(en->budget_us, self.budget_us, sizeof en->budget_us);
 	/* Who waits for a line must say so before the pipes are read. */
 	pump_hold(en->pump);
 	en->startup_ms = en->started ? self.startup_ms : 0;
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		recover_program(en, program_new(en, en->cf->programs[i]));
+	recover_removed(en);
 	program_sort(en);
 	for (size_t i = 0; i < en->norphans; i++)
 		recover_instance(en, &en->orphans[i]);

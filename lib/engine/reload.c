@@ -310,6 +310,8 @@ reload_keep_before(struct engine *en, const struct config_plan *plan)
 		    (ch->kind == CHANGE_ROLL ||
 			(ch->kind == CHANGE_LIVE && pg->reverted)))
 			before_keep(pg, &en->cf->snapshot);
+		if (pg != NULL && ch->kind == CHANGE_REMOVED)
+			before_keep_removed(pg, &en->cf->snapshot);
 	}
 }
 

@@ -11,11 +11,19 @@
 #include "base/log.h"
 #include "engine/engine_priv.h"
 
+/*
+ * Noted down with its serial: an engine that died before it could say so has
+ * left it to be given again, and that is not the second one.
+ */
 static void
-signals_stop(struct engine *en)
+signals_stop(struct engine *en, uint32_t serial)
 {
+	if (serial == en->stop_serial)
+		return;
+	en->stop_serial = serial;
 	if (en->stopping) {
 		en->kill_now = true;
+		engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
 		task_kill_all(en);
 	}
 	order_stop_all(en, NULL);
@@ -71,7 +79,8 @@ signals_own(struct engine *en, int signo)
 }
 
 static void
-signals_configured(struct engine *en, int signo, enum config_on_signal what)
+signals_configured(
+    struct engine *en, int signo, uint32_t serial, enum config_on_signal what)
 {
 	switch (what) {
 	case ON_SIGNAL_OWN:
@@ -81,7 +90,7 @@ signals_configured(struct engine *en, int signo, enum config_on_signal what)
 		signals_pass(en, signo);
 		break;
 	case ON_SIGNAL_STOP:
-		signals_stop(en);
+		signals_stop(en, serial);
 		break;
 	case ON_SIGNAL_IGNORE:
 		break;
@@ -89,7 +98,7 @@ signals_configured(struct engine *en, int signo, enum config_on_signal what)
 }
 
 void
-signals_on_signal(void *arg, int signo)
+signals_on_signal(void *arg, int signo, uint32_t serial)
 {
 	struct engine *en = arg;
 
@@ -98,13 +107,13 @@ signals_on_signal(void *arg, int signo)
 	case SIGTERM:
 	case SIGINT:
 	case SIGQUIT:
-		signals_stop(en);
+		signals_stop(en, serial);
 		break;
 	case SIGHUP:
-		signals_configured(en, signo, en->cf->on_hup);
+		signals_configured(en, signo, serial, en->cf->on_hup);
 		break;
 	case SIGUSR1:
-		signals_configured(en, signo, en->cf->on_usr1);
+		signals_configured(en, signo, serial, en->cf->on_usr1);
 		break;
 	case SIGUSR2:
 		for (size_t i = 0; !en->stopping && i < en->nprograms; i++)

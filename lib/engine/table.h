@@ -119,6 +119,7 @@ struct table_empty {
 /* reeved as a whole. */
 struct table_self {
 	uint8_t stopping; /* a shutdown is under way */
+	uint8_t kill_now; /* ... and patience is at its end */
 	uint8_t started;  /* what starts by itself was ordered to */
 	uint8_t by_person;
 	uint32_t by_uid;
@@ -128,6 +129,7 @@ struct table_self {
 	uint8_t exit_code;  /* that reeved will have */
 	char essential[TABLE_NAME_MAX]; /* slot whose end is all; "": none */
 	int64_t budget_us[2];           /* see policy_budget */
+	uint32_t stop_serial; /* of the last signal that was an order to stop */
 };
 
 struct table;

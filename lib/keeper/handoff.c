@@ -112,6 +112,22 @@ handoff_failed(struct keeper *kp, const struct child *c)
 }
 
 static bool
+handoff_lost(struct keeper *kp, struct child *c)
+{
+	uint8_t mem[16];
+	struct mw w;
+
+	mw_init(&w, mem, sizeof mem);
+	mw_u64(&w, c->id);
+	mw_u32(&w, (uint32_t)c->lost_signo);
+	mw_u32(&w, (uint32_t)c->lost_errno);
+	if (!handoff_send(kp, MSG_K_SIGNAL_FAILED, &w, -1))
+		return false;
+	c->lost_signo = 0;
+	return true;
+}
+
+static bool
 handoff_news(struct keeper *kp, struct child *c)
 {
 	switch (c->state) {
@@ -126,7 +142,9 @@ handoff_news(struct keeper *kp, struct child *c)
 	if (!c->told_spawned && !handoff_spawned(kp, c))
 		return false;
 	c->told_spawned = true;
-	return c->state == CHILD_ALIVE || handoff_exited(kp, c);
+	if (c->state == CHILD_EXITED)
+		return handoff_exited(kp, c);
+	return c->lost_signo == 0 || handoff_lost(kp, c);
 }
 
 static bool

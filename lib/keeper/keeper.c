@@ -22,6 +22,7 @@
 #include "keeper/keeper_priv.h"
 
 #define FORCE_AFTER_MS 2000
+#define END_WITHIN_MS  10000 /* an engine that has nothing left to do */
 
 static const int keeper_signals[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGQUIT,
 	SIGHUP, SIGUSR1, SIGUSR2 };
@@ -60,8 +61,9 @@ keeper_on_signal(struct loop_signal *s, int signo, void *arg)
 		}
 	}
 	/* One that came before and is not yet noted down covers this one,
-	 * except that a second TERM means more than the first. */
-	if (kp->pending[i].serial != 0 && !kp->pending[i].told)
+	 * except that a second TERM means more than the first: which of them
+	 * an engine has noted it tells by their serials. */
+	if (kp->pending[i].serial != 0 && !kp->pending[i].told && kp->terms < 2)
 		return;
 	kp->pending[i].serial = ++kp->serial;
 	kp->pending[i].told = false;
@@ -71,10 +73,29 @@ keeper_on_signal(struct loop_signal *s, int signo, void *arg)
 static void
 keeper_on_force(struct loop_timer *t, void *arg)
 {
+	struct keeper *kp = arg;
+
 	(void)t;
-	log_warnx("stopping by force: %zu processes left",
-	    ((struct keeper *)arg)->children.alive);
-	keeper_force_exit(arg, 1);
+	if (!kp->shutting_down) {
+		log_warnx("stopping by force: %zu processes left",
+		    kp->children.alive);
+		keeper_force_exit(kp, 1);
+		return;
+	}
+	/* Who would write it into the log is what hangs. */
+	log_set_fd(-1);
+	log_warnx("everything is stopped, but the engine does not end (a disk "
+		  "that hangs?): it is killed, its last log lines are lost");
+	keeper_force_exit(kp, kp->exit_code);
+}
+
+void
+keeper_await_end(struct keeper *kp, int code)
+{
+	kp->exit_code = code;
+	kp->shutting_down = true;
+	if (!loop_timer_active(&kp->force))
+		loop_timer_start(&kp->force, END_WITHIN_MS);
 }
 
 static void

@@ -31,6 +31,9 @@ struct child {
 	TAILQ_ENTRY(child) dirty; /* the engine is to be told */
 	bool is_dirty;
 	bool told_spawned;
+	/* A signal that did not reach it, not told yet; 0: none. */
+	int lost_signo;
+	int lost_errno;
 	bool kill_group;
 	uint64_t id;
 	pid_t pid;
@@ -154,7 +157,7 @@ struct keeper {
 	struct pending_signal pending[KEEPER_SIGNALS];
 	uint32_t serial;
 	unsigned terms;          /* TERM and INT that came */
-	struct loop_timer force; /* after the second one */
+	struct loop_timer force; /* after the second one, or E_SHUTDOWN */
 	/* sd_notify(3) */
 	int notify_fd;
 	bool ponged;
@@ -180,6 +183,8 @@ extern const struct chan_ops keeper_chan_ops;
 void keeper_notify_open(struct keeper *kp);
 void keeper_notify(struct keeper *kp, const char *text);
 
+/* The engine has ended everything: it has so long to end itself. */
+void keeper_await_end(struct keeper *kp, int code);
 /* Ends everything that is left, by force, and the loop. */
 void keeper_force_exit(struct keeper *kp, int code);
 

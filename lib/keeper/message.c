@@ -127,9 +127,7 @@ message_signal(struct keeper *kp, struct mr *r)
 	uint64_t id = mr_u64(r);
 	int signo = (int)mr_u32(r);
 	bool to_group = mr_u8(r) != 0;
-	uint8_t mem[16];
 	struct child *c;
-	struct mw w;
 
 	if (mr_end(r) == -1)
 		return -1;
@@ -137,11 +135,13 @@ message_signal(struct keeper *kp, struct mr *r)
 	if (c == NULL || child_signal(c, signo, to_group) == 0 ||
 	    errno == ESRCH)
 		return 0; /* dead already: its exit is on the way */
-	mw_init(&w, mem, sizeof mem);
-	mw_u64(&w, id);
-	mw_u32(&w, (uint32_t)signo);
-	mw_u32(&w, (uint32_t)errno);
-	chan_send(kp->ch, MSG_K_SIGNAL_FAILED, &w, NULL, 0);
+	/* The first is the one that mattered: SIGCONT comes after it. */
+	if (c->lost_signo != 0)
+		return 0;
+	c->lost_signo = signo;
+	c->lost_errno = errno;
+	child_mark(&kp->children, c);
+	handoff_flush(kp);
 	return 0;
 }
 
@@ -289,8 +289,7 @@ message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 	case MSG_E_NOTIFY:
 		return message_notify(kp, r);
 	case MSG_E_SHUTDOWN:
-		kp->exit_code = mr_u8(r);
-		kp->shutting_down = true;
+		keeper_await_end(kp, mr_u8(r));
 		return mr_end(r);
 	case MSG_E_LOG_TO:
 		return message_log_to(kp, r);

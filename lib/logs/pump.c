@@ -278,11 +278,29 @@ pump_new(struct loop *lp, pump_sink_cb *cb, void *arg, struct err *err)
 	return pm;
 }
 
-void
-pump_free(struct pump *pm)
+/* 0: the thread has ended; ms -1: it is waited for as long as it takes. */
+static int
+pump_join(struct pump *pm, int64_t ms)
+{
+	struct timespec at;
+
+	if (ms < 0)
+		return pthread_join(pm->thread, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return pthread_clockjoin_np(pm->thread, NULL, CLOCK_MONOTONIC, &at);
+}
+
+int
+pump_end(struct pump *pm, int64_t ms)
 {
 	if (pm == NULL)
-		return;
+		return 0;
 	BUG_ON(pm->magic != PUMP_MAGIC);
 	loop_io_stop(&pm->io);
 	for (struct pump_stream *st = pm->streams; st != NULL; st = st->next) {
@@ -290,7 +308,8 @@ pump_free(struct pump *pm)
 			pump_post(pm, &pm->orders, pump_order(PO_REMOVE, st));
 	}
 	pump_post(pm, &pm->orders, pump_order(PO_STOP, NULL));
-	pthread_join(pm->thread, NULL);
+	if (pump_join(pm, ms) != 0)
+		return -1;
 	while (pm->streams != NULL)
 		pump_stream_free(pm->streams);
 	while (pm->taps != NULL)
@@ -298,6 +317,13 @@ pump_free(struct pump *pm)
 	pump_msgs_free(pm->taken);
 	pm->taken = NULL;
 	pump_release(pm);
+	return 0;
+}
+
+void
+pump_free(struct pump *pm)
+{
+	pump_end(pm, -1);
 }
 
 void

@@ -74,6 +74,11 @@ struct pump *pump_new(
  * flush.
  */
 void pump_free(struct pump *pm);
+/*
+ * The same, but waits ms at most for a disk; -1: the thread still writes, and
+ * nothing was freed: the process can only exit.
+ */
+int pump_end(struct pump *pm, int64_t ms);
 
 /*
  * Nothing is read between the two: so that an engine that takes over can say
