@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,9 +322,6 @@ main(int argc, char **argv)
 	if (!nodaemon)
 		cfg.ready_fd = daemonise();
 	signal(SIGPIPE, SIG_IGN);
-	/* The stacks of starts under way are mapped, and unmapped when they
-	 * are over: between them and what stays the heap would be torn. */
-	mallopt(M_MMAP_THRESHOLD, 16 * 1024);
 	cfg.engine_argv = engine_argv(&o, NULL, nodaemon);
 	fd_raise_limit(&cfg.soft_nofile);
 	lp = loop_new();

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/intern.h"
 #include "base/xalloc.h"
 #include "config/value.h"
 
@@ -150,7 +151,7 @@ complete_programs(struct config *cf)
 			freep(&p->out.path);
 			freep(&p->err.path);
 		}
-		p->childlogdir = xstrdup(cf->childlogdir);
+		p->childlogdir = intern(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);
 		p->reeve_umask = cf->umask;
 		if (p->process_name == NULL)

@@ -268,13 +268,14 @@ struct config_log {
 
 /* Where the keys of one section stand; see origin.c. */
 struct config_origin {
-	int line; /* 0: not in a file, the default */
-	int file; /* index into files */
+	int key; /* enum schema_id */
+	int line;
+	const char *file; /* interned */
 };
 
 struct config_origins {
-	struct config_origin *v; /* one a key of the section, in their order */
-	struct strv files;
+	struct config_origin *v; /* of the keys that stand in a file */
+	size_t n;
 };
 
 /* Commands that are run at certain points of an instance's life. */
@@ -302,8 +303,8 @@ struct config_program {
 	char *group;  /* of [group:g] that names it, else NULL */
 	int64_t group_priority;
 	struct config_rate group_rate; /* its restart_rate */
-	char *here; /* folder of the file that defines it, for %(here)s */
-	char *file; /* where [program:x] stands */
+	const char *here; /* folder of its file, for %(here)s; interned */
+	const char *file; /* where [program:x] stands; interned */
 	int line;
 
 	char *command; /* templates: expanded for a slot by config_slot */
@@ -397,7 +398,7 @@ struct config_program {
 	struct config_log out;
 	struct config_log err;
 	/* of [reeve], because an instance outlives its config */
-	char *childlogdir;
+	const char *childlogdir; /* interned */
 	struct strv reeve_environment;
 	mode_t reeve_umask;
 

@@ -54,12 +54,13 @@ char *path_home(void);
 /* --- origin.c --------------------------------------------------------------
  */
 
-void origins_init(struct config_origins *og, enum schema_section section);
+void origins_init(struct config_origins *og);
 void origins_fini(struct config_origins *og);
 void origins_set(
     struct config_origins *og, enum schema_id id, const char *file, int line);
 /* NULL: the default stands. */
 const char *origins_file(const struct config_origins *og, enum schema_id id);
+/* 0: the default stands. */
 int origins_line(const struct config_origins *og, enum schema_id id);
 
 /* --- program.c -------------------------------------------------------------

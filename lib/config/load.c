@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/intern.h"
 #include "base/xalloc.h"
 #include "config/check.h"
 #include "config/config_priv.h"
@@ -75,8 +76,8 @@ load_config_new(const char *file, const char *here)
 
 	cf->file = xstrdup(file);
 	cf->here = xstrdup(here);
-	origins_init(&cf->origins, SECTION_REEVE);
-	origins_init(&cf->ctl_origins, SECTION_CTL);
+	origins_init(&cf->origins);
+	origins_init(&cf->ctl_origins);
 	load_defaults(cf, SECTION_REEVE, NULL);
 	load_defaults(cf, SECTION_CTL, NULL);
 	return cf;
@@ -178,8 +179,8 @@ load_program(struct load *ld, const struct section *sec)
 	struct config *cf = ld->cf;
 	struct config_program *p = config_program_new(sec->name);
 
-	p->here = xstrdup(sec->here);
-	p->file = xstrdup(sec->file);
+	p->here = intern(sec->here);
+	p->file = intern(sec->file);
 	p->line = sec->line;
 	load_defaults(p, SECTION_PROGRAM, p->name);
 	cf->programs = xreallocarray(
@@ -208,8 +209,8 @@ load_task(struct load *ld, const struct section *sec)
 	struct config *cf = ld->cf;
 	struct config_task *t = config_task_new(sec->name);
 
-	t->run.here = xstrdup(sec->here);
-	t->run.file = xstrdup(sec->file);
+	t->run.here = intern(sec->here);
+	t->run.file = intern(sec->file);
 	t->run.line = sec->line;
 	load_defaults(t, SECTION_TASK, NULL);
 	cf->tasks = xreallocarray(cf->tasks, cf->ntasks + 1, sizeof *cf->tasks);
@@ -249,7 +250,7 @@ load_object(struct load *ld, struct section *sec)
 	case SECTION__N:
 		break;
 	}
-	origins_init(&sec->own, sec->kind);
+	origins_init(&sec->own);
 }
 
 static void

@@ -1,66 +1,68 @@
 /*
  * origin - where each key of a section stands.
  *
- * A key is a line and the number of a file, because there may be hundreds of
- * programs and nearly all of their keys stand in one file.
+ * Only of those that stand in a file: there may be hundreds of programs, and
+ * each has a few of the many keys.
  */
 #include <stdlib.h>
 
+#include "base/intern.h"
 #include "base/xalloc.h"
 #include "config/config_priv.h"
 
 void
-origins_init(struct config_origins *og, enum schema_section section)
+origins_init(struct config_origins *og)
 {
-	size_t n;
-
-	schema_first(section, &n);
-	og->v = xcalloc(n, sizeof *og->v);
-	strv_init(&og->files);
+	og->v = NULL;
+	og->n = 0;
 }
 
 void
 origins_fini(struct config_origins *og)
 {
 	freep(&og->v);
-	strv_fini(&og->files);
+	og->n = 0;
 }
 
+/* NULL: it does not stand in a file. */
 static struct config_origin *
-origins_at(const struct config_origins *og, enum schema_id id)
+origins_find(const struct config_origins *og, enum schema_id id)
 {
-	size_t n;
-
-	return &og->v[id - schema_first(schema_rows[id].section, &n)];
+	for (size_t i = 0; i < og->n; i++)
+		if (og->v[i].key == (int)id)
+			return &og->v[i];
+	return NULL;
 }
 
 void
 origins_set(
     struct config_origins *og, enum schema_id id, const char *file, int line)
 {
-	struct config_origin *o = origins_at(og, id);
-	size_t i = 0;
+	struct config_origin *o = origins_find(og, id);
 
-	while (i < og->files.n && !str_equal(og->files.v[i], file))
-		i++;
-	if (i == og->files.n)
-		strv_add(&og->files, file);
-	o->file = (int)i;
+	if (o == NULL) {
+		og->v = xreallocarray(og->v, og->n + 1, sizeof *og->v);
+		o = &og->v[og->n++];
+	}
+	o->key = (int)id;
 	o->line = line;
+	o->file = intern(file);
 }
 
 const char *
 origins_file(const struct config_origins *og, enum schema_id id)
 {
-	const struct config_origin *o = origins_at(og, id);
+	const struct config_origin *o = origins_find(og, id);
 
-	return o->line == 0 ? NULL : og->files.v[o->file];
+	return o == NULL ? NULL : o->file;
 }
 
 int
 origins_line(const struct config_origins *og, enum schema_id id)
 {
-	return origins_at(og, id)->line;
+	const struct config_origin *o = origins_find(og, id);
+
+	return o == NULL ? 0 : o->line;
 }
 
 const char *

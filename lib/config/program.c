@@ -18,7 +18,7 @@ config_program_new(const char *name)
 	p->nice = INT64_MIN;
 	p->ioprio = -1;
 	p->ready_fd = -1;
-	origins_init(&p->origins, SECTION_PROGRAM);
+	origins_init(&p->origins);
 	return p;
 }
 
@@ -53,9 +53,6 @@ config_program_unref(struct config_program *p)
 		value_clear(p, (enum schema_id)(first + i));
 	free(p->name);
 	free(p->group);
-	free(p->here);
-	free(p->file);
-	free(p->childlogdir);
 	free(p->identity.groups);
 	strv_fini(&p->reeve_environment);
 	origins_fini(&p->origins);

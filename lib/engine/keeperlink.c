@@ -1,25 +1,23 @@
 /* keeperlink - the engine's end of the keeper's protocol. */
 #include "engine/keeperlink.h"
 
-#include <sys/queue.h>
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 
-/* A message that the channel had no room for; owns its descriptors. */
+/* Stands before the bytes of a message that the channel had no room for. */
 struct waiting {
-	STAILQ_ENTRY(waiting) entry;
 	enum msg_type type;
-	struct mw w;
+	size_t len;
 	size_t nfds;
-	int fds[];
+	int fds[CHAN_FDS_MAX]; /* owned */
 };
 
 /* Of each program there are some: small, and looked up by a hash alone. */
@@ -31,7 +29,12 @@ struct held {
 
 struct keeperlink {
 	struct chan *ch;
-	STAILQ_HEAD(, waiting) queue;
+	/*
+	 * What waits, in one piece: a block for each message, freed among
+	 * memory that stays, would leave a hole for each program started.
+	 */
+	struct buf queue;
+	size_t sent; /* bytes of it */
 	const struct keeperlink_ops *ops;
 	void *arg;
 	struct keeper_welcome welcome;
@@ -43,21 +46,19 @@ struct keeperlink {
 /* --- sending -------------------------------------------------------------- */
 
 static void
-keeperlink_wait(struct keeperlink *kl, enum msg_type type, struct mw *w,
+keeperlink_wait(struct keeperlink *kl, enum msg_type type, const struct mw *w,
     const int *fds, size_t nfds)
 {
-	struct waiting *m = xcalloc(1, sizeof *m + nfds * sizeof(int));
+	struct waiting m = { .type = type, .len = w->len, .nfds = nfds };
 
-	m->type = type;
-	m->w = *w;
-	mw_init(w, NULL, 0);
-	m->nfds = nfds;
+	BUG_ON(nfds > CHAN_FDS_MAX);
 	for (size_t i = 0; i < nfds; i++) {
-		m->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (m->fds[i] == -1)
+		m.fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (m.fds[i] == -1)
 			fatal("duplicate a descriptor for the keeper");
 	}
-	STAILQ_INSERT_TAIL(&kl->queue, m, entry);
+	buf_add(&kl->queue, &m, sizeof m);
+	buf_add(&kl->queue, w->data, w->len);
 }
 
 /* Takes w, a growing one. */
@@ -69,35 +70,53 @@ keeperlink_send(struct keeperlink *kl, enum msg_type type, struct mw *w,
 
 	if (w->failed)
 		fatalx("no memory for a message to the keeper");
-	if (STAILQ_EMPTY(&kl->queue))
+	if (kl->queue.len == 0)
 		rc = chan_send(kl->ch, type, w, fds, nfds);
 	if (rc == CHAN_FULL)
 		keeperlink_wait(kl, type, w, fds, nfds);
 	mw_fini(w);
 }
 
+/* Sends the first that waits; false: there is still no room. */
+static bool
+keeperlink_send_waiting(struct keeperlink *kl)
+{
+	char *p = kl->queue.data + kl->sent;
+	struct waiting m;
+	struct mw w;
+
+	memcpy(&m, p, sizeof m);
+	mw_init(&w, p + sizeof m, m.len);
+	w.len = m.len;
+	if (chan_send(kl->ch, m.type, &w, m.fds, m.nfds) == CHAN_FULL)
+		return false;
+	for (size_t i = 0; i < m.nfds; i++)
+		fd_closep(&m.fds[i]);
+	kl->sent += sizeof m + m.len;
+	return true;
+}
+
 static void
 keeperlink_room(void *arg)
 {
 	struct keeperlink *kl = arg;
-	struct waiting *m;
 
-	while ((m = STAILQ_FIRST(&kl->queue)) != NULL) {
-		if (chan_send(kl->ch, m->type, &m->w, m->fds, m->nfds) ==
-		    CHAN_FULL)
-			return;
-		STAILQ_REMOVE_HEAD(&kl->queue, entry);
-		for (size_t i = 0; i < m->nfds; i++)
-			fd_closep(&m->fds[i]);
-		mw_fini(&m->w);
-		free(m);
+	while (kl->sent < kl->queue.len)
+		if (!keeperlink_send_waiting(kl))
+			break;
+	if (kl->sent == kl->queue.len) {
+		buf_fini(&kl->queue);
+		kl->sent = 0;
+	} else if (kl->sent > kl->queue.len / 2) {
+		buf_consume(&kl->queue, kl->sent);
+		kl->sent = 0;
 	}
 }
 
 bool
 keeperlink_idle(const struct keeperlink *kl)
 {
-	return STAILQ_EMPTY(&kl->queue);
+	return kl->queue.len == 0;
 }
 
 void
@@ -487,7 +506,7 @@ keeperlink_new(
 	struct keeperlink *kl = xcalloc(1, sizeof *kl);
 	struct mw w;
 
-	STAILQ_INIT(&kl->queue);
+	buf_init(&kl->queue);
 	kl->free_hint = 1;
 	kl->ops = ops;
 	kl->arg = arg;
@@ -506,6 +525,7 @@ keeperlink_free(struct keeperlink *kl)
 	if (kl == NULL)
 		return;
 	keeperlink_room(kl);
+	buf_fini(&kl->queue);
 	for (unsigned i = 0; i < kl->nheld; i++)
 		if (kl->held[i].name != NULL)
 			keeperlink_release(kl, i);

@@ -50,14 +50,15 @@ child_by_pid(struct child_table *ct, pid_t pid)
 struct child *
 child_new(struct child_table *ct, uint64_t id, const char *label)
 {
-	struct child *c = calloc(1, sizeof *c);
+	size_t len = strnlen(label, SPEC_LABEL_MAX);
+	struct child *c = calloc(1, sizeof *c + len + 1);
 
 	if (c == NULL)
 		return NULL;
 	c->id = id;
 	c->pidfd = -1;
 	c->state = CHILD_SPAWNING;
-	strncpy(c->label, label, SPEC_LABEL_MAX);
+	memcpy(c->label, label, len);
 	LIST_INSERT_HEAD(&ct->by_id[id % CHILD_BUCKETS], c, by_id);
 	TAILQ_INSERT_TAIL(&ct->all, c, all);
 	return c;

@@ -50,7 +50,7 @@ struct child {
 	/* of CHILD_FAILED */
 	struct spawn_err err;
 	struct keeper *kp;
-	char label[SPEC_LABEL_MAX + 1];
+	char label[]; /* up to SPEC_LABEL_MAX bytes */
 };
 
 TAILQ_HEAD(child_list, child);

@@ -9,6 +9,7 @@
  */
 #include "spawn/spawn.h"
 
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
@@ -85,7 +86,7 @@ spawn_free(struct spawn *sp)
 	free(sp->fd_copy);
 	free(sp->envp);
 	sp->magic = 0;
-	free(sp);
+	munmap(sp, sizeof *sp);
 }
 
 static void
@@ -218,11 +219,21 @@ spawn_prepare_env(struct spawn *sp)
 	return 0;
 }
 
+/* Mapped, as stacks are: on the heap each would leave a hole behind. */
+static struct spawn *
+spawn_map(void)
+{
+	void *p = mmap(NULL, sizeof(struct spawn), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 static struct spawn *
 spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
     int *report_w)
 {
-	struct spawn *sp = calloc(1, sizeof *sp);
+	struct spawn *sp = spawn_map();
 	int p[2] = { -1, -1 };
 
 	*report_w = -1;
