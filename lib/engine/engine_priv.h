@@ -202,7 +202,8 @@ LIST_HEAD(channel_list, channel);
 struct engine {
 	struct loop *lp;
 	struct config *cf;
-	char *config_file; /* absolute; "--exec": there is none */
+	const struct config *coming; /* a reload tries it; NULL: none */
+	char *config_file;           /* absolute; "--exec": there is none */
 	bool nodaemon;
 	int level; /* of -e; -1: the config's */
 	struct strv base_env;

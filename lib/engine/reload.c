@@ -423,7 +423,9 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	cf = reload_read(en, errs);
 	if (cf != NULL) {
 		config_diff(plan, old, cf);
+		en->coming = cf;
 		if (reload_bind_all(en, cf, plan, errs) == -1) {
+			en->coming = NULL;
 			config_plan_fini(plan);
 			config_free(cf);
 			cf = NULL;
@@ -438,6 +440,7 @@ reload_apply(struct engine *en, const struct engine_who *who,
 	reload_keep_before(en, plan);
 	engine_pin(en, cf);
 	en->cf = cf;
+	en->coming = NULL;
 	engine_save_config(en);
 	for (size_t i = 0; i < plan->n; i++)
 		if (plan->v[i].program != NULL)

@@ -9,11 +9,16 @@
  * socket goes to the keeper before it listens, so that no connection can be
  * queued in a socket that would be gone with this process.
  *
+ * A program that leaves an address (it was removed, as in a renaming) gives its
+ * sockets to the one that comes with it: both have descriptors of the same, and
+ * the last one to close them is the one that clears away.
+ *
  * A group grows and shrinks at its end only: its sockets stand in the
  * kernel's array in the order of their slots, which is what steering counts.
  */
 #include <sys/socket.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +63,74 @@ sockets_name(const struct listener *l, int k, char *out, size_t size)
 	free(name);
 }
 
+/* --- handing over --------------------------------------------------- */
+
+static bool
+sockets_has(const struct config_program *conf, const struct config_socket *s)
+{
+	for (size_t i = 0; i < conf->sockets.n; i++)
+		if (strcmp(conf->sockets.v[i].text, s->text) == 0)
+			return true;
+	return false;
+}
+
+/* Is it removed, or will the config that is tried leave it without this? */
+static bool
+sockets_leaves(const struct program *pg, const struct listener *l)
+{
+	const struct config *cf = pg->en->coming;
+	const struct config_program *to;
+
+	if (pg->removed || cf == NULL)
+		return pg->removed;
+	to = config_program_find(cf, pg->conf->name);
+	return to == NULL || !sockets_has(to, l->spec);
+}
+
+/* Another program's listener of the same address; NULL: there is none. */
+static struct listener *
+sockets_other(const struct program *pg, const struct listener *l, bool leaving)
+{
+	struct engine *en = pg->en;
+
+	for (size_t i = 0; i < en->nprograms; i++) {
+		struct program *p = en->programs[i];
+
+		if (p == pg || (leaving && !sockets_leaves(p, l)))
+			continue;
+		for (size_t k = 0; k < p->nlisteners; k++)
+			if (strcmp(p->listeners[k].name, l->name) == 0)
+				return &p->listeners[k];
+	}
+	return NULL;
+}
+
+static bool
+sockets_same_owner(const struct config_owner *a, const struct config_owner *b)
+{
+	return a->set == b->set &&
+	       (!a->set || (a->uid == b->uid && a->gid == b->gid));
+}
+
+/* A duplicate of socket k of who leaves this address; -1: there is none. */
+static int
+sockets_take(const struct program *pg, const struct listener *l, int k)
+{
+	const struct listener *from = sockets_other(pg, l, true);
+
+	if (from == NULL || from->per_slot != l->per_slot || k >= from->n)
+		return -1;
+	/* Not to be changed for who is still connected by it. */
+	if (l->spec->family == FAMILY_UNIX &&
+	    (from->spec->mode != l->spec->mode ||
+		!sockets_same_owner(&from->spec->owner, &l->spec->owner)))
+		return -1;
+	log_info(
+	    "%s goes from %s to %s", l->name, from->conf->name, l->conf->name);
+	return fcntl(
+	    keeperlink_fd(pg->en->kl, from->slots[k]), F_DUPFD_CLOEXEC, 3);
+}
+
 /* --- opening -------------------------------------------------------- */
 
 static int
@@ -94,8 +167,9 @@ sockets_listen(struct keeperlink *kl, const struct listener *l, unsigned slot,
 
 /* The next socket of a listener. */
 static int
-sockets_add(struct keeperlink *kl, struct listener *l, struct err *err)
+sockets_add(struct program *pg, struct listener *l, struct err *err)
 {
+	struct keeperlink *kl = pg->en->kl;
 	char name[FDNAME_MAX];
 	unsigned slot;
 	int fd;
@@ -103,7 +177,10 @@ sockets_add(struct keeperlink *kl, struct listener *l, struct err *err)
 	sockets_name(l, l->n, name, sizeof name);
 	slot = keeperlink_find(kl, name);
 	if (slot == 0) {
-		fd = listener_bind(l->spec, l->per_slot, l->n == 0, err);
+		fd = sockets_take(pg, l, l->n);
+		if (fd == -1)
+			fd =
+			    listener_bind(l->spec, l->per_slot, l->n == 0, err);
 		if (fd == -1)
 			return -1;
 		slot = keeperlink_put(kl, name, fd);
@@ -114,11 +191,12 @@ sockets_add(struct keeperlink *kl, struct listener *l, struct err *err)
 }
 
 static void
-sockets_drop_last(struct keeperlink *kl, struct listener *l)
+sockets_drop_last(const struct program *pg, struct listener *l)
 {
 	l->n--;
-	keeperlink_drop(kl, &l->slots[l->n]);
-	if (l->spec->family == FAMILY_UNIX)
+	keeperlink_drop(pg->en->kl, &l->slots[l->n]);
+	if (l->spec->family == FAMILY_UNIX &&
+	    sockets_other(pg, l, false) == NULL)
 		unlink(l->spec->path);
 }
 
@@ -174,9 +252,9 @@ sockets_fini(struct program *pg)
 }
 
 static int
-sockets_open_one(
-    struct keeperlink *kl, struct listener *l, int n, struct err *err)
+sockets_open_one(struct program *pg, struct listener *l, int n, struct err *err)
 {
+	struct keeperlink *kl = pg->en->kl;
 	int had = l->n, want = l->per_slot && n > 1 ? n : 1;
 
 	if (sockets_lock(kl, l, err) == -1)
@@ -185,7 +263,7 @@ sockets_open_one(
 		if (sockets_listen(kl, l, l->slots[k], err) == -1)
 			return -1;
 	while (l->n < want)
-		if (sockets_add(kl, l, err) == -1)
+		if (sockets_add(pg, l, err) == -1)
 			return -1;
 	return 0;
 }
@@ -196,12 +274,12 @@ sockets_open_one(
  * descriptor later, and until then the kernel would go on choosing it.
  */
 static void
-sockets_cut(struct keeperlink *kl, struct listener *l, int n)
+sockets_cut(const struct program *pg, struct listener *l, int n)
 {
 	int fd, queued;
 
 	while (l->n > n) {
-		fd = keeperlink_fd(kl, l->slots[l->n - 1]);
+		fd = keeperlink_fd(pg->en->kl, l->slots[l->n - 1]);
 		queued = listener_queued(fd);
 		if (!listener_migrate(fd)) {
 			if (queued > 0)
@@ -210,20 +288,20 @@ sockets_cut(struct keeperlink *kl, struct listener *l, int n)
 				    l->name, queued, l->n - 1);
 			shutdown(fd, SHUT_RDWR);
 		}
-		sockets_drop_last(kl, l);
+		sockets_drop_last(pg, l);
 	}
 }
 
 /* As it was: had sockets, and the lock if it was there before. */
 static void
-sockets_undo(struct keeperlink *kl, struct listener *l, int had, bool locked)
+sockets_undo(const struct program *pg, struct listener *l, int had, bool locked)
 {
 	if (l->per_slot && had > 0)
-		sockets_cut(kl, l, had);
+		sockets_cut(pg, l, had);
 	while (l->n > had)
-		sockets_drop_last(kl, l);
+		sockets_drop_last(pg, l);
 	if (!locked)
-		keeperlink_drop(kl, &l->lock_slot);
+		keeperlink_drop(pg->en->kl, &l->lock_slot);
 }
 
 static void
@@ -238,16 +316,16 @@ sockets_unsteer(struct keeperlink *kl, struct listener *l)
 
 /* Of a group that was scaled to nothing and back, or asked back half-way. */
 static void
-sockets_settle(struct keeperlink *kl, struct listener *l, int n)
+sockets_settle(const struct program *pg, struct listener *l, int n)
 {
 	if (!l->per_slot)
 		return;
 	if (n < 1)
 		n = 1;
 	if (l->n > n)
-		sockets_cut(kl, l, n);
+		sockets_cut(pg, l, n);
 	if (l->keep != 0)
-		sockets_unsteer(kl, l);
+		sockets_unsteer(pg->en->kl, l);
 	l->keep = 0;
 }
 
@@ -268,15 +346,15 @@ sockets_open(struct program *pg, int n, struct err *err)
 		sockets_lock_name(&pg->listeners[i], name, sizeof name);
 		had[i] = pg->listeners[i].n;
 		locked[i] = keeperlink_find(kl, name) != 0;
-		if (sockets_open_one(kl, &pg->listeners[i], n, err) == -1)
+		if (sockets_open_one(pg, &pg->listeners[i], n, err) == -1)
 			break;
 	}
 	bool failed = i < pg->nlisteners;
 	if (failed)
 		for (size_t k = i + 1; k-- > 0;)
-			sockets_undo(kl, &pg->listeners[k], had[k], locked[k]);
+			sockets_undo(pg, &pg->listeners[k], had[k], locked[k]);
 	for (size_t k = 0; !failed && k < pg->nlisteners; k++)
-		sockets_settle(kl, &pg->listeners[k], n);
+		sockets_settle(pg, &pg->listeners[k], n);
 	if (failed && is_new)
 		sockets_fini(pg);
 	free(had);
@@ -287,16 +365,26 @@ sockets_open(struct program *pg, int n, struct err *err)
 void
 sockets_close(struct program *pg)
 {
-	struct keeperlink *kl = pg->en->kl;
-
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		struct listener *l = &pg->listeners[i];
+		const struct listener *other = sockets_other(pg, l, false);
 
+		/* What waits in sockets that the other one does not have. */
+		if (other != NULL && l->per_slot && other->per_slot)
+			sockets_cut(pg, l, other->n);
 		while (l->n > 0)
-			sockets_drop_last(kl, l);
-		keeperlink_drop(kl, &l->lock_slot);
+			sockets_drop_last(pg, l);
+		if (other == NULL)
+			keeperlink_drop(pg->en->kl, &l->lock_slot);
 	}
 	sockets_fini(pg);
+}
+
+/* Its sockets are another's by now, who is the one to shrink them. */
+static bool
+sockets_given(const struct program *pg, const struct listener *l)
+{
+	return pg->removed && sockets_other(pg, l, false) != NULL;
 }
 
 /* --- a group that shrinks ---------------------------------------------------
@@ -312,7 +400,8 @@ sockets_shrink_begin(struct program *pg, int keep, int n)
 		struct listener *l = &pg->listeners[i];
 
 		/* With nobody left it is all the same where they wait. */
-		if (!l->per_slot || keep < 1 || keep >= l->n)
+		if (!l->per_slot || keep < 1 || keep >= l->n ||
+		    sockets_given(pg, l))
 			continue;
 		if (listener_steer(keeperlink_fd(pg->en->kl, l->slots[0]), keep,
 			l->n, &err) == -1)
@@ -330,7 +419,7 @@ sockets_waiting(const struct program *pg, int slot)
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		const struct listener *l = &pg->listeners[i];
 
-		if (!l->per_slot || slot >= l->n)
+		if (!l->per_slot || slot >= l->n || sockets_given(pg, l))
 			continue;
 		queued =
 		    listener_queued(keeperlink_fd(pg->en->kl, l->slots[slot]));
@@ -346,9 +435,9 @@ sockets_shrink_end(struct program *pg, int n)
 	for (size_t i = 0; i < pg->nlisteners; i++) {
 		struct listener *l = &pg->listeners[i];
 
-		if (!l->per_slot)
+		if (!l->per_slot || sockets_given(pg, l))
 			continue;
-		sockets_cut(pg->en->kl, l, n > 1 ? n : 1);
+		sockets_cut(pg, l, n > 1 ? n : 1);
 		/* More of them may still be leaving. */
 		if (l->keep != 0 && l->keep < l->n)
 			continue;
@@ -358,15 +447,6 @@ sockets_shrink_end(struct program *pg, int n)
 }
 
 /* --- before a reload ------------------------------------------------ */
-
-static bool
-sockets_has(const struct config_program *conf, const struct config_socket *s)
-{
-	for (size_t i = 0; i < conf->sockets.n; i++)
-		if (strcmp(conf->sockets.v[i].text, s->text) == 0)
-			return true;
-	return false;
-}
 
 int
 sockets_probe(const struct config_program *from,
