@@ -38,6 +38,8 @@ struct options {
 	bool exec; /* the rest is the engine's to read */
 };
 
+static bool early_exec; /* of a signal handler */
+
 static void
 usage(FILE *to)
 {
@@ -271,10 +273,42 @@ daemonise(void)
 			fatal("chdir to /");
 		return p[1];
 	default:
+		/* To us it says no more than that nobody waits. */
+		signal(SIGTERM, SIG_DFL);
+		signal(SIGINT, SIG_DFL);
 		close(p[1]);
 		if (fd_read_all(p[0], &code, 1) == -1)
 			code = EXIT_START;
 		_exit(code);
+	}
+}
+
+/*
+ * Told to stop before there is anything to stop, a daemon ends as after any
+ * other stop, and a command (--exec) with what a shell would have said of it.
+ */
+static void
+stopped_early(int signo)
+{
+	_exit(early_exec ? 128 + signo : 0);
+}
+
+/* Until the keeper hears of signals; what is executed meanwhile has its own. */
+static void
+stop_early(bool exec)
+{
+	const int signos[] = { SIGTERM, SIGINT };
+	struct sigaction sa;
+
+	early_exec = exec;
+	for (size_t i = 0; i < sizeof signos / sizeof signos[0]; i++) {
+		/* A ^C that whoever started us is not to hear. */
+		if (sigaction(signos[i], NULL, &sa) == -1 ||
+		    sa.sa_handler == SIG_IGN)
+			continue;
+		memset(&sa, 0, sizeof sa);
+		sa.sa_handler = stopped_early;
+		sigaction(signos[i], &sa, NULL);
 	}
 }
 
@@ -307,6 +341,7 @@ main(int argc, char **argv)
 		parse_options(argc, argv, &o);
 	if (o.check)
 		run_engine(engine_argv(&o, "--check", false));
+	stop_early(o.exec);
 	open_std();
 	log_init(
 	    "keeper", o.level != NULL ? log_level_parse(o.level) : LOG_INFO);

@@ -233,6 +233,7 @@ struct engine {
 	bool kill_now;
 	bool log_hung; /* output was given up: nobody waits for the pump */
 	uint32_t stop_serial; /* of the signal that ordered it; 0: none */
+	int stop_signo;       /* of it; 0: none */
 	bool finished;
 	bool stop_by_person;
 	struct engine_who stop_who;

@@ -57,6 +57,9 @@ engine_exit_code(const struct engine *en)
 		d = engine_last_death(pg->slots[0]);
 		if (d != NULL)
 			return policy_exit_code(d);
+		/* Told to stop before it was started. */
+		if (en->stop_signo != 0)
+			return 128 + en->stop_signo;
 	}
 	return en->exit_code;
 }

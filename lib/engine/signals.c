@@ -16,11 +16,12 @@
  * left it to be given again, and that is not the second one.
  */
 static void
-signals_stop(struct engine *en, uint32_t serial)
+signals_stop(struct engine *en, int signo, uint32_t serial)
 {
 	if (serial == en->stop_serial)
 		return;
 	en->stop_serial = serial;
+	en->stop_signo = signo;
 	if (en->stopping) {
 		en->kill_now = true;
 		engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
@@ -90,7 +91,7 @@ signals_configured(
 		signals_pass(en, signo);
 		break;
 	case ON_SIGNAL_STOP:
-		signals_stop(en, serial);
+		signals_stop(en, signo, serial);
 		break;
 	case ON_SIGNAL_IGNORE:
 		break;
@@ -107,7 +108,7 @@ signals_on_signal(void *arg, int signo, uint32_t serial)
 	case SIGTERM:
 	case SIGINT:
 	case SIGQUIT:
-		signals_stop(en, serial);
+		signals_stop(en, signo, serial);
 		break;
 	case SIGHUP:
 		signals_configured(en, signo, serial, en->cf->on_hup);

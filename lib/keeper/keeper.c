@@ -55,8 +55,14 @@ keeper_on_signal(struct loop_signal *s, int signo, void *arg)
 		kp->terms++;
 		if (kp->terms == 2)
 			loop_timer_start(&kp->force, FORCE_AFTER_MS);
-		if (kp->terms > 2 || !kp->was_ready) {
+		if (kp->terms > 2) {
 			keeper_force_exit(kp, 1);
+			return;
+		}
+		/* Nothing has been made yet that an engine would clear away. */
+		if (!kp->was_ready && !kp->synced) {
+			keeper_force_exit(
+			    kp, kp->cfg->config_fd != -1 ? 128 + signo : 0);
 			return;
 		}
 	}
