@@ -132,8 +132,9 @@ job_file_open(struct job_file *f, const char *path)
 	int dir = slash == NULL ? 0 : (int)(slash - path) + 1;
 
 	f->path = xstrdup(path);
+	/* The ending stays: programs go by it. */
 	f->partial = xasprintf(
-	    "%.*s.%s.%d.partial", dir, path, path + dir, (int)getpid());
+	    "%.*s.partial.%d.%s", dir, path, (int)getpid(), path + dir);
 	f->fd = open(f->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (f->fd != -1)
 		return 0;

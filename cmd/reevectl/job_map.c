@@ -218,10 +218,12 @@ map_start(struct map *m, struct map_file *f)
 	m->rq.in_fd = fd;
 	m->rq.in_name = f->name;
 	m->rq.out_fd = -1;
+	m->rq.out_name = NULL;
 	if (m->cmd->on[OPTION_OUT]) {
 		out = map_output(m, f->name);
 		if (job_file_open(&f->out, out) == 0)
 			m->rq.out_fd = f->out.fd;
+		m->rq.out_name = f->out.path;
 		free(out);
 	}
 	if (m->cmd->on[OPTION_OUT] && m->rq.out_fd == -1)

@@ -241,6 +241,7 @@ run_reset(struct job_run *run)
 	run->no_kernel_copy = false;
 	run->shown = 0;
 	run->in_map.addr = run->out_map.addr = NULL;
+	run->in_map.fence = run->out_map.fence = 0;
 	run->fault_prot = 0;
 	run->blocks = NULL;
 	run->memory = 0;

@@ -85,9 +85,10 @@ enum job_result {
 
 /* A mapping in which a fault is the job's failure, not the pool's. */
 struct job_map {
-	char *addr;  /* NULL: none */
-	size_t len;  /* with what page alignment added */
-	size_t skip; /* the job's bytes begin there */
+	char *addr;   /* NULL: none */
+	size_t len;   /* with what page alignment added */
+	size_t skip;  /* the job's bytes begin there */
+	size_t fence; /* bytes behind it that are not to be touched */
 	int prot;
 };
 

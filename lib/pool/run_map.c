@@ -20,20 +20,32 @@
 #define MAP_STREAM_MAX   ((size_t)1 << 30)
 #define MAP_STREAM_FIRST ((size_t)256 << 10)
 
-/* The job's bytes begin anywhere, a mapping at a page. */
+/*
+ * The job's bytes begin anywhere, a mapping at a page.  Behind it is a page
+ * that nobody may touch: who goes past the end is the one that faults, and
+ * does not write into what another job has mapped there.
+ */
 static int
 map_range(struct job_map *m, int fd, int64_t off, size_t len, int prot)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t skip = (size_t)off % page;
+	int shared = (prot & PROT_WRITE) != 0 ? MAP_SHARED : MAP_PRIVATE, e;
 	void *p;
 
-	p = mmap(NULL, len + skip, prot,
-	    (prot & PROT_WRITE) != 0 ? MAP_SHARED : MAP_PRIVATE, fd,
-	    off - (int64_t)skip);
+	p = mmap(NULL, len + skip + page, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -1;
+	if (mmap(p, len + skip, prot, shared | MAP_FIXED, fd,
+		off - (int64_t)skip) == MAP_FAILED) {
+		e = errno;
+		munmap(p, len + skip + page);
+		errno = e;
+		return -1;
+	}
 	m->len = len + skip;
+	m->fence = page;
 	m->skip = skip;
 	m->prot = prot;
 	/* Last: the handler of faults looks at it. */
@@ -46,8 +58,9 @@ static void
 map_drop(struct job_map *m)
 {
 	if (m->addr != NULL)
-		munmap(m->addr, m->len);
+		munmap(m->addr, m->len + m->fence);
 	m->addr = NULL;
+	m->fence = 0;
 }
 
 /* --- input

@@ -6,7 +6,11 @@
  *	stubborn	the same, and does not ask
  *	loop	for ever, and does not ask
  *	segv abort overflow fpe	dies of it
- *	leak	takes memory and forgets it
+ *	leak	takes memory of the pool and forgets it
+ *	malloc	the same of malloc, mb=N, and fails where there is none
+ *	map	has its input mapped, waits as above, answers its sum
+ *	read	reads a byte, waits as above, answers the sum of all
+ *	past	writes 1 byte at=N into an output in memory of size=N
  *	overrun	writes more than its output may hold
  *	rubbish	an answer and a progress that are no text
  *	silent	fails and does not say why
@@ -14,7 +18,7 @@
  *	attempt	dies at the first attempt, answers at the second
  *
  * With file=PATH it appends "begin NAME" there, and "end NAME" when it comes
- * to that; NAME is that of name=NAME.
+ * to that; NAME is that of name=NAME, "@" the input's.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -68,6 +72,8 @@ rogue_note(struct reeve_job *job, const char *what)
 
 	if (file == NULL)
 		return;
+	if (name != NULL && strcmp(name, "@") == 0)
+		name = job->input_name;
 	fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	n = snprintf(
 	    line, sizeof line, "%s %s\n", what, name != NULL ? name : "-");
@@ -132,6 +138,83 @@ rogue_leak(struct reeve_job *job)
 	return 0;
 }
 
+static long
+rogue_number(struct reeve_job *job, const char *name)
+{
+	const char *text = job->api->arg(job, name);
+
+	return text == NULL ? 0 : strtol(text, NULL, 10);
+}
+
+/* Keeps it for ever. */
+static int
+rogue_malloc(struct reeve_job *job)
+{
+	long i, mb = rogue_number(job, "mb");
+
+	for (i = 0; i < mb; i++) {
+		char *p = malloc(1 << 20);
+
+		if (p == NULL)
+			return reeve_job_fail(
+			    job, "no memory after %ld MiB", i);
+		memset(p, 1, 1 << 20);
+		__asm__ volatile("" : : "r"(p) : "memory");
+	}
+	return 0;
+}
+
+static int
+rogue_sum(struct reeve_job *job, unsigned long sum)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%lu", sum);
+	return job->api->answer(job, text);
+}
+
+static int
+rogue_map(struct reeve_job *job)
+{
+	size_t n, i;
+	const unsigned char *p = job->api->map(job, &n);
+	unsigned long sum = 0;
+
+	if (p == NULL || rogue_wait(job, 1) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		sum += p[i];
+	return rogue_sum(job, sum);
+}
+
+static int
+rogue_read(struct reeve_job *job)
+{
+	unsigned char buf[65536];
+	ptrdiff_t got = job->api->read(job, buf, 1), i;
+	unsigned long sum = 0;
+
+	if (rogue_wait(job, 1) == -1)
+		return -1;
+	for (; got > 0; got = job->api->read(job, buf, sizeof buf))
+		for (i = 0; i < got; i++)
+			sum += buf[i];
+	return got == -1 ? -1 : rogue_sum(job, sum);
+}
+
+static int
+rogue_past(struct reeve_job *job)
+{
+	size_t size = (size_t)rogue_number(job, "size");
+	char *p = job->api->map_output(job, size);
+
+	if (p == NULL)
+		return -1;
+	memset(p, 'x', size);
+	p[rogue_number(job, "at")] = 'y';
+	return 0;
+}
+
 static int
 rogue_do(struct reeve_job *job)
 {
@@ -149,6 +232,14 @@ rogue_do(struct reeve_job *job)
 		return rogue_overrun(job);
 	if (strcmp(what, "leak") == 0)
 		return rogue_leak(job);
+	if (strcmp(what, "malloc") == 0)
+		return rogue_malloc(job);
+	if (strcmp(what, "map") == 0)
+		return rogue_map(job);
+	if (strcmp(what, "read") == 0)
+		return rogue_read(job);
+	if (strcmp(what, "past") == 0)
+		return rogue_past(job);
 	if (strcmp(what, "silent") == 0)
 		return -1;
 	if (strcmp(what, "attempt") == 0 && job->attempt > 1)

@@ -38,17 +38,18 @@ cat >"$T/out/convert" <<'EOT'
 #!/bin/sh
 # As ImageMagick's: INPUT OUTPUT, and by name.
 [ "$(cat "$1")" != "text 5" ] || { echo "convert: no such colour" >&2; exit 4; }
+[ "${2##*.}" = png ] || exit 5
 sed s/text/picture/ "$1" >"$2"
 EOT
 chmod 755 "$T/out/convert"
 pictures() {
-	job map command --out "$T/out/pic" --arg "program=$T/out/convert" \
-	    --arg 'arg1={input}' --arg 'arg2={output}' "$T"/out/in/*.txt
+	(cd "$T/out/in" && job map command --out "$T/out/pic" --suffix .png \
+	    --arg "program=$T/out/convert" --arg 'arg1={input}' --arg 'arg2={output}' ./*.txt)
 }
 code 1 "one that fails" pictures
 pictures 2>"$T/out/err"
 is "stops no other" "$(cat "$T"/out/pic/* | wc -l)" 7
-is "and leaves no half output" "$(find "$T/out/pic" -name '.*.partial' -o -name '5*')" ""
+is "and leaves no half output" "$(find "$T/out/pic" -name '.partial*' -o -name '5*')" ""
 has "its own words are the reason" "$T/out/err" "5.txt: .*exited with 4: convert: no such colour"
 
 # --- what it is given -----------------------------------------------------------

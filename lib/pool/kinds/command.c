@@ -5,9 +5,9 @@
  *	arg1=TEXT arg2=...	its arguments, as they are: there is no shell
  *
  * Its standard input is the job's input, its standard output the job's
- * output.  {input} and {output} in an argument become their names, for
- * programs that look at the ending of a name or want to seek; where the name
- * does not lead to the job's file (a part of shared memory, a pipe), it is
+ * output.  {input} and {output} in an argument become the paths of their
+ * files, for programs that look at the ending of a name or replace the file;
+ * where no path leads there (a part of a file, memory, a pipe), it is
  * /dev/stdin or /dev/stdout.  With {output} by name, what it prints is not
  * the output.  What it says last on standard error is part of the error.
  *
@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,20 +34,33 @@
 struct command_ends {
 	int in, out, err;
 	bool in_named, out_named; /* an argument has the name of the file */
+	char in_path[PATH_MAX], out_path[PATH_MAX];
 	char *argv[COMMAND_ARGS + 2];
 };
 
 /* --- arguments
  * ---------------------------------------------------------------------- */
 
-/* Is that the job's whole file, and does the name lead to it? */
+/*
+ * The name of the job's file, if the job's part is all of it and the name
+ * still leads there.  The kernel's: what the client called it may be relative
+ * to a folder of the client's.
+ */
 static bool
-command_name_leads(int fd, int64_t off, int64_t len, const char *name)
+command_name(char *name, int fd, int64_t off, int64_t len)
 {
+	char link[40];
 	struct stat a, b;
+	ssize_t n;
 
-	return fd != -1 && off == 0 && len == -1 && name[0] == '/' &&
-	       fstat(fd, &a) == 0 && stat(name, &b) == 0 &&
+	if (fd == -1 || off != 0 || len != -1)
+		return false;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, name, PATH_MAX);
+	if (n <= 0 || n == PATH_MAX || name[0] != '/')
+		return false;
+	name[n] = '\0';
+	return fstat(fd, &a) == 0 && stat(name, &b) == 0 &&
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
@@ -87,11 +101,11 @@ command_argv(struct command *c, struct command_ends *e)
 	int fd, i;
 
 	fd = job->api->input_fd(job, &off, &len);
-	if (command_name_leads(fd, off, len, job->input_name))
-		in = job->input_name;
+	if (command_name(e->in_path, fd, off, len))
+		in = e->in_path;
 	fd = job->api->output_fd(job, &off, &len);
-	if (command_name_leads(fd, off, len, job->output_name))
-		out = job->output_name;
+	if (command_name(e->out_path, fd, off, len))
+		out = e->out_path;
 	text = job->api->arg(job, "program");
 	if (text == NULL || text[0] == '\0')
 		return reeve_job_fail(job, "program=PATH is needed");

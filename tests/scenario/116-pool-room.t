@@ -1,0 +1,121 @@
+#!/bin/sh
+# CPU jobs where there is no room: a full disk, a full /dev/shm, memory that
+# is used up, and inputs that become shorter under a job's hands.  Each fails
+# with a reason, and it is the same pool that answers the next job.
+. "$(dirname "$0")/lib.sh"
+
+cp "$B/plugins/rogue.so" "$T/rogue.so"
+cat >"$T/pool.ini" <<EOT
+[pool]
+threads = 2
+[job:rogue]
+plugin = $T/rogue.so
+EOT
+conf <<EOT
+[program:pool]
+command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
+socket = unix:$T/run/pool.sock
+ready = notify
+startsecs = 100ms
+EOT
+start_reeved
+up pool
+is "the pool is ready" "$(state pool)" RUNNING
+[ "$(state pool)" = RUNNING ] || bail
+pool=$(pid_of pool)
+export REEVE_POOL="$T/run/pool.sock"
+job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+rogue() { what=$1 && shift && job run rogue --arg "do=$what" "$@"; }
+same_pool() { is "it is the same pool" "$(pid_of pool)" "$pool"; }
+
+# --- inputs that become shorter ---------------------------------------------------
+
+# begins, is cut, is let go
+cut_while() { # HOW
+	rm -f "$T/out/go" "$T/out/begun"
+	head -c 1000000 /dev/urandom >"$T/out/shrinks"
+	rogue "$1" -i "$T/out/shrinks" --arg "until=$T/out/go" --arg "file=$T/out/begun" \
+	    >"$T/out/said" 2>&1 &
+	c=$!
+	started $c
+	await 20 "[ -s $T/out/begun ]"
+	truncate -s 100 "$T/out/shrinks"
+	: >"$T/out/go"
+	wait $c
+	is "an input cut while a job has it ($1)" "$?" 1
+	has "... is told" "$T/out/said" "$2"
+	same_pool
+}
+cut_while map "the input became shorter while it was read"
+cut_while read "shorter"
+printf 'abc' >"$T/out/abc"
+: >"$T/out/go"
+for how in map read; do
+	is "whole, it is summed ($how)" \
+	    "$(rogue $how -i "$T/out/abc" --arg "until=$T/out/go" | cut -d' ' -f1)" 294
+done
+
+# --- past the end of an output -----------------------------------------------------
+
+code 1 "more than fits" sh -c "
+    head -c 100000 /dev/zero | '$B/reevectl' -c '$CONF' job run copy -o - >/dev/full"
+code 0 "an output in memory" rogue past --arg size=4096 --arg at=0 -o "$T/out/past"
+is "is as long as was asked for" "$(wc -c <"$T/out/past")" 4096
+like "one byte more ends the pool, not another job's output" \
+    "$(rogue past --arg size=4096 --arg at=4096 -o "$T/out/past" 2>&1)" "died of it \(SIGSEGV\)"
+await 20 "[ \"\$(pid_of pool)\" != $pool ] && [ \"\$(state pool)\" = RUNNING ]"
+isnt "another one runs" "$(pid_of pool)" "$pool"
+pool=$(pid_of pool)
+is "what was there stays" "$(wc -c <"$T/out/past")" 4096
+
+# --- no room ------------------------------------------------------------------------
+
+if ! unshare -Urm sh -c 'mount -t tmpfs -o size=1m t /dev/shm' 2>"$T/out/why"; then
+	skip "a full disk, a full /dev/shm" "no mount namespace: $(tr '\n' ' ' <"$T/out/why")"
+	plan_done
+	exit
+fi
+head -c 3000000 /dev/urandom >"$T/out/big"
+cp "$T/out/big" "$T/out/more"
+# Its files are there; the pool gets their descriptors.
+full() { unshare -Urm sh -c "mount -t tmpfs -o size=1m t /dev/shm; cd /dev/shm; $1" 2>&1; }
+job="timeout $((60 * TEST_SLOW)) $B/reevectl -c $CONF job"
+for kind in copy "compress --arg format=gzip" "rogue --arg do=past --arg size=4000000 --arg at=9"; do
+	said=$(full "$job run $kind -i $T/out/big -o out; ls -A")
+	like "${kind%% *} to a full disk" "$said" "No space left"
+	unlike "... leaves nothing there" "$said" partial
+done
+said=$(full "
+    mkdir z
+    head -c 300000 /dev/urandom >a; head -c 300000 /dev/urandom >b
+    $job map copy --out z $T/out/big a $T/out/more b; echo code \$?; ls -A z" | tr '\n' ' ')
+like "map: what does not fit is told" "$said" \
+    "[2-4] of 4 failed:( +[^ ]+: write z/[a-z]+: No space left on device){2,4} code 1"
+unlike "... and leaves nothing there" "$said" partial
+same_pool
+
+# Memory of a client that has no page yet, read and written with none left.
+said=$(full "
+    truncate -s 500000 holes; cat /dev/zero >fills 2>/dev/null
+    $job run rogue --arg do=map --arg until=/ -i holes
+    $job run digest -i holes; ls -A")
+like "holes that cannot be filled" "$said" "read holes: Input/output error"
+same_pool
+said=$(full "
+    truncate -s 500000 out; cat /dev/zero >fills 2>/dev/null
+    $job run rogue --arg do=past --arg size=500000 --arg at=0 -o - 1<>out")
+like "an output with holes, in memory" "$said" "No space left"
+same_pool
+said=$(full "cat /dev/zero >fills 2>/dev/null
+    $B/reeve-pool -s $T/run/other.sock -d /dev/shm/d; echo \$?")
+like "a pool that cannot note what runs does not begin" "$said" "No space left"
+
+# --- memory ----------------------------------------------------------------------------
+
+rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pool/status"; }
+for _ in 1 2 3 4 5; do rogue leak </dev/null; done
+before=$(rss)
+for _ in 1 2 3 4 5 6 7 8 9 10; do rogue leak </dev/null; done
+# Each takes 10 MB.
+is "what a job forgot is given back" "$(($(rss) - before < 40000))" 1
+plan_done
