@@ -387,15 +387,32 @@ job_bytes_of(struct peer *peer, struct pd_job *j, const struct pool_submit *s)
 	return 0;
 }
 
+/*
+ * One that was draining when this one began may have died since: its board is
+ * read when the first of its clients asks.
+ */
+static bool
+job_find_death(struct peer *peer, const struct pd_job *j, struct board_death *d)
+{
+	struct board *b = peer->d->board;
+
+	if (board_take_death(b, peer->session, j->id, d))
+		return true;
+	if (peer->looked)
+		return false;
+	peer->looked = true;
+	return board_collect(b) > 0 &&
+	       board_take_death(b, peer->session, j->id, d);
+}
+
 /* It ran when a pool died.  True: that is its answer. */
 static bool
 job_died(struct peer *peer, struct pd_job *j)
 {
-	struct daemon *d = peer->d;
 	struct pool_result r = { .status = PR_LOST };
 	struct board_death death;
 
-	if (!board_take_death(d->board, peer->session, j->id, &death))
+	if (!job_find_death(peer, j, &death))
 		return false;
 	if (death.ended) {
 		answer(peer, j->id, j->kind, &death.result, death.text);
@@ -550,11 +567,15 @@ job_tell_progress(struct pd_job *j)
 	struct pool_progress pr = { 0, 0 };
 	uint32_t seq = atomic_load(&j->progress.seq);
 
-	if ((j->flags & PS_PROGRESS) == 0 || seq == j->told_seq)
+	if ((j->flags & PS_PROGRESS) == 0)
 		return;
-	j->told_seq = seq;
 	pr.percent =
 	    (uint32_t)job_progress_get(&j->progress, text, sizeof text);
+	/* The text has a number of its own; the percentage has none. */
+	if (seq == j->told_seq && pr.percent == j->told_percent)
+		return;
+	j->told_seq = seq;
+	j->told_percent = pr.percent;
 	peer_message(j->peer, PM_PROGRESS, j->id, &pr, sizeof pr, text);
 }
 

@@ -114,7 +114,7 @@ struct pd_job {
 	atomic_bool running;
 	struct job_spec spec;
 	struct job_progress progress;
-	uint32_t told_seq;
+	uint32_t told_seq, told_percent;
 	const char *args[JOB_ARGS_MAX];
 	char *strings; /* of the message; inline, or its own */
 	/* what its thread leaves */
@@ -151,6 +151,7 @@ struct peer {
 	struct peer *next, *prev;
 	int fd;
 	bool hello, closing;
+	bool looked; /* for the dead, since it is there */
 	uint8_t session[POOL_SESSION];
 	struct loop_io io;
 	struct buf in, out;

@@ -1,6 +1,8 @@
 /*
  * report - what is told of the pool: JSON.
  */
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +11,9 @@
 #include "base/xalloc.h"
 #include "ctl/jw.h"
 #include "reeve-pool.h"
+
+/* The last job that is listed, and what ends the answer, fit behind it. */
+#define JOBS_TEXT_MAX (POOL_MSG_MAX - 128 * 1024)
 
 static void
 report_times(struct jw *w, const char *key, const struct hist *h)
@@ -73,6 +78,19 @@ kind_was_used(const struct pd_kind *k)
 	return false;
 }
 
+/* A client's; as long as it likes to make it. */
+static void
+report_name(struct jw *w, const char *key, const char *name)
+{
+	char text[PATH_MAX];
+
+	if (name != NULL && strlen(name) >= sizeof text) {
+		(void)snprintf(text, sizeof text, "%.4000s...", name);
+		name = text;
+	}
+	jw_str(w, key, name);
+}
+
 static void
 report_job(struct jw *w, const struct pd_job *j)
 {
@@ -83,25 +101,42 @@ report_job(struct jw *w, const struct pd_job *j)
 	jw_int(w, "id", (int64_t)j->serial);
 	jw_str(w, "kind", j->kind->name);
 	jw_str(w, "state", atomic_load(&j->running) ? "running" : "queued");
-	jw_str(w, "input", j->spec.in.name);
-	jw_str(w, "output", j->spec.out.name);
+	report_name(w, "input", j->spec.in.name);
+	report_name(w, "output", j->spec.out.name);
 	jw_int(w, "priority", j->pj.priority);
 	jw_int(w, "percent", percent);
 	jw_str(w, "doing", text);
 	jw_end_obj(w);
 }
 
-static void
-report_jobs(struct jw *w, const struct daemon *d)
+/* Those that run, or those that wait, as long as there is room. */
+static size_t
+report_some(struct jw *w, const struct buf *b, const struct daemon *d, bool run)
 {
-	size_t n = 0;
+	size_t left = 0;
+
+	for (const struct peer *p = d->peers; p != NULL; p = p->next)
+		for (const struct pd_job *j = p->jobs; j != NULL; j = j->next) {
+			if (atomic_load(&j->running) != run)
+				continue;
+			if (b->len < JOBS_TEXT_MAX)
+				report_job(w, j);
+			else
+				left++;
+		}
+	return left;
+}
+
+static void
+report_jobs(struct jw *w, const struct buf *b, const struct daemon *d)
+{
+	size_t left;
 
 	jw_arr(w, "jobs");
-	for (const struct peer *p = d->peers; p != NULL; p = p->next)
-		for (const struct pd_job *j = p->jobs; j != NULL && n < 10000;
-		     j = j->next, n++)
-			report_job(w, j);
+	left = report_some(w, b, d, true);
+	left += report_some(w, b, d, false);
 	jw_end_arr(w);
+	jw_int(w, "not_listed", (int64_t)left);
 }
 
 /* "cancel 17": by the number that `jobs` tells. */
@@ -153,7 +188,7 @@ report_make(struct daemon *d, const char *what)
 				report_kind(&w, &d->kinds[i], stats);
 		jw_end_arr(&w);
 	} else {
-		report_jobs(&w, d);
+		report_jobs(&w, &b, d);
 	}
 	jw_end_obj(&w);
 	return buf_steal(&b);

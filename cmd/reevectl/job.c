@@ -456,6 +456,8 @@ job_list(struct command *cmd)
 		    job_int(j, "percent"), buf_str(&b));
 	}
 	buf_fini(&b);
+	if (job_int(v, "not_listed") > 0)
+		out_printf("and %lld more\n", job_int(v, "not_listed"));
 	json_decref(v);
 	return code;
 }
