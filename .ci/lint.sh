@@ -30,7 +30,7 @@ use warnings;
 my @low = qw(base loop ipc);
 my %may = (
 	base => [], loop => ["base"], ipc => ["base", "loop"],
-	config => [@low, "watch"], spawn => [@low],
+	config => [@low, qw(watch reeve)], spawn => [@low],
 	keeper => [@low, "spawn"],
 	logs => [@low, "config", "spawn"],
 	cluster => [@low, "config", "spawn"],

@@ -155,7 +155,7 @@ pools_start(struct daemon *d, struct err *err)
 		const struct set_pool *s = &d->set.pools[i];
 		struct pool_options o = { .threads = s->threads,
 			.bound = s->queue,
-			.grace_ns = INT64_C(1000000) * d->set.grace_ms,
+			.grace_ns = INT64_C(1000000) * s->grace_ms,
 			.thread_begin = job_thread_begin,
 			.thread_end = job_thread_end };
 

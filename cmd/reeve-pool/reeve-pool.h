@@ -24,6 +24,7 @@
 struct set_pool {
 	char name[NAME_MAX_LEN]; /* "" for [pool] */
 	unsigned threads, queue;
+	uint32_t grace_ms;
 };
 
 struct set_job {
@@ -39,7 +40,6 @@ struct settings {
 	size_t npools;
 	struct set_job *jobs;
 	size_t njobs;
-	uint32_t grace_ms;
 };
 
 /* file NULL: the defaults.  -1: nothing is kept. */

@@ -55,7 +55,8 @@ pool_section(struct settings *s, const char *name)
 	s->pools = xreallocarray(s->pools, s->npools + 1, sizeof *p);
 	p = &s->pools[s->npools++];
 	*p = (struct set_pool){ .threads = (unsigned)cpus_usable(NULL),
-		.queue = QUEUE_DEFAULT };
+		.queue = QUEUE_DEFAULT,
+		.grace_ms = GRACE_DEFAULT_MS };
 	memcpy(p->name, name, strlen(name));
 	return p;
 }
@@ -97,7 +98,7 @@ pool_key(
 			   ? 1
 			   : bad(r, "queue is 1 to 1000000", value);
 	if (strcmp(key, "grace_ms") == 0)
-		return number(value, 1, INT32_MAX, &r->s->grace_ms)
+		return number(value, 1, INT32_MAX, &p->grace_ms)
 			   ? 1
 			   : bad(r, "grace_ms is at least 1", value);
 	return bad(r, "[pool] has threads, queue and grace_ms, not", key);
@@ -152,7 +153,7 @@ settings_load(struct settings *s, const char *file, struct err *err)
 	struct reading r = { s, file, err, false };
 	int line;
 
-	*s = (struct settings){ .grace_ms = GRACE_DEFAULT_MS };
+	*s = (struct settings){ 0 };
 	pool_section(s, "");
 	line = file == NULL ? 0 : ini_parse(file, on_key, &r);
 	if (line == -1)

@@ -23,6 +23,12 @@ void check_near(const struct config *cf, const char *name, bool program,
     char *out, size_t size);
 /* NAME, "GROUP:*" or "all" is a program, or several. */
 bool check_is_program(const struct config *cf, const char *name);
+/*
+ * check_jobs.c: [pool], [job:x]; plugins: their files as well, which those of
+ * a config in force need not be there any more.
+ */
+void check_jobs(
+    const struct config *cf, bool plugins, struct config_errors *errs);
 /* watch.c: on_change=, watch=. */
 void check_watches(const struct config *cf, struct config_errors *errs);
 

@@ -401,6 +401,7 @@ struct config_program {
 	const char *childlogdir; /* interned */
 	struct strv reeve_environment;
 	mode_t reeve_umask;
+	struct config_jobs *jobs; /* of the CPU jobs' own; else NULL */
 
 	struct config_origins origins;
 };
@@ -516,6 +517,7 @@ struct config {
 	size_t ngroups;
 	struct config_task **tasks; /* by name */
 	size_t ntasks;
+	struct config_jobs *jobs; /* NULL: no section of jobs.h */
 
 	struct strv files;   /* all that were read, this one first */
 	struct buf snapshot; /* what it was made from: config_load_snapshot */

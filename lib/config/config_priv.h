@@ -82,6 +82,33 @@ void config_task_free(struct config_task *t);
 /* Fills in what the files left open, and sorts the programs. */
 void complete_config(struct config *cf);
 
+/* --- load.c ----------------------------------------------------------------
+ */
+
+/* Gives every key of a section its default. */
+void config_defaults(
+    void *object, enum schema_section kind, const char *program);
+void config_clear(void *object, enum schema_section kind);
+
+/* --- jobs.c ----------------------------------------------------------------
+ */
+
+/* The object of a section, made; name is that of [pool:x], or a kind. */
+void *jobs_section(struct config *cf, enum schema_section kind,
+    const char *name, const char *file, int line);
+struct config_origins *jobs_origins(void *object, enum schema_section kind);
+/* Makes the program that runs them, if something asks for it. */
+void jobs_program(struct config *cf, const char *here);
+/* Where it listens is known: its command and so on. */
+void jobs_complete(struct config *cf, struct config_errors *errs);
+/*
+ * Which files the plugins are is a part of a config's snapshot: an engine that
+ * takes over must see that one was replaced before it came.
+ */
+void jobs_snapshot(struct config *cf);
+/* Is it an entry that jobs_snapshot has added?  Then it is taken. */
+bool jobs_take_print(struct config *cf, const struct ini_entry *e);
+
 /* --- pin.c -----------------------------------------------------------------
  */
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "config/jobs.h"
 #include "config/slot.h"
 #include "config/value.h"
 
@@ -251,6 +252,116 @@ diff_whole(
 	diff_add(plan, &ch);
 }
 
+/* --- sections --------------------------------------------------------------
+ */
+
+static void
+diff_section(struct config_change *ch, const void *from, const void *to,
+    enum schema_section section, const char *prefix)
+{
+	struct buf old, new;
+	size_t n;
+	enum schema_id first = schema_first(section, &n);
+
+	buf_init(&old);
+	buf_init(&new);
+	for (size_t i = 0; i < n; i++) {
+		enum schema_id id = (enum schema_id)(first + i);
+		char *name;
+
+		if (value_equal(from, to, id))
+			continue;
+		value_add(&old, from, id);
+		value_add(&new, to, id);
+		name = xasprintf("%s%s", prefix, schema_keys[id].name);
+		diff_texts(ch, name, schema_keys[id].needs, &old, &new);
+		free(name);
+	}
+	buf_fini(&old);
+	buf_fini(&new);
+}
+
+/* --- CPU jobs --------------------------------------------------------------
+ */
+
+static const struct config_pool *
+diff_pool_find(const struct config_jobs *jobs, const char *name)
+{
+	for (size_t i = 0; i < jobs->npools; i++)
+		if (strcmp(jobs->pools[i]->name, name) == 0)
+			return jobs->pools[i];
+	return NULL;
+}
+
+static const struct config_job *
+diff_job_find(const struct config_jobs *jobs, const char *kind)
+{
+	for (size_t i = 0; i < jobs->njobs; i++)
+		if (strcmp(jobs->jobs[i]->kind, kind) == 0)
+			return jobs->jobs[i];
+	return NULL;
+}
+
+/* Threads of a name, a kind of jobs: begun with the pool's process. */
+static void
+diff_pools(struct config_change *ch, const struct config_jobs *from,
+    const struct config_jobs *to)
+{
+	for (size_t i = 0; i < from->npools; i++)
+		if (diff_pool_find(to, from->pools[i]->name) == NULL)
+			diff_line(ch, CHANGE_ROLL,
+			    xasprintf(
+				"[pool:%s] removed", from->pools[i]->name));
+	for (size_t i = 0; i < to->npools; i++) {
+		const struct config_pool *p = to->pools[i];
+		const struct config_pool *old = diff_pool_find(from, p->name);
+		char *prefix = xasprintf(
+		    "[pool%s%s] ", *p->name != '\0' ? ":" : "", p->name);
+
+		if (old == NULL)
+			diff_line(
+			    ch, CHANGE_ROLL, xasprintf("%sadded", prefix));
+		else
+			diff_section(ch, old, p, SECTION_POOL, prefix);
+		free(prefix);
+	}
+}
+
+static void
+diff_job(struct config_change *ch, const struct config_job *from,
+    const struct config_job *to)
+{
+	char *prefix = xasprintf("[job:%s] ", to->kind);
+
+	diff_section(ch, from, to, SECTION_JOB, prefix);
+	if (str_equal(from->plugin, to->plugin) &&
+	    !str_equal(from->print, to->print))
+		diff_line(ch, CHANGE_ROLL,
+		    xasprintf("%splugin: %s was replaced", prefix, to->plugin));
+	free(prefix);
+}
+
+static void
+diff_jobs(struct config_change *ch, const struct config_jobs *from,
+    const struct config_jobs *to)
+{
+	diff_pools(ch, from, to);
+	for (size_t i = 0; i < from->njobs; i++)
+		if (diff_job_find(to, from->jobs[i]->kind) == NULL)
+			diff_line(ch, CHANGE_ROLL,
+			    xasprintf("[job:%s] removed", from->jobs[i]->kind));
+	for (size_t i = 0; i < to->njobs; i++) {
+		const struct config_job *j = to->jobs[i];
+		const struct config_job *old = diff_job_find(from, j->kind);
+
+		if (old == NULL)
+			diff_line(ch, CHANGE_ROLL,
+			    xasprintf("[job:%s] added", j->kind));
+		else
+			diff_job(ch, old, j);
+	}
+}
+
 /* --- programs --------------------------------------------------------------
  */
 
@@ -317,41 +428,14 @@ diff_program(struct config_plan *plan, const struct config_program *from,
 	/* Like with like. */
 	a.built = b.built = a.built && b.built;
 	diff_keys(&ch, &a, &b);
+	if (from->jobs != NULL && to->jobs != NULL)
+		diff_jobs(&ch, from->jobs, to->jobs);
 	side_fini(&a);
 	side_fini(&b);
 	if (ch.keys.n == 0)
 		return;
 	ch.program = xstrdup(to->name);
 	diff_add(plan, &ch);
-}
-
-/* --- [reeve] ---------------------------------------------------------------
- */
-
-static void
-diff_section(struct config_change *ch, const void *from, const void *to,
-    enum schema_section section, const char *prefix)
-{
-	struct buf old, new;
-	size_t n;
-	enum schema_id first = schema_first(section, &n);
-
-	buf_init(&old);
-	buf_init(&new);
-	for (size_t i = 0; i < n; i++) {
-		enum schema_id id = (enum schema_id)(first + i);
-		char *name;
-
-		if (value_equal(from, to, id))
-			continue;
-		value_add(&old, from, id);
-		value_add(&new, to, id);
-		name = xasprintf("%s%s", prefix, schema_keys[id].name);
-		diff_texts(ch, name, schema_keys[id].needs, &old, &new);
-		free(name);
-	}
-	buf_fini(&old);
-	buf_fini(&new);
 }
 
 /* --- tasks ------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "config/check.h"
 #include "config/config_priv.h"
 #include "config/expand.h"
+#include "config/jobs.h"
 #include "config/snapshot.h"
 #include "config/source.h"
 #include "config/value.h"
@@ -43,14 +44,14 @@ struct load {
 	size_t n;
 	size_t *of; /* of each entry: its section, or NO_SECTION */
 	bool ctl;   /* nothing but [reeve] and [reevectl] matters */
+	bool kept;  /* it is a snapshot: no file counts */
 };
 
 /* --- objects ---------------------------------------------------------------
  */
 
-/* Gives every key of a section its default. */
-static void
-load_defaults(void *object, enum schema_section kind, const char *program)
+void
+config_defaults(void *object, enum schema_section kind, const char *program)
 {
 	struct value_ctx vc = {
 		.object = object, .here = "/", .program = program
@@ -78,13 +79,13 @@ load_config_new(const char *file, const char *here)
 	cf->here = xstrdup(here);
 	origins_init(&cf->origins);
 	origins_init(&cf->ctl_origins);
-	load_defaults(cf, SECTION_REEVE, NULL);
-	load_defaults(cf, SECTION_CTL, NULL);
+	config_defaults(cf, SECTION_REEVE, NULL);
+	config_defaults(cf, SECTION_CTL, NULL);
 	return cf;
 }
 
-static void
-load_clear(void *object, enum schema_section kind)
+void
+config_clear(void *object, enum schema_section kind)
 {
 	size_t n;
 	enum schema_id first = schema_first(kind, &n);
@@ -99,17 +100,18 @@ config_free(struct config *cf)
 	if (cf == NULL)
 		return;
 	buf_fini(&cf->snapshot);
-	load_clear(cf, SECTION_REEVE);
-	load_clear(cf, SECTION_CTL);
+	config_clear(cf, SECTION_REEVE);
+	config_clear(cf, SECTION_CTL);
 	for (size_t i = 0; i < cf->nprograms; i++)
 		config_program_unref(cf->programs[i]);
 	for (size_t i = 0; i < cf->ngroups; i++) {
-		load_clear(&cf->groups[i], SECTION_GROUP);
+		config_clear(&cf->groups[i], SECTION_GROUP);
 		origins_fini(&cf->groups[i].origins);
 		free(cf->groups[i].name);
 	}
 	for (size_t i = 0; i < cf->ntasks; i++)
 		config_task_free(cf->tasks[i]);
+	config_jobs_unref(cf->jobs);
 	free(cf->tasks);
 	free(cf->programs);
 	free(cf->groups);
@@ -144,7 +146,8 @@ load_unknown_section(
 	else
 		config_error(ld->errs, e->file, e->line,
 		    "unknown section [%s]; known are [reeve], [reevectl], "
-		    "[include], [program:NAME], [group:NAME] and [task:NAME]",
+		    "[include], [program:NAME], [group:NAME], [task:NAME], "
+		    "[pool], [pool:NAME] and [job:KIND]",
 		    e->section);
 }
 
@@ -182,7 +185,7 @@ load_program(struct load *ld, const struct section *sec)
 	p->here = intern(sec->here);
 	p->file = intern(sec->file);
 	p->line = sec->line;
-	load_defaults(p, SECTION_PROGRAM, p->name);
+	config_defaults(p, SECTION_PROGRAM, p->name);
 	cf->programs = xreallocarray(
 	    cf->programs, cf->nprograms + 1, sizeof *cf->programs);
 	cf->programs[cf->nprograms++] = p;
@@ -200,7 +203,7 @@ load_group(struct load *ld, const struct section *sec)
 	    xreallocarray(cf->groups, cf->ngroups + 1, sizeof *cf->groups);
 	g = &cf->groups[cf->ngroups++];
 	*g = (struct config_group){ .name = xstrdup(sec->name) };
-	load_defaults(g, SECTION_GROUP, NULL);
+	config_defaults(g, SECTION_GROUP, NULL);
 }
 
 static struct config_task *
@@ -212,7 +215,7 @@ load_task(struct load *ld, const struct section *sec)
 	t->run.here = intern(sec->here);
 	t->run.file = intern(sec->file);
 	t->run.line = sec->line;
-	load_defaults(t, SECTION_TASK, NULL);
+	config_defaults(t, SECTION_TASK, NULL);
 	cf->tasks = xreallocarray(cf->tasks, cf->ntasks + 1, sizeof *cf->tasks);
 	cf->tasks[cf->ntasks++] = t;
 	return t;
@@ -243,6 +246,12 @@ load_object(struct load *ld, struct section *sec)
 		sec->object = t;
 		sec->origins = &t->origins;
 		return;
+	case SECTION_POOL:
+	case SECTION_JOB:
+		sec->object = jobs_section(
+		    ld->cf, sec->kind, sec->name, sec->file, sec->line);
+		sec->origins = jobs_origins(sec->object, sec->kind);
+		return;
 	case SECTION_GROUP:
 		load_group(ld, sec);
 		break;
@@ -267,10 +276,10 @@ load_section_new(struct load *ld, const struct ini_entry *e,
 	/* A text's name need not be a path. */
 	sec->here =
 	    *e->file == '/' ? path_folder(e->file) : xstrdup(ld->cf->here);
-	sec->title = schema_section_named(kind)
+	sec->title = *name != '\0'
 			 ? xasprintf("%s:%s", schema_section_name(kind), name)
 			 : xstrdup(schema_section_name(kind));
-	if (schema_section_named(kind))
+	if (*name != '\0')
 		load_check_name(ld, sec);
 	load_object(ld, sec);
 }
@@ -327,7 +336,8 @@ load_section(struct load *ld, const struct ini_entry *e)
 		    schema_section_form(kind));
 		goto none;
 	}
-	if (schema_section_named(kind) && (name == NULL || *name == '\0')) {
+	if (schema_section_named(kind) && (name == NULL || *name == '\0') &&
+	    (name != NULL || !schema_section_bare(kind))) {
 		config_error(ld->errs, e->file, e->line,
 		    "[%s] needs a name: %s", e->section,
 		    schema_section_form(kind));
@@ -419,6 +429,9 @@ load_names(struct load *ld)
 	for (size_t i = 0; i < ini->n; i++) {
 		const struct ini_entry *e = &ini->v[i];
 
+		ld->of[i] = NO_SECTION;
+		if (ld->kept && jobs_take_print(ld->cf, e))
+			continue;
 		if (e->key == NULL)
 			current = load_section(ld, e);
 		else if (current != NO_SECTION)
@@ -665,15 +678,20 @@ static void
 load_build(struct load *ld)
 {
 	load_names(ld);
+	jobs_program(ld->cf, ld->cf->here);
 	load_group_objects(ld);
 	load_values(ld, true);
 	load_groups(ld);
 	load_values(ld, false);
 	complete_config(ld->cf);
+	jobs_complete(ld->cf, ld->errs);
 	strv_copy(&ld->cf->files, &ld->src.ini.files);
 	snapshot_write(&ld->cf->snapshot, &ld->src.ini);
+	jobs_snapshot(ld->cf);
 	if (!ld->ctl)
 		check_config(ld->cf, ld->errs);
+	if (!ld->ctl)
+		check_jobs(ld->cf, !ld->kept, ld->errs);
 }
 
 /* The source is read: the rest is the same for files and texts. */
@@ -743,7 +761,7 @@ struct config *
 config_load_snapshot(
     const char *file, const char *data, size_t len, struct config_errors *errs)
 {
-	struct load ld = { .errs = errs };
+	struct load ld = { .errs = errs, .kept = true };
 
 	source_init(&ld.src, errs);
 	if (snapshot_read(&ld.src.ini, data, len) == -1) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config_priv.h"
+#include "config/jobs.h"
 #include "config/value.h"
 
 struct config_program *
@@ -55,6 +56,7 @@ config_program_unref(struct config_program *p)
 	free(p->group);
 	free(p->identity.groups);
 	strv_fini(&p->reeve_environment);
+	config_jobs_unref(p->jobs);
 	origins_fini(&p->origins);
 	free(p);
 }

@@ -3,11 +3,15 @@
 
 #include <string.h>
 
+#include "config/jobs.h"
+
 #define FIELD_REEVE(field)   offsetof(struct config, field)
 #define FIELD_CTL(field)     offsetof(struct config, field)
 #define FIELD_PROGRAM(field) offsetof(struct config_program, field)
 #define FIELD_GROUP(field)   offsetof(struct config_group, field)
 #define FIELD_TASK(field)    offsetof(struct config_task, field)
+#define FIELD_POOL(field)    offsetof(struct config_pool, field)
+#define FIELD_JOB(field)     offsetof(struct config_job, field)
 /* [include] is gone when the files are read: it has no struct. */
 #define FIELD_INCLUDE(field) 0
 
@@ -17,6 +21,8 @@
 #define WORD_GROUP           "group"
 #define WORD_INCLUDE         "include"
 #define WORD_TASK            "task"
+#define WORD_POOL            "pool"
+#define WORD_JOB             "job"
 
 #define TYPE(NAME, stem, owner, people)                                        \
 	static const char name_##NAME[] = people;
@@ -58,6 +64,8 @@ static const struct {
 	[SECTION_GROUP] = { WORD_GROUP, "[group:NAME]", true },
 	[SECTION_INCLUDE] = { WORD_INCLUDE, "[include]", false },
 	[SECTION_TASK] = { WORD_TASK, "[task:NAME]", true },
+	[SECTION_POOL] = { WORD_POOL, "[pool] or [pool:NAME]", true },
+	[SECTION_JOB] = { WORD_JOB, "[job:KIND]", true },
 };
 
 void
@@ -93,6 +101,12 @@ bool
 schema_section_named(enum schema_section section)
 {
 	return sections[section].named;
+}
+
+bool
+schema_section_bare(enum schema_section section)
+{
+	return section == SECTION_POOL;
 }
 
 enum schema_id

@@ -20,6 +20,8 @@ enum schema_section {
 	SECTION_GROUP,
 	SECTION_INCLUDE,
 	SECTION_TASK,
+	SECTION_POOL,
+	SECTION_JOB,
 	SECTION__N
 };
 
@@ -54,6 +56,8 @@ const char *schema_section_name(enum schema_section section);
 /* "[program:NAME]": how a section of that kind is written. */
 const char *schema_section_form(enum schema_section section);
 bool schema_section_named(enum schema_section section);
+/* ... but may be without one: [pool]. */
+bool schema_section_bare(enum schema_section section);
 /* The section's keys are first to first + n - 1. */
 enum schema_id schema_first(enum schema_section section, size_t *n);
 /* SCHEMA__N: the section has no such key. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "config/jobs.h"
 #include "config/value.h"
 
 /* --- reevectl config -------------------------------------------------------
@@ -81,6 +82,20 @@ config_each_task_value(
     const struct config_task *t, config_value_cb *cb, void *arg)
 {
 	show_section(t, &t->origins, SECTION_TASK, cb, arg);
+}
+
+void
+config_each_pool_value(
+    const struct config_pool *p, config_value_cb *cb, void *arg)
+{
+	show_section(p, &p->origins, SECTION_POOL, cb, arg);
+}
+
+void
+config_each_job_value(
+    const struct config_job *j, config_value_cb *cb, void *arg)
+{
+	show_section(j, &j->origins, SECTION_JOB, cb, arg);
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "config/jobs.h"
 #include "ctl/ctl_priv.h"
 #include "engine/channel.h"
 
@@ -378,6 +379,34 @@ config_task_section(struct jw *w, const struct config_task *t)
 }
 
 static void
+config_jobs(struct jw *w, const struct config_jobs *jobs)
+{
+	char title[CONFIG_NAME_MAX + 16];
+
+	for (size_t i = 0; jobs != NULL && i < jobs->npools; i++) {
+		const struct config_pool *p = jobs->pools[i];
+
+		snprintf(title, sizeof title, "pool%s%s",
+		    *p->name != '\0' ? ":" : "", p->name);
+		jw_obj(w, NULL);
+		jw_str(w, "section", title);
+		jw_arr(w, "values");
+		config_each_pool_value(p, config_value, w);
+		jw_end_arr(w);
+		jw_end_obj(w);
+	}
+	for (size_t i = 0; jobs != NULL && i < jobs->njobs; i++) {
+		snprintf(title, sizeof title, "job:%s", jobs->jobs[i]->kind);
+		jw_obj(w, NULL);
+		jw_str(w, "section", title);
+		jw_arr(w, "values");
+		config_each_job_value(jobs->jobs[i], config_value, w);
+		jw_end_arr(w);
+		jw_end_obj(w);
+	}
+}
+
+static void
 config_group(struct jw *w, const struct config_group *g)
 {
 	char name[CONFIG_NAME_MAX + 16];
@@ -458,6 +487,8 @@ config_answer(struct ctl_req *r, const char *name)
 	for (size_t i = 0; name == NULL && ctl_may_all(r) && i < cf->ntasks;
 	     i++)
 		config_task_section(w, cf->tasks[i]);
+	if (name == NULL && ctl_may_all(r))
+		config_jobs(w, cf->jobs);
 	jw_end_arr(w);
 	jw_end_obj(w);
 	ctl_result_end(r);

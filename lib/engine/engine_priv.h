@@ -90,7 +90,8 @@ struct inst {
 	struct inst_flush *flush[2]; /* of the pump, that will call back */
 	bool discarded;              /* by an aborted roll */
 	bool swept;                  /* dead, and nothing of its tree is left */
-	char *tail;                  /* its last lines; NULL: none */
+	bool reread; /* once it is up: its settings are others */
+	char *tail;  /* its last lines; NULL: none */
 	char reason[TABLE_REASON_MAX]; /* why it had to go; "": see cause */
 	char why[160];                 /* how it ended, in words */
 	struct table_inst restore;     /* recover.c: its part of the record */

@@ -21,6 +21,7 @@
 #include "base/xalloc.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
+#include "engine/pooled.h"
 
 #define SWEEP_FIRST_MS   10
 #define SWEEP_MAX_MS     500
@@ -759,6 +760,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	    (probing_new(in, &err) == -1 || probing_scan(in, true, &err) == -1))
 		log_errorx("%s: %s", in->slot->name, err.text);
 	recycle_arm(in);
+	pooled_adopted(in);
 	vitals_adopt(in, ti->unhealthy);
 	inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }

@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
+#include "engine/pooled.h"
 
 #define NOTIFY_TURN 16 /* datagrams */
 
@@ -36,6 +37,7 @@ inst_is_up(struct inst *in)
 	in->ready = true;
 	inst_unwatch(in);
 	vitals_start(in);
+	pooled_up(in);
 	hook_after_ready(in);
 	/* A delay is over only when it is; others still count startsecs. */
 	if (in->role == INST_CUR)
@@ -171,6 +173,7 @@ inst_set_conf(struct inst *in, struct config_program *conf)
 			inst_rewatch(in);
 		vitals_changed(in, old);
 	}
+	pooled_changed(in, old);
 	config_program_unref(old);
 }
 

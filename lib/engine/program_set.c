@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/pooled.h"
 
 #define VACATE_POLL_MS 10
 #define VACATE_TRIES   200
@@ -78,6 +79,7 @@ program_free(struct program *pg)
 	free(pg->slots);
 	hook_cancel_roll(pg);
 	sockets_close(pg);
+	pooled_gone(pg);
 	if (pg->before != NULL)
 		config_program_unref(pg->before);
 	before_drop(pg);

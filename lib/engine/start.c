@@ -22,6 +22,7 @@
 #include "cluster/cpus.h"
 #include "cluster/ready.h"
 #include "engine/engine_priv.h"
+#include "engine/pooled.h"
 #include "engine/queued.h"
 #include "engine/slots.h"
 #include "queue/queue.h"
@@ -471,8 +472,10 @@ inst_start(struct slot *sl, enum inst_role role)
 	in->id = en->next_id++;
 	slot_streams(sl);
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry); /* until it counts */
-	rc = in->conf->hook[HOOK_BEFORE_START] != NULL ? start_prepare(in, &err)
-						       : start_now(in, &err);
+	rc = pooled_start(in, &err) == -1 ? -1
+	     : in->conf->hook[HOOK_BEFORE_START] != NULL
+		 ? start_prepare(in, &err)
+		 : start_now(in, &err);
 	if (rc == 0)
 		return in;
 	start_refused(in, &err);

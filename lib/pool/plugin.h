@@ -29,7 +29,4 @@ const struct reeve_job_plugin *job_plugin_entry(const struct job_plugin *pl);
 /* Is there another file at its path by now?  Not when there is none. */
 bool job_plugin_changed(const struct job_plugin *pl);
 
-/* The checks of the file alone: for `reeved -t`, which must not load it. */
-int job_plugin_check_file(const char *path, struct err *err);
-
 #endif

@@ -191,6 +191,15 @@ group|programs
 group|priority
 group|restart_rate
 include|files
+pool|threads
+pool|queue
+pool|grace
+pool|drain_timeout
+job|plugin
+job|pool
+job|limit
+job|run_timeout
+job|queue_timeout
 EOT
 
 "$B/reeve-engine" --schema >"$T/schema"

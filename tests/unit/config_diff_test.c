@@ -19,6 +19,8 @@
 	"childlogdir = /r/c\nstate_dir = /r/d\n"
 
 static struct config *a, *b;
+static char plugin_dir[] = "/tmp/reeve-diff.XXXXXX";
+static char plugin[2][sizeof plugin_dir + 8];
 static struct config_plan plan;
 
 static void
@@ -74,9 +76,11 @@ struct row {
 	const char *shown; /* NULL: "KEY: FROM -> TO" */
 };
 
-#define R "reeve"
-#define P "program"
-#define T "task"
+#define R    "reeve"
+#define P    "program"
+#define T    "task"
+#define POOL "pool"
+#define JOB  "job"
 
 static const struct row rows[] = {
 	{ R, "socket", "/r/s", "/r/s2", NULL },
@@ -255,6 +259,15 @@ static const struct row rows[] = {
 	    "on_change_delay: 200ms -> 1" },
 	{ T, "then", "roll web", "roll web, task:u", NULL },
 	{ T, "on_failure", "task:u", "task:v", NULL },
+	{ POOL, "threads", "1", "2", NULL },
+	{ POOL, "queue", "10", "20", NULL },
+	{ POOL, "grace", "5", "6", NULL },
+	{ POOL, "drain_timeout", "30", "60", NULL },
+	{ JOB, "plugin", "PLUGIN0", "PLUGIN1", NULL },
+	{ JOB, "pool", NULL, "small", "pool: (none) -> small" },
+	{ JOB, "limit", "0", "1", NULL },
+	{ JOB, "run_timeout", "0", "5", NULL },
+	{ JOB, "queue_timeout", "1", "5", NULL },
 };
 
 #define NROWS (sizeof rows / sizeof *rows)
@@ -265,7 +278,19 @@ static const char *
 row_value(const char *value)
 {
 	snprintf(self, sizeof self, "%u", (unsigned)geteuid());
+	if (strncmp(value, "PLUGIN", 6) == 0)
+		return plugin[value[6] - '0'];
 	return strcmp(value, "SELF") == 0 ? self : value;
+}
+
+/* What stands in front of its changes. */
+static const char *
+row_prefix(const struct row *row)
+{
+	return strcmp(row->section, T) == 0      ? "[task:t] "
+	       : strcmp(row->section, POOL) == 0 ? "[pool] "
+	       : strcmp(row->section, JOB) == 0  ? "[job:digest] "
+						 : "";
 }
 
 /* The rest of [task:t], with which the row's key means something. */
@@ -295,6 +320,8 @@ row_load(const struct row *row, const char *value)
 	bool in_program = strcmp(row->section, P) == 0;
 	bool in_group = strcmp(row->section, "group") == 0;
 	bool in_task = strcmp(row->section, T) == 0;
+	bool in_pool = strcmp(row->section, POOL) == 0;
+	bool in_job = strcmp(row->section, JOB) == 0;
 	struct config *cf;
 	const char *s = REEVE;
 
@@ -308,7 +335,7 @@ row_load(const struct row *row, const char *value)
 			buf_add(&reeve, s, strcspn(s, "\n") + 1);
 	}
 	cf = load("[reeve]\n%s%s[reevectl]\n%s[program:web]\n%s%s"
-		  "[program:api]\ncommand = sh\n%s%s%s%s%s%s%s",
+		  "[program:api]\ncommand = sh\n%s%s%s%s%s%s%s%s%s",
 	    reeve.data, strcmp(row->section, R) == 0 ? line : "",
 	    strcmp(row->section, "reevectl") == 0 ? line : "",
 	    in_program && strcmp(row->key, "command") == 0 ? ""
@@ -318,7 +345,11 @@ row_load(const struct row *row, const char *value)
 							  : "",
 	    in_group ? line : "", in_task ? "[task:t]\n" : "",
 	    in_task ? row_task(row) : "", in_task ? line : "",
-	    in_task ? "[task:u]\ncommand = sh\n[task:v]\ncommand = sh\n" : "");
+	    in_task ? "[task:u]\ncommand = sh\n[task:v]\ncommand = sh\n" : "",
+	    in_pool  ? "[pool]\n"
+	    : in_job ? "[pool:small]\n[job:digest]\n"
+		     : "",
+	    in_pool || in_job ? line : "");
 	buf_fini(&reeve);
 	free(line);
 	return cf;
@@ -365,9 +396,13 @@ row_change(const struct row *row)
 {
 	bool program =
 	    strcmp(row->section, P) == 0 || strcmp(row->section, "group") == 0;
+	bool jobs =
+	    strcmp(row->section, POOL) == 0 || strcmp(row->section, JOB) == 0;
 
 	for (size_t i = 0; i < plan.n; i++)
-		if (str_equal(plan.v[i].program, program ? "web" : NULL))
+		if (str_equal(plan.v[i].program, jobs      ? "pool"
+						 : program ? "web"
+							   : NULL))
 			return &plan.v[i];
 	return NULL;
 }
@@ -376,10 +411,11 @@ START_TEST(each_key_asks_for_what_its_row_states)
 {
 	const struct row *row = &rows[_i];
 	const struct config_key *key = row_key(row);
-	const char *prefix = strcmp(row->section, T) == 0 ? "[task:t] " : "";
-	char *shown = row->shown != NULL ? xasprintf("%s%s", prefix, row->shown)
-					 : xasprintf("%s%s: %s -> %s", prefix,
-					       row->key, row->from, row->to);
+	const char *prefix = row_prefix(row);
+	char *shown = row->shown != NULL
+			  ? xasprintf("%s%s", prefix, row->shown)
+			  : xasprintf("%s%s: %s -> %s", prefix, row->key,
+				row_value(row->from), row_value(row->to));
 	char *mark = strstr(shown, "SELF");
 	const struct config_change *ch;
 
@@ -429,6 +465,99 @@ START_TEST(each_key_has_a_row)
 		    r < NROWS || strcmp(keys[i].section, "include") == 0, "%s",
 		    keys[i].name);
 	}
+}
+END_TEST
+
+/* As much of a library as is looked at. */
+static void
+plugin_write(const char *path)
+{
+	FILE *f;
+
+	unlink(path);
+	f = fopen(path, "w");
+	if (f == NULL)
+		abort();
+	fprintf(f, "\177ELF%c", sizeof(void *) == 8 ? 2 : 1);
+	for (int i = 5; i < 64; i++)
+		putc(i == 16 || i == 17 ? 3 * (i == 16) : 0, f);
+	fclose(f);
+}
+
+static void
+plugins_make(void)
+{
+	if (mkdtemp(plugin_dir) == NULL)
+		abort();
+	for (int i = 0; i < 2; i++) {
+		snprintf(
+		    plugin[i], sizeof plugin[i], "%s/%d.so", plugin_dir, i);
+		plugin_write(plugin[i]);
+	}
+}
+
+static void
+plugins_drop(void)
+{
+	unlink(plugin[0]);
+	unlink(plugin[1]);
+	rmdir(plugin_dir);
+}
+
+#define JOBS "[reeve]\n" REEVE "[pool]\n[job:x]\nplugin = %s\n"
+
+START_TEST(a_plugin_that_was_replaced_is_a_roll)
+{
+	char *want = xasprintf("[job:x] plugin: %s was replaced", plugin[0]);
+	struct config_errors errs;
+
+	a = load(JOBS, plugin[0]);
+	/* Who takes over knows which one it was, and does not want it. */
+	rename(plugin[1], plugin[0]);
+	config_errors_init(&errs);
+	b = config_load_snapshot(
+	    "/etc/reeve.conf", a->snapshot.data, a->snapshot.len, &errs);
+	ck_assert_ptr_nonnull(b);
+	diff();
+	ck_assert_uint_eq(plan.n, 0);
+	config_free(a);
+	a = b;
+	b = load(JOBS, plugin[0]);
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_str_eq(plan.v[0].program, "pool");
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_ROLL);
+	ck_assert(strv_has(&plan.v[0].keys, want));
+	unlink(plugin[0]);
+	config_free(b);
+	b = config_load_snapshot(
+	    "/etc/reeve.conf", a->snapshot.data, a->snapshot.len, &errs);
+	ck_assert_ptr_nonnull(b);
+	config_errors_fini(&errs);
+	plugin_write(plugin[0]);
+	plugin_write(plugin[1]);
+	free(want);
+}
+END_TEST
+
+START_TEST(pools_and_kinds_that_come_and_go_are_a_roll)
+{
+	a = load("[reeve]\n" REEVE "[pool:old]\n[job:copy]\nlimit = 1\n");
+	b = load("[reeve]\n" REEVE "[pool:new]\n[job:noop]\nlimit = 1\n");
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_str_eq(plan.v[0].program, "pool");
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_ROLL);
+	ck_assert_uint_eq(plan.v[0].keys.n, 4);
+	ck_assert(strv_has(&plan.v[0].keys, "[pool:old] removed"));
+	ck_assert(strv_has(&plan.v[0].keys, "[pool:new] added"));
+	ck_assert(strv_has(&plan.v[0].keys, "[job:copy] removed"));
+	ck_assert(strv_has(&plan.v[0].keys, "[job:noop] added"));
+	config_free(a);
+	a = load("[reeve]\n" REEVE);
+	diff();
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_int_eq(plan.v[0].kind, CHANGE_ADDED);
 }
 END_TEST
 
@@ -618,6 +747,8 @@ main(void)
 	tcase_add_loop_test(
 	    tc, each_key_asks_for_what_its_row_states, 0, NROWS);
 	tcase_add_test(tc, tasks_that_come_and_go_are_told);
+	tcase_add_test(tc, a_plugin_that_was_replaced_is_a_roll);
+	tcase_add_test(tc, pools_and_kinds_that_come_and_go_are_a_roll);
 	tcase_add_test(tc, each_key_has_a_row);
 	tcase_add_test(tc, how_a_file_is_written_does_not_matter);
 	tcase_add_test(tc, expanded_values_are_compared);
@@ -628,7 +759,9 @@ main(void)
 	tcase_add_test(tc, long_values_are_cut);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");
+	plugins_make();
 	srunner_run_all(sr, CK_SILENT);
+	plugins_drop();
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
 	return failed == 0 ? 0 : 1;

@@ -4,6 +4,7 @@
  * A good row tells how the value is written back, which reads the same again;
  * a bad one what the error must say.
  */
+#include "config/jobs.h"
 #include "config/value.h"
 
 #include <check.h>
@@ -457,6 +458,10 @@ object_new(enum schema_id id)
 		return config_task_new("web");
 	case SECTION_GROUP:
 		return xcalloc(1, sizeof(struct config_group));
+	case SECTION_POOL:
+		return xcalloc(1, sizeof(struct config_pool));
+	case SECTION_JOB:
+		return xcalloc(1, sizeof(struct config_job));
 	case SECTION_REEVE:
 	case SECTION_CTL:
 	case SECTION_INCLUDE:

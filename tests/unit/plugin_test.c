@@ -3,6 +3,7 @@
  *
  * The plugins are those of tests/plugins, copied to a folder of ours.
  */
+#include "config/plugin_file.h"
 #include "pool/plugin.h"
 
 #include <fcntl.h>
@@ -92,7 +93,7 @@ START_TEST(a_plugin_runs)
 	struct job_plugin *pl;
 
 	have("plugins/rogue", "rogue");
-	ck_assert_int_eq(job_plugin_check_file(path, &err), 0);
+	ck_assert_int_eq(plugin_check_file(path, &err), 0);
 	pl = opened();
 	ck_assert_str_eq(job_plugin_entry(pl)->name, "rogue");
 	answers(pl, "do=hello", "1");
@@ -477,6 +478,31 @@ START_TEST(what_is_no_plugin)
 }
 END_TEST
 
+/* Looked at and not run: what can be known, and no more. */
+START_TEST(what_a_look_tells)
+{
+	have("plugins/rogue", "rogue");
+	ck_assert_int_eq(plugin_check_file(path, &err), 0);
+	have("plugins/refuses", "x");
+	ck_assert_int_eq(plugin_check_file(path, &err), 0);
+	have("plugins/no_symbol", "x");
+	ck_assert_int_eq(plugin_check_file(path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "it has no reeve_job_plugin"));
+	have("plugins/bad_abi", "x");
+	ck_assert_int_eq(plugin_check_file(path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "built for version 2"));
+	/* However much of it is there, it is not believed. */
+	have("plugins/rogue", "rogue");
+	for (off_t n = 8192; n > 64; n -= 61) {
+		ck_assert_int_eq(truncate(path, n), 0);
+		(void)plugin_check_file(path, &err);
+	}
+	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert_int_eq(plugin_check_file(path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "not a shared library"));
+}
+END_TEST
+
 START_TEST(what_is_no_file)
 {
 	snprintf(path, sizeof path, "%s", dir);
@@ -495,7 +521,7 @@ START_TEST(what_others_may_change)
 	refused("others may write to it: chmod go-w");
 	ck_assert_int_eq(chmod(path, 0664), 0);
 	refused("others may write to it: chmod go-w");
-	ck_assert_int_eq(job_plugin_check_file(path, &err), -1);
+	ck_assert_int_eq(plugin_check_file(path, &err), -1);
 	ck_assert_int_eq(chmod(path, 0644), 0);
 	ck_assert_int_eq(chmod(dir, 0775), 0);
 	refused("others may write to /tmp/plugin_test.");
@@ -555,6 +581,7 @@ main(void)
 	tcase_add_test(tc, the_example_works);
 	tcase_add_test(tc, thumb_makes_it_smaller);
 	tcase_add_test(tc, what_is_no_plugin);
+	tcase_add_test(tc, what_a_look_tells);
 	tcase_add_test(tc, what_is_no_file);
 	tcase_add_test(tc, what_others_may_change);
 	tcase_add_test(tc, what_others_own);

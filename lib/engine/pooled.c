@@ -1,0 +1,148 @@
+/* pooled - the program that runs CPU jobs: its settings. */
+#include "engine/pooled.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "config/jobs.h"
+
+static int
+pooled_put(const char *path, const struct buf *text, struct err *err)
+{
+	int fd = open(
+	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd == -1)
+		return err_sys(err, "%s", path);
+	if (fd_write_all(fd, text->data, text->len) == -1) {
+		err_sys(err, "write %s", path);
+		close(fd);
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+static int
+pooled_write(const struct config_jobs *jobs, struct err *err)
+{
+	char *next = xasprintf("%s.next", jobs->settings);
+	struct buf text;
+	int r;
+
+	buf_init(&text);
+	config_jobs_text(&text, jobs);
+	engine_make_dirs(jobs->settings, 0755);
+	r = pooled_put(next, &text, err);
+	if (r == 0 && rename(next, jobs->settings) == -1)
+		r = err_sys(err, "rename %s", next);
+	if (r == -1)
+		(void)unlink(next);
+	buf_fini(&text);
+	free(next);
+	return r;
+}
+
+/* Before it is up, a SIGHUP would end it. */
+static void
+pooled_tell(struct inst *in)
+{
+	if (in->dead || in->stopping)
+		return;
+	in->reread = !in->ready;
+	if (in->ready)
+		keeperlink_signal(
+		    in->slot->prog->en->kl, in->id, SIGHUP, false);
+}
+
+static void
+pooled_set(struct inst *in)
+{
+	struct err err = { .text = "" };
+
+	if (pooled_write(in->conf->jobs, &err) == 0) {
+		pooled_tell(in);
+		return;
+	}
+	log_errorx("%s: %s", in->slot->name, err.text);
+	engine_event(in->slot->prog->en, in->slot->name, "reload",
+	    "goes on with its settings from before: %s", err.text);
+}
+
+int
+pooled_start(const struct inst *in, struct err *err)
+{
+	return in->conf->jobs == NULL ? 0 : pooled_write(in->conf->jobs, err);
+}
+
+void
+pooled_changed(struct inst *in, const struct config_program *old)
+{
+	struct buf a, b;
+
+	if (in->conf->jobs == NULL || old->jobs == NULL ||
+	    in->conf->jobs == old->jobs)
+		return;
+	buf_init(&a);
+	buf_init(&b);
+	config_jobs_text(&a, old->jobs);
+	config_jobs_text(&b, in->conf->jobs);
+	if (strcmp(buf_str(&a), buf_str(&b)) != 0)
+		pooled_set(in);
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+void
+pooled_up(struct inst *in)
+{
+	if (in->reread)
+		pooled_tell(in);
+}
+
+void
+pooled_adopted(struct inst *in)
+{
+	if (in->conf->jobs != NULL && in->conf == in->slot->prog->conf)
+		pooled_set(in);
+}
+
+/* What its processes noted there: nobody asks for it any more. */
+static void
+pooled_clear(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (e->d_type == DT_REG)
+			(void)unlinkat(fd, e->d_name, 0);
+	if (d != NULL)
+		closedir(d);
+	else if (fd != -1)
+		close(fd);
+	(void)rmdir(path);
+}
+
+void
+pooled_gone(const struct program *pg)
+{
+	const struct config_jobs *jobs = pg->conf->jobs;
+	char *board;
+
+	if (jobs == NULL || pg->remake)
+		return;
+	(void)unlink(jobs->settings);
+	board = xasprintf("%s/pool.d", jobs->dir);
+	pooled_clear(board);
+	free(board);
+}
