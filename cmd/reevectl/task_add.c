@@ -54,6 +54,8 @@ adding_params(const struct adder *ad, const struct adding *a)
 	json_t *after;
 
 	json_object_set_new(p, "jobserver", json_boolean(jobs));
+	if (cmd->on[OPTION_CHANNEL])
+		json_object_set_new(p, "ipc", json_true());
 	if (group == NULL && cmd->on[OPTION_GROUP])
 		group = cmd->value[OPTION_GROUP];
 	if (group != NULL)

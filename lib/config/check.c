@@ -32,8 +32,10 @@ struct check {
 /* A log file that some slot writes and rotates. */
 struct check_log {
 	char *path;
-	const struct config_program *program;
+	const struct config_program *program; /* a task's own part, too */
 	enum schema_id key;
+	const char *file;
+	int line;
 	size_t seq; /* keeps the order of the file among equal paths */
 };
 
@@ -126,8 +128,8 @@ check_log_add(struct check *ck, const struct config_program *p,
 	if (path == NULL || maxbytes == 0 || str_starts(path, "/dev/"))
 		return;
 	ck->logs = xreallocarray(ck->logs, ck->nlogs + 1, sizeof *ck->logs);
-	ck->logs[ck->nlogs] =
-	    (struct check_log){ xstrdup(path), p, key, ck->nlogs };
+	ck->logs[ck->nlogs] = (struct check_log){ xstrdup(path), p, key,
+		check_file(p, key), check_line(p, key), ck->nlogs };
 	ck->nlogs++;
 }
 
@@ -472,23 +474,57 @@ check_log_pair(
 	if (strcmp(a->path, b->path) != 0)
 		return;
 	if (a->program != p)
-		config_error(ck->errs, check_file(p, b->key),
-		    check_line(p, b->key),
-		    "[program:%s] %s: %s is a log of program '%s' too; two "
-		    "that rotate one file lose lines",
-		    p->name, key, b->path, a->program->name);
+		config_error(ck->errs, b->file, b->line,
+		    "[%s:%s] %s: %s is a log of %s '%s' too; two that rotate "
+		    "one file lose lines",
+		    p->is_task ? "task" : "program", p->name, key, b->path,
+		    a->program->is_task ? "task" : "program", a->program->name);
 	else if (a->key != b->key)
-		config_warning(ck->errs, check_file(p, b->key),
-		    check_line(p, b->key),
+		config_warning(ck->errs, b->file, b->line,
 		    "[program:%s] %s: stdout and stderr rotate the same file; "
 		    "redirect_stderr = true is the way to have both in it",
 		    p->name, key);
 	else
-		config_warning(ck->errs, check_file(p, b->key),
-		    check_line(p, b->key),
+		config_warning(ck->errs, b->file, b->line,
 		    "[program:%s] %s: all slots rotate the same file; put "
 		    "%%(process_num)d in its name, or switch rotation off",
 		    p->name, key);
+}
+
+/* What else is wrong with it check_tasks tells. */
+static void
+check_task_log(struct check *ck, const struct config_task *t)
+{
+	struct strv env = expand_environ();
+	struct slot_in in = { .program = &t->run,
+		.nslots = 1,
+		.shell = t->shell,
+		.base_env = &env,
+		.lenient = true };
+	const char *file = origins_file(&t->origins, SCHEMA_TASK_log);
+	int line = origins_line(&t->origins, SCHEMA_TASK_log);
+	struct config_slot s;
+	enum schema_id key;
+	struct err err;
+	const char *why;
+	char *folder;
+	size_t n = ck->nlogs;
+
+	if (t->run.out.path == NULL ||
+	    config_slot_build(&s, &in, &key, &err) == -1)
+		return;
+	why = check_log_folder(s.out_path, t->run.out.path, &folder);
+	if (why != NULL)
+		config_warning(ck->errs, file, line,
+		    "[task:%s] log: folder %s: %s", t->run.name, folder, why);
+	free(folder);
+	check_log_add(
+	    ck, &t->run, s.out_path, t->run.out.maxbytes, SCHEMA_TASK_log);
+	if (ck->nlogs > n) {
+		ck->logs[n].file = file;
+		ck->logs[n].line = line;
+	}
+	config_slot_fini(&s);
 }
 
 static void
@@ -597,5 +633,7 @@ check_config(const struct config *cf, struct config_errors *errs)
 	check_tasks(cf, errs);
 	check_watches(cf, errs);
 	check_sockets(&ck);
+	for (size_t i = 0; i < cf->ntasks; i++)
+		check_task_log(&ck, cf->tasks[i]);
 	check_logs(&ck);
 }

@@ -135,6 +135,24 @@ task_is_watched(const struct config *cf, const struct config_task *t)
 	return t->on_change.n > 0;
 }
 
+static void
+task_check_keys_of(struct tasks *ck, const struct config_task *t,
+    const enum schema_id *ids, size_t n, const char *missing)
+{
+	for (size_t i = 0; i < n; i++)
+		if (origins_line(&t->origins, ids[i]) != 0)
+			TASK_TELL(error, ck, t, ids[i],
+			    "%s: there is no %s= that it could be of",
+			    schema_keys[ids[i]].name, missing);
+}
+
+#define KEYS_OF(ck, t, ids, is_off, missing)                                   \
+	do {                                                                   \
+		if (is_off)                                                    \
+			task_check_keys_of(                                    \
+			    ck, t, ids, sizeof(ids) / sizeof *(ids), missing); \
+	} while (0)
+
 /* A key that would do nothing is a mistake of whoever wrote it. */
 static void
 task_check_keys(struct tasks *ck, const struct config_task *t)
@@ -143,24 +161,20 @@ task_check_keys(struct tasks *ck, const struct config_task *t)
 		SCHEMA_TASK_jitter, SCHEMA_TASK_catch_up };
 	static const enum schema_id of_retries[] = { SCHEMA_TASK_backoff_min,
 		SCHEMA_TASK_backoff_max };
+	static const enum schema_id of_log[] = { SCHEMA_TASK_log_maxbytes,
+		SCHEMA_TASK_log_backups };
+	static const enum schema_id of_ipc[] = { SCHEMA_TASK_ipc_max_message,
+		SCHEMA_TASK_ipc_queue, SCHEMA_TASK_ipc_rate };
 
-	for (size_t i = 0; i < sizeof of_schedule / sizeof *of_schedule; i++)
-		if (t->schedule.text == NULL &&
-		    origins_line(&t->origins, of_schedule[i]) != 0)
-			TASK_TELL(error, ck, t, of_schedule[i],
-			    "%s: there is no schedule= that it could be of",
-			    schema_keys[of_schedule[i]].name);
+	KEYS_OF(ck, t, of_schedule, t->schedule.text == NULL, "schedule");
 	if (t->schedule.text == NULL && !task_is_watched(ck->cf, t) &&
 	    origins_line(&t->origins, SCHEMA_TASK_overlap) != 0)
 		TASK_ERROR(ck, t, overlap,
 		    "there is no schedule= and no on_change= that it could be "
 		    "of");
-	for (size_t i = 0; i < sizeof of_retries / sizeof *of_retries; i++)
-		if (t->retries == 0 &&
-		    origins_line(&t->origins, of_retries[i]) != 0)
-			TASK_TELL(error, ck, t, of_retries[i],
-			    "%s: there is no retries= that it could be of",
-			    schema_keys[of_retries[i]].name);
+	KEYS_OF(ck, t, of_retries, t->retries == 0, "retries");
+	KEYS_OF(ck, t, of_log, t->run.out.path == NULL, "log");
+	KEYS_OF(ck, t, of_ipc, !t->run.ipc, "ipc");
 	if (t->retries > 0 && t->backoff_min_ms > t->backoff_max_ms)
 		TASK_ERROR(ck, t, backoff_min, "it is longer than backoff_max");
 }

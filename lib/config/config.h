@@ -633,6 +633,9 @@ char *config_watch_dir(const struct config_program *p, const char *shell);
 /* What a run of a task is.  Fails without a prefix. */
 int config_task_slot(struct config_slot *out, const struct config_task *t,
     const struct strv *base_env, struct err *err);
+/* Where log= puts its output; *out, the caller's, is NULL when it is unset. */
+int config_task_log(char **out, const struct config_task *t,
+    const struct strv *base_env, struct err *err);
 void config_slot_fini(struct config_slot *s);
 /*
  * The file of a command: name itself with a / in it (relative: below

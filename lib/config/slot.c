@@ -270,6 +270,16 @@ slot_log(char **out, const struct config_log *log, const char *stream,
 }
 
 static int
+slot_task_log(struct config_slot *out, const struct config_program *p,
+    const struct expand_scope *sc, struct err *err)
+{
+	if (!str_equal(p->out.path, "AUTO"))
+		return slot_path(&out->out_path, p->out.path, p->here, sc, err);
+	out->out_path = xasprintf("%s/%s.task.log", p->childlogdir, p->name);
+	return 0;
+}
+
+static int
 slot_name(struct config_slot *out, const struct config_program *p,
     const struct expand_scope *sc, struct err *err)
 {
@@ -312,8 +322,10 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 	*key = SCHEMA_PROGRAM_directory;
 	if (slot_path(&out->directory, p->directory, p->here, &sc, err) == -1)
 		return -1;
-	if (p->is_task)
-		return 0; /* the queue keeps its output */
+	if (p->is_task) {
+		*key = SCHEMA_TASK_log;
+		return slot_task_log(out, p, &sc, err);
+	}
 	*key = SCHEMA_PROGRAM_stdout_logfile;
 	if (slot_log(&out->out_path, &p->out, "stdout", out, in, &sc, err) ==
 	    -1)
@@ -548,6 +560,29 @@ config_task_slot(struct config_slot *out, const struct config_task *t,
 		config_slot_fini(out);
 		return -1;
 	}
+	return 0;
+}
+
+int
+config_task_log(char **out, const struct config_task *t,
+    const struct strv *base_env, struct err *err)
+{
+	struct slot_in in = { .program = &t->run,
+		.nslots = 1,
+		.shell = t->shell,
+		.base_env = base_env,
+		.lenient = true };
+	struct config_slot cs;
+	enum schema_id key;
+
+	*out = NULL;
+	if (t->run.out.path == NULL)
+		return 0;
+	if (config_slot_build(&cs, &in, &key, err) == -1)
+		return err_prefix(err, "%s: ", schema_keys[key].name);
+	*out = cs.out_path;
+	cs.out_path = NULL;
+	config_slot_fini(&cs);
 	return 0;
 }
 

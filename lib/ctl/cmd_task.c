@@ -328,6 +328,7 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
 	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
 	rn.req.jobserver = args_bool(a, "jobserver", true);
+	rn.req.ipc = args_bool(a, "ipc", false) ? "" : NULL;
 	user = args_str(a, "user", false);
 	add_args(a, &t, &delay_ms);
 	if (!a->bad && argc == 0)

@@ -24,6 +24,7 @@
 #include "cluster/ipc.h"
 #include "cluster/ipcbox.h"
 #include "engine/engine_priv.h"
+#include "engine/queued.h"
 
 #define CHANNEL_TURN   4             /* system calls */
 #define CHANNEL_UNREAD (256 * 1024)  /* of it, that readers may have to read */
@@ -643,6 +644,22 @@ engine_send_slot(const struct outgoing *og, const struct slot *sl)
 		engine_send_channel(og, in->channel, sl->name);
 }
 
+static int
+engine_send_task(const struct outgoing *og, struct engine *en, const char *name,
+    struct err *err)
+{
+	struct channel *ch;
+	const char *why = queued_ipc_find(en, name, &ch);
+
+	if (why == NULL)
+		return err_set(err, "no %s runs", name);
+	if (ch != NULL)
+		engine_send_channel(og, ch, name);
+	else
+		og->cb(og->arg, name, why);
+	return 0;
+}
+
 int
 engine_send(struct engine *en, char *const *names, size_t n, const char *text,
     size_t len, uint64_t key, engine_sent_cb *cb, void *arg, struct err *err)
@@ -652,6 +669,8 @@ engine_send(struct engine *en, char *const *names, size_t n, const char *text,
 	struct slot **slots;
 	size_t nslots;
 
+	if (n == 1 && str_starts(names[0], QUEUED_CHANNEL))
+		return engine_send_task(&og, en, names[0], err);
 	if (ch != NULL && str_starts(names[0], "run:")) {
 		engine_send_channel(&og, ch, names[0]);
 		return 0;

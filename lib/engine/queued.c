@@ -103,6 +103,8 @@ work_free(struct work *w)
 	if (l != NULL && l->work == w)
 		l->work = NULL;
 	loop_timer_stop(&w->term);
+	queued_ipc_end(w);
+	queued_log_end(w);
 	LIST_REMOVE(w, entry);
 	w->gone = true;
 	if (w->telling)
@@ -123,6 +125,8 @@ work_unused(struct work *w)
 	struct live *l = live_find(w->q, w->id);
 
 	l->work = NULL;
+	queued_ipc_end(w);
+	queued_log_end(w);
 	LIST_REMOVE(w, entry);
 	slots_leave(w->q->slots);
 	task_free(w->task);
@@ -138,6 +142,8 @@ work_on_done(void *arg, const struct task_end *end)
 	loop_timer_stop(&w->term);
 	w->over = true;
 	w->end = *end;
+	queued_ipc_end(w);
+	queued_log_end(w);
 	slots_leave(w->q->slots);
 	w->telling = true;
 	/* Before the queue is loaded nobody knows what it was. */
@@ -703,6 +709,7 @@ queued_get(struct engine *en)
 	loop_timer_init(&q->due, en->lp, queued_on_due, q);
 	loop_timer_init(&q->lost, en->lp, lost_on_timer, q);
 	queued_keep_init(q);
+	queued_log_init(q);
 	loop_timer_init(&q->give_up, en->lp, queued_on_give_up, q);
 	loop_task_init(&q->progress, queued_on_progress, q);
 	queued_host(q);
@@ -724,6 +731,8 @@ queued_configure(struct engine *en)
 		return;
 	slots_configure(q->slots);
 	sched_standard(q->sched, slots_total(q->slots));
+	queued_log_configure(q);
+	queued_ipc_configure(q);
 	queued_prune(q);
 	queued_step(q);
 }
@@ -755,6 +764,7 @@ queued_free(struct engine *en)
 	loop_timer_stop(&q->lost);
 	loop_timer_stop(&q->give_up);
 	queued_keep_fini(q);
+	queued_log_fini(q);
 	loop_task_cancel(en->lp, &q->progress);
 	HASH_ITER(hh, q->lives, l, next)
 		live_free(q, l);

@@ -26,7 +26,9 @@ struct engine;
 struct orphan;
 struct queued;
 
-#define QUEUED_GROUP "default"
+#define QUEUED_GROUP   "default"
+
+#define QUEUED_CHANNEL "task:" /* names of channels begin so */
 
 /* After the programs; opens nothing if there is no queue yet. */
 void queued_begin(struct engine *en);
@@ -63,6 +65,16 @@ char *queued_waits(struct engine *en, const struct queue_task *t);
 pid_t queued_pid(struct engine *en, uint64_t id);
 /* Of its output; the caller frees. */
 char *queued_log_path(const struct engine *en, uint64_t id);
+
+/*
+ * The channel of "task:ID" or "task:NAME", which runs; "" when *out has it,
+ * else why there is none; NULL: no such task runs.
+ */
+struct channel;
+const char *queued_ipc_find(
+    struct engine *en, const char *text, struct channel **out);
+/* What an engine before this one had not yet copied into logs. */
+void queued_log_leftovers(struct engine *en);
 
 /* Told of every task that has ended (or was put back), with its id. */
 struct queued_watch {

@@ -120,7 +120,7 @@ keep_on_prune(struct loop_timer *t, void *arg)
 void
 queued_trim(struct queued *q, uint64_t id)
 {
-	int64_t most = q->en->cf->task_output, from, to;
+	int64_t most = q->en->cf->task_output, from, to, place;
 	char *path;
 	struct stat st;
 	int fd;
@@ -132,11 +132,15 @@ queued_trim(struct queued *q, uint64_t id)
 	free(path);
 	if (fd == -1)
 		return;
+	place = queued_log_place(q, id);
 	/* Its head and its tail, each half of it, in whole blocks. */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > most &&
 	    st.st_blocks * 512 > most) {
 		from = (most / 2 + TRIM_BLOCK - 1) / TRIM_BLOCK * TRIM_BLOCK;
 		to = (st.st_size - most / 2) / TRIM_BLOCK * TRIM_BLOCK;
+		/* A log that is behind needs it first. */
+		if (to > place)
+			to = place / TRIM_BLOCK * TRIM_BLOCK;
 		if (to > from &&
 		    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			from, to - from) == -1 &&

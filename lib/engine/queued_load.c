@@ -37,6 +37,9 @@ queued_adopt(struct engine *en, const struct orphan *o)
 	queued_tree_name(tree, sizeof tree, id);
 	w->task = task_adopt(en, tree, (unsigned)tries, o->id, o->pid,
 	    o->started_ms, work_on_done, w);
+	task_on_start(w->task, queued_ipc_on_start);
+	queued_ipc_adopt(w);
+	queued_log_adopt(q, w);
 	return true;
 }
 
@@ -223,6 +226,7 @@ queued_begin(struct engine *en)
 
 	if (en->cf->state_dir == NULL)
 		return;
+	queued_log_leftovers(en);
 	path = queued_path(en);
 	if (en->queued != NULL || named_needs_queue(en) ||
 	    access(path, F_OK) == 0)

@@ -32,8 +32,10 @@ struct work {
 	struct task *task;
 	bool over; /* end is valid, the keeper keeps it until released */
 	struct task_end end;
-	bool telling, gone;     /* inside done; freed there */
-	struct loop_timer term; /* cancelled: TERM to KILL */
+	struct tasklog *log;     /* queued_log.c; NULL: none */
+	struct channel *channel; /* NULL: none */
+	bool telling, gone;      /* inside done; freed there */
+	struct loop_timer term;  /* cancelled: TERM to KILL */
 };
 
 /* A task that has not ended. */
@@ -52,6 +54,7 @@ struct live {
 };
 
 LIST_HEAD(work_list, work);
+LIST_HEAD(tasklog_list, tasklog);
 
 struct queued {
 	struct engine *en;
@@ -62,6 +65,9 @@ struct queued {
 	struct live *lives;
 	struct work_list works;
 	struct queued_watch *watches;
+	struct tasklog_list logs;
+	int log_inotify; /* -1: no task has had a log */
+	struct loop_io log_io;
 	bool loaded, loading;
 	unsigned writing;      /* START and END under way */
 	struct loop_timer due; /* sched_due, or to load again */
@@ -124,6 +130,26 @@ void queued_ended_one(struct queued *q);
 void queued_trim(struct queued *q, uint64_t id);
 void queued_trim_soon(struct queued *q);
 void queued_unlink_logs(struct queued *q, const uint64_t *ids, size_t n);
+
+/* queued_log.c: log= of a named task; tries of one append to one file */
+void queued_log_init(struct queued *q);
+void queued_log_fini(struct queued *q);
+void queued_log_configure(struct queued *q);
+/* Of the run that is about to be started: what it has written is copied. */
+void queued_log_begin(struct queued *q, struct work *w, const char *name);
+void queued_log_adopt(struct queued *q, struct work *w);
+/* Its process is gone: the rest is copied. */
+void queued_log_end(struct work *w);
+/* How far the output of that task has been copied; INT64_MAX: all of it. */
+int64_t queued_log_place(const struct queued *q, uint64_t id);
+
+/* queued_ipc.c: task NULL: it has no name */
+int queued_ipc_begin(
+    struct work *w, const char *task, int *child_fd, struct err *err);
+void queued_ipc_adopt(struct work *w);
+void queued_ipc_on_start(void *arg); /* arg: work */
+void queued_ipc_end(struct work *w);
+void queued_ipc_configure(struct queued *q);
 
 /* queued_load.c */
 void queued_load(struct queued *q);

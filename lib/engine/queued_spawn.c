@@ -21,10 +21,12 @@
 #include "engine/queued_priv.h"
 #include "engine/run.h"
 
-#define TAIL_BYTES   2048
-#define TAIL_LINES   10
+#define TAIL_BYTES 2048
+#define TAIL_LINES 10
 
-#define NO_JOBSERVER " no-jobserver" /* of a kept block */
+/* Of a kept block. */
+#define NO_JOBSERVER " no-jobserver"
+#define WITH_IPC     " ipc"
 
 void
 queued_label(char *out, size_t size, uint64_t id, int32_t tries)
@@ -61,6 +63,8 @@ queued_pack(struct queue_task *t, const struct run_request *req,
 		buf_addf(&b, " %u", (unsigned)req->groups[i]);
 	if (!req->jobserver)
 		buf_adds(&b, NO_JOBSERVER);
+	if (req->ipc != NULL)
+		buf_adds(&b, WITH_IPC);
 	buf_add(&b, "", 1);
 	buf_add(&b, strings, len);
 	t->spec_len = b.len;
@@ -99,6 +103,7 @@ packed_numbers(struct packed *pk, const char *s, size_t *argc)
 	r->nice = nice_;
 	r->set_ids = set != 0;
 	r->jobserver = strstr(s, NO_JOBSERVER) == NULL;
+	r->ipc = strstr(s, WITH_IPC) != NULL ? "" : NULL;
 	r->uid = uid;
 	r->gid = gid;
 	r->groups = xcalloc(r->ngroups + 1, sizeof *r->groups);
@@ -199,7 +204,16 @@ queued_spawn_packed(struct queued *q, struct live *l,
 		queued_tree_name(tree, sizeof tree, l->id);
 		l->work->task = task_new(
 		    q->en, tree, (unsigned)l->tries, work_on_done, l->work);
-		run_spawn(q->en, l->work->task, &pk.req, label);
+		task_on_start(l->work->task, queued_ipc_on_start);
+		pk.req.ipc_fd = -1;
+		if (pk.req.ipc != NULL)
+			rc = queued_ipc_begin(
+			    l->work, NULL, &pk.req.ipc_fd, err);
+		if (rc == 0)
+			run_spawn(q->en, l->work->task, &pk.req, label);
+		else
+			work_unused(l->work);
+		fd_closep(&pk.req.ipc_fd);
 	}
 	packed_fini(&pk);
 	return rc;
@@ -213,7 +227,7 @@ queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
 	const char *name = queue_key_name(l->key);
 	const struct config_task *conf = config_task_find(q->en->cf, name);
 	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
-	int log, rc;
+	int log, ipc = -1, rc = 0;
 
 	if (conf == NULL)
 		return err_set(
@@ -226,12 +240,19 @@ queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
 	l->work = work_new(q, l->id, l->tries);
 	l->work->task =
 	    task_new(q->en, tree, (unsigned)l->tries, work_on_done, l->work);
-	rc = named_command(q->en, l->work->task, label, conf, t, log, err);
+	task_on_start(l->work->task, queued_ipc_on_start);
+	queued_log_begin(q, l->work, name);
+	if (conf->run.ipc)
+		rc = queued_ipc_begin(l->work, name, &ipc, err);
+	if (rc == 0)
+		rc = named_command(
+		    q->en, l->work->task, label, conf, t, log, ipc, err);
 	if (rc == 0)
 		task_set_timeout(l->work->task, l->timeout_ms);
 	else
 		work_unused(l->work);
 	fd_closep(&log);
+	fd_closep(&ipc);
 	return rc;
 }
 

@@ -295,7 +295,7 @@ run_channel_who(struct channel_who *who, const struct run *r, const char *name)
 	who->generation = (uint32_t)who->id;
 }
 
-static const struct channel_limits run_limits = {
+const struct channel_limits run_channel_limits = {
 	.max = 1024 * 1024,
 	.queue = 1000,
 	.rate = { 10000, 1000 },
@@ -314,7 +314,7 @@ run_open_channel(struct run *r, struct run_request *req, struct err *err)
 		return err_set(err, "there is a channel %s", name);
 	run_channel_who(&who, r, name);
 	r->channel = channel_new(
-	    r->en, &who, &run_limits, &req->ipc_fd, NULL, NULL, err);
+	    r->en, &who, &run_channel_limits, &req->ipc_fd, NULL, NULL, err);
 	return r->channel != NULL ? 0 : -1;
 }
 
@@ -337,7 +337,7 @@ run_adopt_channel(struct run *r)
 		    (int)(strlen(s) - strlen(end) - 4), s + 4);
 		run_channel_who(&who, r, name);
 		r->channel =
-		    channel_adopt(r->en, &who, &run_limits, NULL, NULL);
+		    channel_adopt(r->en, &who, &run_channel_limits, NULL, NULL);
 		if (task_pid(r->task) != 0)
 			channel_start(r->channel, task_pid(r->task));
 		return;

@@ -23,6 +23,10 @@
 
 struct run;
 
+/* Of what clients run. */
+struct channel_limits;
+extern const struct channel_limits run_channel_limits;
+
 struct run_request {
 	const char *key; /* letters and digits, unique for its uid */
 	const char *path;

@@ -599,10 +599,19 @@ start_changed(struct strv *env, const char *text)
 	strv_env_set(env, "REEVE_CHANGED", text + n + 1);
 }
 
+static void
+start_named_channel(struct start *st, int fd)
+{
+	start_fd(st, 3, SPEC_FD_MESSAGE, (int)st->npass);
+	st->pass[st->npass++] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	strv_env_set(&st->cs.env, "NODE_CHANNEL_FD", "3");
+	strv_env_set(&st->cs.env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+}
+
 int
 named_command(struct engine *en, struct task *t, const char *label,
     const struct config_task *conf, const struct queue_task *q, int out_fd,
-    struct err *err)
+    int ipc_fd, struct err *err)
 {
 	char number[24];
 	struct start st;
@@ -622,10 +631,12 @@ named_command(struct engine *en, struct task *t, const char *label,
 		    number, sizeof number, "%llu", (unsigned long long)q->id);
 		strv_env_set(&st.cs.env, "REEVE_TASK_ID", number);
 		start_changed(&st.cs.env, q->spec);
+		if (ipc_fd != -1)
+			start_named_channel(&st, ipc_fd);
 		start_limits(&st, en, &conf->run);
 		start_identity(&st, &conf->run, en->oom_score_adj);
 		start_jobserver(&st, en);
-		if (st.pass[0] == -1)
+		if (st.pass[0] == -1 || (ipc_fd != -1 && st.pass[1] == -1))
 			rc = err_sys(err, "pass its output");
 	}
 	if (rc == 0)

@@ -15,6 +15,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,6 +221,18 @@ pump_order(enum pump_order_kind kind, struct pump_stream *st)
 	return m;
 }
 
+/* Its descriptor stays until it is removed: fstat and lseek may look. */
+static struct pump_msg *
+pump_order_read(enum pump_order_kind kind, struct pump_stream *st)
+{
+	struct pump_msg *m = pump_order(kind, st);
+	struct stat sb;
+
+	if (st->plain && fstat(st->fd, &sb) == 0)
+		m->until = sb.st_size;
+	return m;
+}
+
 /* Signals are the engine's loop's; SIGPIPE of a FIFO stays pending here. */
 static int
 pump_start_thread(struct pump *pm)
@@ -305,7 +318,8 @@ pump_end(struct pump *pm, int64_t ms)
 	loop_io_stop(&pm->io);
 	for (struct pump_stream *st = pm->streams; st != NULL; st = st->next) {
 		if (!st->removed)
-			pump_post(pm, &pm->orders, pump_order(PO_REMOVE, st));
+			pump_post(
+			    pm, &pm->orders, pump_order_read(PO_REMOVE, st));
 	}
 	pump_post(pm, &pm->orders, pump_order(PO_STOP, NULL));
 	if (pump_join(pm, ms) != 0)
@@ -344,14 +358,16 @@ pump_watch_pipe(struct pump_stream *st, int fd)
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = st };
 
 	st->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (st->fd == -1 || fd_nonblock(st->fd) == -1)
+	if (st->fd == -1 || st->plain)
+		return st->fd == -1 ? -1 : 0;
+	if (fd_nonblock(st->fd) == -1)
 		return -1;
 	return epoll_ctl(st->pm->epfd, EPOLL_CTL_ADD, st->fd, &ev);
 }
 
-struct pump_stream *
-pump_add(
-    struct pump *pm, const char *name, int fd, const struct pump_sink *sink)
+static struct pump_stream *
+pump_add_kind(struct pump *pm, const char *name, int fd,
+    const struct pump_sink *sink, bool plain)
 {
 	size_t len = strlen(name) + 1;
 	struct pump_stream *st = xcalloc(1, sizeof *st + len);
@@ -359,6 +375,7 @@ pump_add(
 	BUG_ON(pm->magic != PUMP_MAGIC);
 	memcpy(st->name, name, len);
 	st->pm = pm;
+	st->plain = plain;
 	st->maxbytes = sink->maxbytes;
 	st->backups = sink->backups;
 	st->copy_stderr = sink->copy_stderr;
@@ -375,6 +392,32 @@ pump_add(
 		st->next->prev = st;
 	pm->streams = st;
 	return st;
+}
+
+struct pump_stream *
+pump_add(
+    struct pump *pm, const char *name, int fd, const struct pump_sink *sink)
+{
+	return pump_add_kind(pm, name, fd, sink, false);
+}
+
+struct pump_stream *
+pump_add_file(
+    struct pump *pm, const char *name, int fd, const struct pump_sink *sink)
+{
+	return pump_add_kind(pm, name, fd, sink, true);
+}
+
+void
+pump_feed(struct pump_stream *st)
+{
+	pump_post(st->pm, &st->pm->orders, pump_order_read(PO_FEED, st));
+}
+
+int64_t
+pump_file_place(const struct pump_stream *st)
+{
+	return lseek(st->fd, 0, SEEK_CUR);
 }
 
 void
@@ -404,7 +447,7 @@ pump_remove(struct pump_stream **stp)
 void
 pump_flush(struct pump_stream *st, pump_flush_cb *cb, void *arg)
 {
-	struct pump_msg *m = pump_order(PO_FLUSH, st);
+	struct pump_msg *m = pump_order_read(PO_FLUSH, st);
 
 	m->cb = cb;
 	m->arg = arg;

@@ -93,6 +93,17 @@ void pump_go_on(struct pump *pm);
  */
 struct pump_stream *pump_add(
     struct pump *pm, const char *name, int fd, const struct pump_sink *sink);
+/*
+ * The same of a plain file that others append to: its bytes are read from fd's
+ * place on, which the duplicate shares, whenever pump_feed is called, and by
+ * pump_flush up to the length that it has then.  Tap and scan it like a pipe.
+ */
+struct pump_stream *pump_add_file(
+    struct pump *pm, const char *name, int fd, const struct pump_sink *sink);
+/* More has been appended. */
+void pump_feed(struct pump_stream *st);
+/* How far it has been read; whoever frees its disk leaves what is behind. */
+int64_t pump_file_place(const struct pump_stream *st);
 void pump_set_sink(struct pump_stream *st, const struct pump_sink *sink);
 /* Drains what is in the pipe, closes the sink.  No callback after this. */
 void pump_remove(struct pump_stream **stp);

@@ -18,6 +18,7 @@ enum pump_order_kind {
 	PO_SINK,
 	PO_REMOVE,
 	PO_FLUSH,
+	PO_FEED,
 	PO_REOPEN,
 	PO_TAP,
 	PO_UNTAP,
@@ -40,10 +41,14 @@ struct pump_stream {
 	struct pump_stream *next;
 	bool removed;
 
+	bool plain; /* a file, no pipe: pump_add_file */
+
 	/* the pumper's, from pump_add on */
 	bool at_eof;
 	bool big_pipe;
 	uint8_t fulls;
+	struct pump_stream *next_hungry;
+	int64_t until; /* of a plain file: to be read; 0: nothing */
 	int fd;
 	uint32_t due; /* bytes to read in this turn */
 	bool copy_stderr;
@@ -106,6 +111,7 @@ struct pump_msg {
 	pump_flush_cb *cb;
 	void *arg;
 	struct pump_sink sink; /* its path is text */
+	int64_t until;         /* length of a plain file */
 	char *text;            /* or the tail of a flush */
 	size_t len;
 	int errnum;
@@ -133,7 +139,8 @@ struct pump {
 	/* the pumper's */
 	int epfd;
 	bool stopping;
-	struct pump_msg *gone; /* news of this turn's removed streams */
+	struct pump_stream *hungry; /* plain files with bytes to read */
+	struct pump_msg *gone;      /* news of this turn's removed streams */
 	char *chunk;
 	struct rotate_file stderr_copy;
 

@@ -30,6 +30,7 @@
 #define PUMP_BIG_PIPE (1024 * 1024)
 #define PUMP_TAP_MAX  (256 * 1024)
 #define PUMP_TAIL_MIN 64
+#define PUMP_PIECE    (1024 * 1024) /* of a plain file, in a turn */
 
 /* The last bytes of a stream: grows up to PUMP_TAIL_MAX, then is a ring. */
 struct pump_tail {
@@ -246,7 +247,7 @@ pumper_watch(struct pump_stream *st, bool at_eof)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = st };
 
-	if (at_eof == st->at_eof)
+	if (at_eof == st->at_eof || st->plain)
 		return;
 	st->at_eof = at_eof;
 	if (at_eof)
@@ -334,6 +335,60 @@ pumper_drain(struct pump_stream *st)
 	}
 }
 
+/* Up to that place of the file, or so much; false: there is nothing more. */
+static bool
+pumper_read_file(struct pump_stream *st, int64_t until, size_t most)
+{
+	int64_t at = lseek(st->fd, 0, SEEK_CUR);
+	size_t left, got;
+
+	if (at < 0 || at >= until)
+		return false;
+	left = (uint64_t)(until - at) < most ? (size_t)(until - at) : most;
+	for (; left > 0; left -= got) {
+		got = pumper_read(st, left);
+		if (got == 0)
+			return false;
+	}
+	return lseek(st->fd, 0, SEEK_CUR) < until;
+}
+
+static void
+pumper_unfeed(struct pump_stream *st)
+{
+	struct pump_stream **pp = &st->pm->hungry;
+
+	while (*pp != NULL && *pp != st)
+		pp = &(*pp)->next_hungry;
+	if (*pp != NULL)
+		*pp = st->next_hungry;
+	st->until = 0;
+}
+
+static void
+pumper_begin_feed(struct pump_stream *st, int64_t until)
+{
+	if (st->until == 0) {
+		st->next_hungry = st->pm->hungry;
+		st->pm->hungry = st;
+	}
+	if (until > st->until)
+		st->until = until;
+}
+
+/* A piece of each file in a turn: pipes do not wait for long ones. */
+static void
+pumper_feed_files(struct pump *pm)
+{
+	struct pump_stream *st, *next;
+
+	for (st = pm->hungry; st != NULL; st = next) {
+		next = st->next_hungry;
+		if (!pumper_read_file(st, st->until, PUMP_PIECE))
+			pumper_unfeed(st);
+	}
+}
+
 /* --- the pumper: orders -------------------------------------------------- */
 
 static void
@@ -341,7 +396,10 @@ pumper_flush(struct pump_stream *st, const struct pump_msg *order)
 {
 	struct pump_msg *m = pumper_news(PN_FLUSHED, st);
 
-	pumper_drain(st);
+	if (st->plain)
+		pumper_read_file(st, order->until, SIZE_MAX);
+	else
+		pumper_drain(st);
 	m->cb = order->cb;
 	m->arg = order->arg;
 	if (st->tail != NULL && st->tail->len > 0)
@@ -376,12 +434,16 @@ pumper_unlink_tap(struct pump *pm, struct pump_stream *st, struct pump_tap *tap)
 }
 
 static void
-pumper_remove(struct pump_stream *st)
+pumper_remove(struct pump_stream *st, int64_t until)
 {
 	struct pump *pm = st->pm;
 	struct pump_msg *m;
 
-	pumper_drain(st);
+	if (st->plain)
+		pumper_read_file(st, until, SIZE_MAX);
+	else
+		pumper_drain(st);
+	pumper_unfeed(st);
 	epoll_ctl(pm->epfd, EPOLL_CTL_DEL, st->fd, NULL);
 	fd_closep(&st->fd);
 	pumper_close_sink(st);
@@ -405,10 +467,13 @@ pumper_obey(struct pump *pm, struct pump_msg *m)
 		pumper_set_sink(m->st, m);
 		return;
 	case PO_REMOVE:
-		pumper_remove(m->st);
+		pumper_remove(m->st, m->until);
 		return;
 	case PO_FLUSH:
 		pumper_flush(m->st, m);
+		return;
+	case PO_FEED:
+		pumper_begin_feed(m->st, m->until);
 		return;
 	case PO_REOPEN:
 		if (m->st->file != NULL)
@@ -471,7 +536,7 @@ pumper_turn(struct pump *pm)
 	struct epoll_event evs[64];
 	int n;
 
-	n = epoll_wait(pm->epfd, evs, 64, -1);
+	n = epoll_wait(pm->epfd, evs, 64, pm->hungry != NULL ? 0 : -1);
 	BUG_ON(n == -1 && errno != EINTR);
 	pthread_mutex_lock(&pm->gate);
 	pthread_mutex_unlock(&pm->gate);
@@ -488,6 +553,7 @@ pumper_turn(struct pump *pm)
 		if (st != NULL && st->fd != -1)
 			pumper_read_due(st);
 	}
+	pumper_feed_files(pm);
 	pumper_let_go(pm);
 }
 

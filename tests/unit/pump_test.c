@@ -685,6 +685,69 @@ START_TEST(pump_idle_does_not_wake)
 }
 END_TEST
 
+/* A file that others append to: from the descriptor's place on, as told. */
+START_TEST(pump_reads_a_file_as_it_grows)
+{
+	struct pump_sink sink = { "log", 0, 0, false };
+	int out = open("src", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int in = open("src", O_RDONLY | O_CLOEXEC);
+	char *text;
+
+	ck_assert_int_eq(write(out, "before", 6), 6);
+	ck_assert_int_eq(lseek(in, 0, SEEK_END), 6);
+	st = pump_add_file(pm, "task x", in, &sink);
+	ck_assert_ptr_nonnull(st);
+	ck_assert_int_eq(write(out, "one\n", 4), 4);
+	pump_feed(st);
+	flush(st);
+	ck_assert_int_eq(pump_file_place(st), 10);
+	ck_assert_int_eq(write(out, "two\n", 4), 4);
+	/* The next one goes on where this one was, as after an engine. */
+	pump_remove(&st);
+	st = pump_add_file(pm, "task x", in, &sink);
+	flush(st);
+	text = file_get("log");
+	ck_assert_str_eq(text, "one\ntwo\n");
+	free(text);
+	fd_closep(&in);
+	fd_closep(&out);
+}
+END_TEST
+
+/* More than a piece, and pipes are read meanwhile; what is left at the end is
+ * read when the pump is freed. */
+START_TEST(pump_reads_a_long_file)
+{
+	struct pump_sink sink = { "log", 0, 0, false };
+	int out = open("src", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int in = open("src", O_RDONLY | O_CLOEXEC);
+	static char piece[1 << 20];
+	struct pump_stream *f;
+	struct stat sb;
+
+	memset(piece, 'x', sizeof piece);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(write(out, piece, sizeof piece), 1 << 20);
+	f = pump_add_file(pm, "task x", in, &sink);
+	st = add("pipe", 0, 0);
+	pump_feed(f);
+	put("x");
+	flush(st);
+	while (pump_file_place(f) < 5 << 20)
+		poll(NULL, 0, 1);
+	flush(f);
+	ck_assert_int_eq(stat("log", &sb), 0);
+	ck_assert_int_eq(sb.st_size, 5 << 20);
+	ck_assert_int_eq(write(out, piece, sizeof piece), 1 << 20);
+	pump_free(pm);
+	pm = NULL;
+	ck_assert_int_eq(stat("log", &sb), 0);
+	ck_assert_int_eq(sb.st_size, 6 << 20);
+	fd_closep(&in);
+	fd_closep(&out);
+}
+END_TEST
+
 START_TEST(pump_remove_drains)
 {
 	st = add("log", 0, 0);
@@ -930,6 +993,8 @@ main(void)
 	tcase_add_test(tc, pump_scan_of_long_lines);
 	tcase_add_test(tc, pump_does_not_spin_at_the_end);
 	tcase_add_test(tc, pump_idle_does_not_wake);
+	tcase_add_test(tc, pump_reads_a_file_as_it_grows);
+	tcase_add_test(tc, pump_reads_a_long_file);
 	tcase_add_test(tc, pump_remove_drains);
 	tcase_add_test(tc, pump_free_drains);
 	tcase_add_test(tc, pump_may_be_freed_by_its_callback);
