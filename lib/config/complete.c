@@ -179,7 +179,7 @@ complete_tasks(struct config *cf)
 		struct config_program *p = &cf->tasks[i]->run;
 
 		value_identity(p);
-		p->childlogdir = xstrdup(cf->childlogdir);
+		p->childlogdir = intern(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);
 		p->reeve_umask = cf->umask;
 	}

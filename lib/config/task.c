@@ -32,7 +32,6 @@ config_task_free(struct config_task *t)
 		value_clear(t, (enum schema_id)(first + i));
 	free(t->run.name);
 	free(t->run.identity.groups);
-	free(t->run.childlogdir);
 	strv_fini(&t->run.reeve_environment);
 	origins_fini(&t->run.origins);
 	origins_fini(&t->origins);
