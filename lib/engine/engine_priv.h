@@ -135,6 +135,8 @@ struct slot {
 	 */
 	uint32_t alone_generation;
 	char reason[TABLE_REASON_MAX];
+	uint64_t roll_id; /* as in table_slot */
+	enum roll_phase roll_phase;
 	struct pump_stream *out, *err;
 	char *out_path, *err_path;   /* NULL: none */
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
@@ -547,6 +549,8 @@ void rolling_slot_left(struct slot *sl);
 bool rolling_owns(const struct slot *sl);
 void rolling_abort(struct program *pg, const char *why);
 void rolling_save(struct program *pg);
+/* Where an engine before this one had a slot in that roll. */
+enum roll_phase rolling_was(const struct slot *sl, const struct table_roll *tr);
 void rolling_free(struct program *pg);
 
 /* --- op.c: orders ----------------------------------------------------------

@@ -116,6 +116,8 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 	sl->alone_generation = ts->alone_generation;
 	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
+	sl->roll_id = ts->roll_id;
+	sl->roll_phase = (enum roll_phase)ts->roll_phase;
 	if (death_has_reason((enum death_cause)sl->deaths[0].cause) &&
 	    sl->reason[0] != '\0')
 		sl->death_text[0] = xstrdup(sl->reason);
@@ -183,16 +185,18 @@ recover_conf(const struct slot *sl, const struct table_slot *ts, uint64_t id)
 {
 	struct program *pg = sl->prog;
 	struct table_roll tr;
+	enum roll_phase was;
 
 	if (pg->before == NULL || ts->next.id == id)
 		return pg->conf;
-	if (ts->cur.id == id && sl->index < TABLE_SLOTS_MAX &&
-	    table_get_roll(pg->en->table, pg->conf->name, &tr) &&
-	    tr.alone == 0 && (uint32_t)sl->index < tr.nslots &&
-	    (tr.phase[sl->index] == ROLL_NEW ||
-		(tr.phase[sl->index] == ROLL_RETIRING && ts->next.id == 0)))
-		return pg->conf;
-	return pg->before;
+	if (ts->cur.id != id ||
+	    !table_get_roll(pg->en->table, pg->conf->name, &tr) ||
+	    tr.alone != 0 || (uint32_t)sl->index >= tr.nslots)
+		return pg->before;
+	was = rolling_was(sl, &tr);
+	return was == ROLL_NEW || (was == ROLL_RETIRING && ts->next.id == 0)
+		   ? pg->conf
+		   : pg->before;
 }
 
 /*
@@ -282,14 +286,15 @@ recover_is_rolled(const struct slot *sl)
 {
 	const struct program *pg = sl->prog;
 	struct table_roll tr;
+	enum roll_phase was;
 
 	if (sl->next != NULL)
 		return true;
-	return pg->conf->roll_surge == 0 && sl->index < TABLE_SLOTS_MAX &&
-	       table_get_roll(pg->en->table, pg->conf->name, &tr) &&
-	       (uint32_t)sl->index < tr.nslots &&
-	       tr.phase[sl->index] != ROLL_OLD &&
-	       tr.phase[sl->index] != ROLL_NEW;
+	if (pg->conf->roll_surge != 0 ||
+	    !table_get_roll(pg->en->table, pg->conf->name, &tr))
+		return false;
+	was = rolling_was(sl, &tr);
+	return was != ROLL_OLD && was != ROLL_NEW;
 }
 
 /* Its end was acted on but for the last step: is that to give up? */

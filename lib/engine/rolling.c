@@ -182,6 +182,7 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 	struct slot *sl = r->pg->slots[slot];
 	char text[160], pid[32] = "";
 
+	sl->roll_phase = phase;
 	if (phase == ROLL_OLD) /* surge 0, and the abort came in between */
 		r->places[slot].todo = TODO_NONE;
 	if (phase == ROLL_NEW) {
@@ -198,7 +199,7 @@ rolling_op_moved(void *arg, int slot, enum roll_phase phase)
 	snprintf(text, sizeof text, "%s%s (%d of %d)", words, pid,
 	    rolling_through(r), r->parts);
 	rolling_update_note(r);
-	rolling_save(r->pg);
+	slot_save(sl);
 	log_info("roll %s %s: %s", r->pg->conf->name, sl->name, text);
 	rolling_event(r, sl->name, "%s", text);
 	op_roll_step(r->pg, sl->name, text);
@@ -256,6 +257,14 @@ rolling_is_open(const struct rolling *r, const struct slot *sl)
 }
 
 static void
+rolling_drop(struct rolling *r, struct slot *sl)
+{
+	sl->roll_phase = ROLL_NEW;
+	slot_save(sl);
+	roll_drop(r->roll, sl->index);
+}
+
+static void
 rolling_retire(struct rolling *r, struct slot *sl)
 {
 	struct inst *old = sl->cur;
@@ -265,7 +274,7 @@ rolling_retire(struct rolling *r, struct slot *sl)
 		return;
 	if (!rolling_is_open(r, sl)) {
 		rolling_op_discard(r, sl->index);
-		roll_drop(r->roll, sl->index);
+		rolling_drop(r, sl);
 		return;
 	}
 	sl->cur = NULL;
@@ -594,7 +603,7 @@ rolling_slot_left(struct slot *sl)
 		return;
 	}
 	rolling_op_discard(r, sl->index);
-	roll_drop(r->roll, sl->index);
+	rolling_drop(r, sl);
 }
 
 bool

@@ -30,6 +30,7 @@ rolling_new(struct program *pg, const struct engine_who *who,
 	};
 
 	r->pg = pg;
+	r->id = pg->en->next_id++;
 	r->conf = config_program_ref(pg->conf);
 	r->nslots = pg->nslots;
 	r->surge = params.surge;
@@ -42,6 +43,8 @@ rolling_new(struct program *pg, const struct engine_who *who,
 	for (int i = 0; i < r->nslots; i++) {
 		r->places[i].since = pg->slots[i]->generation;
 		r->parts += phases[i] != ROLL_NEW;
+		pg->slots[i]->roll_id = r->id;
+		pg->slots[i]->roll_phase = phases[i];
 	}
 	loop_timer_init(&r->soak, pg->en->lp, rolling_on_soak, r);
 	loop_task_init(&r->work, rolling_on_work, r);
@@ -79,6 +82,11 @@ rolling_prepare(struct rolling *r)
 
 	if (r->begun_ms == 0)
 		r->begun_ms = clock_wall_ms();
+	/* Before the roll has its record: those that it has nothing to do in.
+	 */
+	for (int i = 0; i < r->nslots; i++)
+		if (pg->slots[i]->roll_phase != ROLL_OLD)
+			slot_save(pg->slots[i]);
 	r->preparing = !r->back && pg->conf->hook[HOOK_BEFORE_ROLL] != NULL;
 	rolling_save(pg);
 	if (!r->preparing) {
@@ -270,6 +278,19 @@ rolling_resume_phase(const struct slot *sl, enum roll_phase was)
 	return TAILQ_EMPTY(&sl->draining) ? ROLL_NEW : ROLL_RETIRING;
 }
 
+/* What has no record is still to be done: rather twice than never. */
+enum roll_phase
+rolling_was(const struct slot *sl, const struct table_roll *tr)
+{
+	uint32_t i = (uint32_t)sl->index;
+
+	if (i >= tr->nslots)
+		return ROLL_NEW;
+	if (sl->roll_id == tr->id && sl->roll_phase <= ROLL_NEW)
+		return sl->roll_phase;
+	return tr->alone == 0 || tr->alone == i + 1 ? ROLL_OLD : ROLL_NEW;
+}
+
 void
 rolling_resume(struct program *pg, const struct table_roll *tr)
 {
@@ -281,21 +302,16 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 	for (int i = 0; i < pg->nslots; i++) {
 		const struct slot *sl = pg->slots[i];
 
-		phases[i] = ROLL_NEW;
-		if ((uint32_t)i < tr->nslots && i < TABLE_SLOTS_MAX &&
-		    sl->wanted && tr->phase[i] <= ROLL_NEW)
-			phases[i] = rolling_resume_phase(
-			    sl, (enum roll_phase)tr->phase[i]);
-		/* There is no record of it: rather twice than never. */
-		else if (i >= TABLE_SLOTS_MAX && sl->next != NULL)
-			phases[i] = ROLL_STARTING;
-		else if (i >= TABLE_SLOTS_MAX && rolling_takes_part(sl) &&
-			 (tr->alone == 0 || tr->alone == (uint32_t)i + 1))
-			phases[i] = ROLL_OLD;
+		phases[i] = !sl->wanted
+				? ROLL_NEW
+				: rolling_resume_phase(sl, rolling_was(sl, tr));
 	}
 	pg->roll_again = tr->again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
 	free(phases);
+	r->id = tr->id;
+	for (int i = 0; i < r->nslots; i++)
+		pg->slots[i]->roll_id = r->id;
 	if (tr->alone != 0 && tr->alone <= (uint32_t)r->nslots) {
 		r->alone = (int)tr->alone - 1;
 		snprintf(r->why, sizeof r->why, "%s", tr->why);
@@ -339,9 +355,7 @@ rolling_save(struct program *pg)
 	tr.by_pid = r->who.pid;
 	tr.alone = (uint32_t)(r->alone + 1);
 	memcpy(tr.why, r->why, sizeof tr.why);
-	tr.nslots =
-	    r->nslots < TABLE_SLOTS_MAX ? (uint32_t)r->nslots : TABLE_SLOTS_MAX;
-	for (int i = 0; i < r->nslots && i < TABLE_SLOTS_MAX; i++)
-		tr.phase[i] = (uint8_t)roll_phase_of(r->roll, i);
+	tr.nslots = (uint32_t)r->nslots;
+	tr.id = r->id;
 	table_put_roll(pg->en->table, &tr);
 }

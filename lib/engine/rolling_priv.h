@@ -22,6 +22,7 @@ struct place {
 
 struct rolling {
 	struct program *pg;
+	uint64_t id; /* for the records */
 	struct roll *roll;
 	struct config_program *conf; /* it began with; counted */
 	int nslots;

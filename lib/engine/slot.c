@@ -139,6 +139,8 @@ slot_save(struct slot *sl)
 	    ts.note, sizeof ts.note, "%.*s", (int)sizeof ts.note - 1, sl->note);
 	ts.alone_generation = sl->alone_generation;
 	memcpy(ts.reason, sl->reason, sizeof ts.reason);
+	ts.roll_id = sl->roll_id;
+	ts.roll_phase = (uint8_t)sl->roll_phase;
 	slot_save_inst(&ts.cur, sl->cur);
 	slot_save_inst(&ts.next, sl->next);
 	ts.times = sl->times;

@@ -23,7 +23,7 @@
 #define HASH_FUNCTION(key, len, hash) (hash) = region_crc(0, (key), (len))
 #include <uthash.h>
 
-#define TABLE_VERSION 1
+#define TABLE_VERSION 2
 #define TABLE_CELLS   32 /* to begin with; doubled when full */
 #define TABLE_SELF    0  /* the cell of struct table_self */
 
@@ -379,7 +379,6 @@ table_put_roll(struct table *tb, const struct table_roll *in)
 {
 	const struct entry *en;
 
-	BUG_ON(in->nslots > TABLE_SLOTS_MAX);
 	en = table_entry_make(tb, CELL_ROLL, in->program);
 	if (en != NULL)
 		cell_put(table_cell(tb, en->rec), CELL_ROLL, in, sizeof *in);

@@ -23,7 +23,6 @@
 #define TABLE_PAST       20 /* deaths that restart_limit= can count */
 #define TABLE_REASON_MAX 96
 #define TABLE_NONE       UINT32_MAX
-#define TABLE_SLOTS_MAX  512 /* of a program, whose roll can be resumed */
 
 /* One death, without its texts. */
 struct table_death {
@@ -85,6 +84,8 @@ struct table_slot {
 	char note[TABLE_REASON_MAX]; /* why it is in its state */
 	uint32_t alone_generation;   /* see struct slot */
 	char reason[TABLE_REASON_MAX];
+	uint64_t roll_id;   /* of the last roll it was in; 0: none */
+	uint8_t roll_phase; /* in that, enum roll_phase */
 	struct table_inst cur, next;
 	struct table_times times;
 	struct table_death deaths[TABLE_DEATHS];
@@ -101,8 +102,8 @@ struct table_roll {
 	wall_ms begun_ms;
 	uint32_t alone;             /* slot + 1: of that one only; 0: of all */
 	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
-	uint32_t nslots;
-	uint8_t phase[TABLE_SLOTS_MAX]; /* enum roll_phase */
+	uint32_t nslots;            /* where each is: see table_slot */
+	uint64_t id;                /* no other roll has it */
 };
 
 /* What restart_rate of a group has given out; see policy_budget. */

@@ -200,12 +200,12 @@ END_TEST
 START_TEST(rolls_and_self_are_kept)
 {
 	struct table *tb = test_open(-1), *again;
-	struct table_roll tr = { .program = "web", .nslots = 512 }, roll;
+	struct table_roll tr = { .program = "web", .nslots = 9999, .id = 7 },
+			  roll;
 	struct table_self ts = { .next_id = 99, .stopping = 1 }, self;
 
 	ck_assert(!table_get_self(tb, &self));
 	ck_assert(!table_get_roll(tb, "web", &roll));
-	memset(tr.phase, 3, sizeof tr.phase);
 	table_put_roll(tb, &tr);
 	table_put_self(tb, &ts);
 	/* A slot of the same name is another record. */
