@@ -79,6 +79,7 @@ engine_finish(struct engine *en)
 		program_free(en->programs[en->nprograms - 1]);
 	tree_base_remove(en->cgroup, keeperlink_welcome(en->kl)->pid);
 	engine_unlink_lock(en);
+	log_release();
 	keeperlink_shutdown(en->kl, code);
 	loop_stop(en->lp);
 }

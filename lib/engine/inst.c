@@ -622,6 +622,7 @@ inst_free(struct inst *in)
 	loop_timer_stop(&in->deadline);
 	loop_timer_stop(&in->sweep);
 	recycle_stop(in);
+	log_release();
 	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
 	loop_io_stop(&in->ready_io);
 	channel_free(in->channel);
