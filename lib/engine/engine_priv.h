@@ -52,7 +52,8 @@ struct inst {
 	uint64_t id;                 /* keeper's child id */
 	uint32_t generation;
 	enum inst_role role;
-	pid_t pid; /* 0: not started yet */
+	pid_t pid;              /* 0: not started yet */
+	uint32_t signals_early; /* 1 << SIG: to be passed on once it is */
 	mono_ms started_ms;
 	bool ready;
 	bool preparing;    /* before_start runs: the keeper does not know it */
@@ -362,6 +363,8 @@ struct inst *inst_find(struct engine *en, uint64_t id);
 void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
 void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);
+/* A signal to reeved that the program gets; signo: 1 to 31. */
+void inst_pass_signal(struct inst *in, int signo);
 void inst_signal_failed(struct inst *in, int signo, int errnum);
 
 /* Why a start failed, for people. */

@@ -545,6 +545,30 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 	inst_failed_start(in);
 }
 
+/*
+ * One that was started a moment ago may have said that it is there before the
+ * keeper's notice of it comes: the signal waits for that.
+ */
+void
+inst_pass_signal(struct inst *in, int signo)
+{
+	if (in->dead || in->preparing)
+		return;
+	if (in->pid == 0)
+		in->signals_early |= 1U << signo;
+	else
+		keeperlink_signal(in->slot->prog->en->kl, in->id, signo, false);
+}
+
+static void
+inst_pass_early(struct inst *in)
+{
+	for (int signo = 1; in->signals_early >> signo != 0; signo++)
+		if ((in->signals_early >> signo & 1) != 0)
+			inst_pass_signal(in, signo);
+	in->signals_early = 0;
+}
+
 void
 inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 {
@@ -559,6 +583,7 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 		channel_start(in->channel, pid);
 	if (in->stopping)
 		return;
+	inst_pass_early(in);
 	recycle_arm(in);
 	if (in->up_early ||
 	    (in->conf->ready == READY_DELAY && in->conf->startsecs_ms == 0))

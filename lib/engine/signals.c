@@ -44,13 +44,6 @@ signals_reload(struct engine *en)
 }
 
 static void
-signals_pass_to(struct inst *in, int signo)
-{
-	if (in != NULL && in->pid != 0 && !in->dead)
-		keeperlink_signal(in->slot->prog->en->kl, in->id, signo, false);
-}
-
-static void
 signals_pass(struct engine *en, int signo)
 {
 	for (size_t i = 0; i < en->nprograms; i++) {
@@ -60,10 +53,12 @@ signals_pass(struct engine *en, int signo)
 			struct slot *sl = pg->slots[k];
 			struct inst *in;
 
-			signals_pass_to(sl->cur, signo);
-			signals_pass_to(sl->next, signo);
+			if (sl->cur != NULL)
+				inst_pass_signal(sl->cur, signo);
+			if (sl->next != NULL)
+				inst_pass_signal(sl->next, signo);
 			TAILQ_FOREACH(in, &sl->draining, entry)
-				signals_pass_to(in, signo);
+				inst_pass_signal(in, signo);
 			engine_event(en, sl->name, "order",
 			    "SIG%s by a signal to reeved", sigabbrev_np(signo));
 		}

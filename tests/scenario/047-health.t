@@ -16,6 +16,7 @@ workers = 2
 ready = http+unix:$T/run/roll.%(process_num)d:/ 100-599
 health = http+unix:$T/run/roll.%(process_num)d:/health
 health_interval = 100ms
+health_timeout = 10s
 health_failures = 2
 startsecs = 100ms
 [program:restart]
