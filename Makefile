@@ -186,6 +186,7 @@ $(B)/examples/%: $(B)/conf/examples/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lev
 
+$(B)/helpers/pool_share: $(archive)
 $(B)/helpers/%: $(B)/tests/helpers/%.o
 	@mkdir -p $(@D)
 	$(say) LD $@

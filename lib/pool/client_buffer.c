@@ -56,23 +56,36 @@ reeve_pool_buffer(struct reeve_pool *p, size_t size, void **addr)
 	return (int)i;
 }
 
+/* Over what is there: the address is the client's, and stays. */
+static int
+buffer_map(struct shared *b, int prot, int flags)
+{
+	return mmap(b->addr, b->size, prot, flags | MAP_FIXED, b->fd, 0) ==
+		       MAP_FAILED
+		   ? -1
+		   : 0;
+}
+
 int
 reeve_pool_buffer_seal(struct reeve_pool *p, int buffer)
 {
 	struct shared *b = &p->buffers[buffer];
-	void *ro;
+	int why;
 
+	if (b->fd == -1)
+		return client_fail(p, EINVAL, "there is no buffer %d", buffer);
 	/* A seal against writing wants no mapping that may write. */
-	if (munmap(b->addr, b->size) == -1)
-		return client_fail(p, errno, "munmap: %s", strerror(errno));
-	b->addr = MAP_FAILED;
-	if (fcntl(b->fd, F_ADD_SEALS, F_SEAL_WRITE) == -1)
-		return client_fail(p, errno, "a job may still write to it: %s",
-		    strerror(errno));
-	ro = mmap(b->addr, b->size, PROT_READ, MAP_SHARED, b->fd, 0);
-	if (ro == MAP_FAILED)
+	if (buffer_map(b, PROT_READ, MAP_PRIVATE) == -1)
 		return client_fail(p, errno, "mmap: %s", strerror(errno));
-	b->addr = ro;
+	if (fcntl(b->fd, F_ADD_SEALS, F_SEAL_WRITE) == -1) {
+		why = errno;
+		(void)buffer_map(b, PROT_READ | PROT_WRITE, MAP_SHARED);
+		return client_fail(
+		    p, why, "a job may still write to it: %s", strerror(why));
+	}
+	/* Before Linux 6.7 what is sealed cannot be mapped as shared; what
+	 * nobody can change needs not be. */
+	(void)buffer_map(b, PROT_READ, MAP_SHARED);
 	return 0;
 }
 

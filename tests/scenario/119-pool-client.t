@@ -1,0 +1,194 @@
+#!/bin/sh
+# What a person sees of CPU jobs: map with one that fails, a bar on a terminal
+# and plain lines elsewhere, keys, pictures, shared memory from C; and that a
+# pool with nothing to do does nothing.
+. "$(dirname "$0")/lib.sh"
+need tmux python3 sha256sum
+
+cp "$B/plugins/rogue.so" "$T/rogue.so"
+cat >"$T/pool.ini" <<EOT
+[pool]
+threads = 2
+[job:rogue]
+plugin = $T/rogue.so
+EOT
+THUMB=$B/examples/jobs/thumb.so
+if [ -e "$THUMB" ]; then
+	cp "$THUMB" "$T/thumb.so"
+	printf '[job:thumb]\nplugin = %s\n' "$T/thumb.so" >>"$T/pool.ini"
+fi
+conf <<EOT
+[program:pool]
+command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
+socket = unix:$T/run/pool.sock
+ready = notify
+startsecs = 100ms
+EOT
+start_reeved
+up pool
+is "the pool is ready" "$(state pool)" RUNNING
+[ "$(state pool)" = RUNNING ] || bail
+pool=$(pid_of pool)
+export REEVE_POOL="$T/run/pool.sock"
+job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+
+# --- lines ---------------------------------------------------------------------
+
+mkdir "$T/out/d" "$T/out/enc" "$T/out/dec"
+for i in 1 2 3 4 5 6; do head -c "$((i * 10000))" /dev/urandom >"$T/out/d/$i"; done
+job map digest "$T"/out/d/* >"$T/out/sums" 2>"$T/out/err"
+is "lines as sha256sum prints them" "$(cat "$T/out/sums")" "$(sha256sum "$T"/out/d/*)"
+is "and not a byte beside them" "$(cat "$T/out/err")" ""
+code 0 "sha256sum -c reads them" sha256sum -c --quiet "$T/out/sums"
+job run digest -i "$T/out/d/1" --arg algorithm=sha512 >"$T/out/sum512"
+code 0 "sha512sum -c, too" sha512sum -c --quiet "$T/out/sum512"
+is "it notices a change" "$(echo x >>"$T/out/d/1"
+sha512sum -c "$T/out/sum512" 2>/dev/null)" "$T/out/d/1: FAILED"
+chmod 0 "$T/out/d/4"
+mv "$T/out/d/3" "$T/out/d/was3"
+job map digest "$T/out/d/1" "$T/out/d/2" "$T/out/d/3" "$T/out/d/5" "$T/out/d/6" \
+    >"$T/out/sums" 2>"$T/out/err"
+is "one that is not there: 1" "$?" 1
+is "the rest is done, in order" "$(cat "$T/out/sums")" \
+    "$(cd / && sha256sum "$T/out/d/1" "$T/out/d/2" "$T/out/d/5" "$T/out/d/6")"
+is "and a list at the end" "$(cat "$T/out/err")" "reevectl: 1 of 5 failed:
+  $T/out/d/3: No such file or directory"
+
+# --- keys ------------------------------------------------------------------------
+
+head -c 32 /dev/urandom >"$T/out/key"
+for mode in 644 640 604; do
+	chmod $mode "$T/out/key"
+	said=$(job run encrypt -i "$T/out/d/1" -o "$T/out/enc/1" --arg "key_file=$T/out/key" 2>&1)
+	like "a key of mode $mode is refused" "$said" "key: .*(mode|other|group|read)"
+done
+is "and nothing was written" "$(ls -A "$T/out/enc")" ""
+chmod 600 "$T/out/key"
+code 0 "one of mode 600 is taken" job map encrypt --out "$T/out/enc" \
+    --arg "key_file=$T/out/key" "$T/out/d/1" "$T/out/d/2"
+code 0 "what it made is read" job map decrypt --out "$T/out/dec" \
+    --arg "key_file=$T/out/key" "$T/out/enc/1.enc" "$T/out/enc/2.enc"
+is "and is the same" "$(cat "$T/out/dec/1" "$T/out/dec/2" | cksum)" \
+    "$(cat "$T/out/d/1" "$T/out/d/2" | cksum)"
+printf '\001' | dd of="$T/out/enc/2.enc" bs=1 seek=5000 conv=notrunc 2>/dev/null
+code 1 "a changed byte is noticed" job map decrypt --out "$T/out/dec" \
+    --arg "key_file=$T/out/key" "$T/out/enc/2.enc"
+
+# --- memory ------------------------------------------------------------------------
+
+is "one memory and many jobs, from C" \
+    "$(timeout $((60 * TEST_SLOW)) "$B/helpers/pool_share" "$REEVE_POOL" | grep -v '^#')" \
+    "under way: 64
+well: 64
+each in its place: 1
+sealed while it is written: 0
+as it was: 1
+read when sealed: 1
+written when sealed: 0
+still there: 1
+made writable: 0"
+
+# --- pictures ------------------------------------------------------------------------
+
+cat >"$T/picture.py" <<'EOT'
+"""picture.py WRITE FILE WIDTH HEIGHT | SIZE FILE: a grey JPEG of flat blocks."""
+import struct, sys
+
+def segment(mark, data):
+    return struct.pack(">BBH", 0xff, mark, len(data) + 2) + data
+
+def write(name, width, height):
+    bits, last = [], 0
+    for y in range((height + 7) // 8):
+        for x in range((width + 7) // 8):
+            grey = (x * 13 + y * 7) % 200 - 100
+            diff, last = grey - last, grey
+            n = abs(diff).bit_length()
+            bits.append(f"{n:04b}")
+            if n:
+                bits.append(f"{diff if diff > 0 else diff + (1 << n) - 1:0{n}b}")
+            bits.append("0")
+    text = "".join(bits)
+    text += "1" * (-len(text) % 8)
+    data = int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
+    with open(name, "wb") as f:
+        f.write(b"\xff\xd8" + segment(0xdb, b"\0" + b"\x08" * 64)
+            + segment(0xc0, struct.pack(">BHHBBBB", 8, height, width, 1, 1, 0x11, 0))
+            + segment(0xc4, b"\0" + bytes([0, 0, 0, 12] + [0] * 12 + list(range(12))))
+            + segment(0xc4, b"\x10" + bytes([1] + [0] * 15 + [0]))
+            + segment(0xda, bytes([1, 1, 0, 0, 63, 0])) + data + b"\xff\xd9")
+
+def size(name):
+    data, at = open(name, "rb").read(), 2
+    while data[at + 1] not in (0xc0, 0xc1, 0xc2):
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    height, width = struct.unpack_from(">HH", data, at + 5)
+    return f"{width}x{height}"
+
+if sys.argv[1] == "write":
+    write(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+else:
+    print(*map(size, sys.argv[2:]))
+EOT
+picture() { python3 "$T/picture.py" "$@" 2>&1; }
+if [ -e "$THUMB" ]; then
+	mkdir "$T/out/pic" "$T/out/small"
+	picture write "$T/out/pic/a.jpg" 1600 1200
+	picture write "$T/out/pic/b.jpg" 300 900
+	head -c 3000 "$T/out/pic/a.jpg" >"$T/out/pic/half.jpg"
+	job map thumb --out "$T/out/small" --arg width=160 --arg height=160 "$T"/out/pic/* \
+	    >"$T/out/said" 2>&1
+	is "pictures are made smaller; half of one is an error" "$?" 1
+	is "they have the size that was asked for" \
+	    "$(picture size "$T/out/small/a.jpg" "$T/out/small/b.jpg")" "160x120 54x160"
+	is "and there is no half one" "$(ls -A "$T/out/small")" "a.jpg
+b.jpg"
+	has "whose name is told" "$T/out/said" "half.jpg: .*(Premature|end)"
+else
+	skip "pictures are made smaller" "built without libjpeg"
+fi
+
+# --- a terminal -------------------------------------------------------------------------
+
+export LC_ALL=C.UTF-8
+term() { tmux -S "$T/run/tmux" -f /dev/null "$@" 2>/dev/null; }
+seen() { term capture-pane -p | grep -Eq "$1"; }
+mkdir "$T/out/t"
+for i in $(seq 1 24); do head -c 100000 /dev/zero >"$T/out/t/$i"; done
+cat >"$T/out/session" <<EOT
+$B/reevectl -c $CONF job map rogue --arg do=sleep --arg ms=250 $T/out/t/* $T/out/none
+echo "code \$?"
+$B/reevectl -c $CONF job run rogue --arg do=sleep --arg ms=900 -i $T/out/t/1
+echo over
+while [ ! -e $T/out/leave ]; do sleep 0.05; done
+EOT
+term new-session -d -x 100 -y 30 "sh $T/out/session"
+started "$(term display -p '#{pid}')"
+await 20 "seen '^\[#+ +\] [0-9]+/25  .*B/s  .* left'"
+term capture-pane -p >"$T/out/screen"
+has "a bar, the rate, the time that is left" "$T/out/screen" \
+    "^\[#+ +\] [0-9]+/25  .*B/s  .* left  1 failed"
+await 20 "seen '^rogue [1-9][0-9]*% sleeping'"
+term capture-pane -p >"$T/out/screen"
+has "one job says how far it is" "$T/out/screen" "^rogue [1-9][0-9]*% sleeping"
+await 20 "seen '^over'"
+term capture-pane -p >"$T/out/screen"
+has "the list comes after the bar" "$T/out/screen" "^reevectl: 1 of 25 failed:"
+has "with the code" "$T/out/screen" "^code 1"
+unlike "nothing of the bar is left" "$(cat "$T/out/screen")" "[[]#|%"
+: >"$T/out/leave"
+await 10 "! term has-session"
+rm -f "$T/run/tmux"
+job map rogue --arg do=sleep --arg ms=5 "$T"/out/t/? >"$T/out/plain" 2>&1
+is "plain lines elsewhere" "$(LC_ALL=C grep -c '[^ -~]\|#\|/s' "$T/out/plain")" 0
+
+# --- nothing to do --------------------------------------------------------------------------
+
+switches() { cat "/proc/$pool"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'; }
+is "it was one pool" "$(pid_of pool)" "$pool"
+job stats >/dev/null
+steady 1 true
+before=$(switches)
+steady 3 true
+is "an idle pool does not wake up" "$(($(switches) - before))" 0
+plan_done
