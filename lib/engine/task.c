@@ -33,7 +33,8 @@ struct task {
 	bool over;    /* it is dead, its tree may not be */
 	bool timed_out, cancelled, killed;
 	struct task_end end;
-	char *path; /* of the spec, for its errors */
+	char *path;             /* of the spec, for its errors */
+	struct spec_size words; /* bytes 0: not known */
 	char *directory;
 	char *root;      /* "": ours */
 	char *read_only; /* the first such path, "": none */
@@ -288,6 +289,7 @@ task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
 	t->directory = xstrdup(sp->directory);
 	t->root = xstrdup(sp->root);
 	t->read_only = xstrdup(sp->read_only != NULL ? sp->read_only[0] : "");
+	spec_measure(sp, &t->words);
 	t->spawned = true;
 	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
 }
@@ -370,6 +372,16 @@ task_place(const struct task *t, int stage)
 	return stage == STAGE_READ_ONLY ? t->read_only : t->directory;
 }
 
+static void
+task_add_size(struct task *t)
+{
+	size_t n = strlen(t->end.text);
+
+	snprintf(t->end.text + n, sizeof t->end.text - n, ": ");
+	n = strlen(t->end.text);
+	spec_size_text(&t->words, t->end.text + n, sizeof t->end.text - n);
+}
+
 bool
 task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 {
@@ -383,6 +395,8 @@ task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 	t->end.errnum = errnum;
 	spawn_err_text(t->end.text, sizeof t->end.text, &se,
 	    t->path != NULL ? t->path : "its command", task_place(t, stage));
+	if (stage == STAGE_EXEC && errnum == E2BIG && t->words.bytes > 0)
+		task_add_size(t);
 	task_over(t);
 	return true;
 }

@@ -43,7 +43,7 @@ struct task_end {
 	bool core;
 	int64_t ran_ms;
 	int64_t max_rss_kb; /* -1: not known */
-	char text[160];     /* "exited with 3 after 20 ms" */
+	char text[320];     /* "exited with 3 after 20 ms" */
 };
 
 /* No process could be made just now (RLIMIT_NPROC, pids.max, memory): nothing

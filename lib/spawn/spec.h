@@ -97,6 +97,18 @@ struct spec {
 
 /* A spec with nothing set: keeps, no descriptors. */
 void spec_init(struct spec *sp);
+
+/* Of what exec gives to the program; all in bytes. */
+struct spec_size {
+	size_t bytes;   /* words, environment, path */
+	size_t longest; /* string */
+	size_t most;    /* that the kernel takes */
+};
+
+void spec_measure(const struct spec *sp, struct spec_size *out);
+/* "with the environment 3000000 bytes, the kernel takes 2097152, ...": why it
+ * was too long. */
+void spec_size_text(const struct spec_size *s, char *out, size_t size);
 void spec_write(struct mw *w, const struct spec *sp);
 /*
  * Reads to the end of r.  nfds_given: descriptors that came with the message.
