@@ -17,8 +17,10 @@
 #include "run.h"
 #include "task.h"
 
-#define ADD_AT_ONCE 48 /* fewer than the server takes of one client */
-#define ADD_AGAIN   20
+#define ADD_AT_ONCE      48 /* fewer than the server takes of one client */
+#define ADD_AGAIN        20
+#define ADD_BUSY         (-32006) /* of the protocol */
+#define ADD_PAUSE_MAX_MS 1000
 
 struct adding {
 	struct run r; /* its key, its strings */
@@ -30,7 +32,7 @@ struct adder {
 	const char *group; /* NULL: --group, or the default */
 	struct adding wait[ADD_AT_ONCE];
 	size_t first, n; /* a ring: in the order in which they were given */
-	int losses;
+	int losses, pause_ms;
 	int umask;
 	struct client_error ce;
 };
@@ -137,6 +139,17 @@ adder_refused(struct adder *ad, json_t *error)
 	return command_failed(ad->cmd, &ad->ce);
 }
 
+/* There are as many clients as may be: as for run, none of them is lost. */
+static int
+adder_wait_turn(struct adder *ad)
+{
+	ad->pause_ms = ad->pause_ms * 2 + 10 + (int)getpid() % 10;
+	if (ad->pause_ms > ADD_PAUSE_MAX_MS)
+		ad->pause_ms = ADD_PAUSE_MAX_MS;
+	poll(NULL, 0, ad->pause_ms);
+	return adder_again(ad) == 0 ? 0 : command_failed(ad->cmd, &ad->ce);
+}
+
 /* Takes an answer. */
 static int
 adder_hear(struct adder *ad)
@@ -149,7 +162,10 @@ adder_hear(struct adder *ad)
 					    : command_failed(ad->cmd, &ad->ce);
 	ad->losses = 0;
 	error = json_object_get(msg, "error");
-	if (error != NULL) {
+	if (error != NULL && json_is_null(json_object_get(msg, "id")) &&
+	    jint(error, "code", 0) == ADD_BUSY) {
+		code = adder_wait_turn(ad);
+	} else if (error != NULL) {
 		code = adder_refused(ad, error);
 	} else if (jint(msg, "id", -1) == adder_at(ad, 0)->r.id) {
 		json_t *result = json_object_get(msg, "result");

@@ -3,7 +3,7 @@
 # between them than it says, and all of these; over lost slots, deaths of the
 # engine and reloads.
 . "$(dirname "$0")/lib.sh"
-need make
+need make python3
 
 slots_conf() { # SLOTS JOBSERVER
 	conf <<-EOT
@@ -85,6 +85,47 @@ like "run without" "$(MAKEFLAGS=y ctl run --shell 'echo "$MAKEFLAGS"')" "^y$"
 slots_conf 3 fifo
 code 0 "reload" ctl reload
 like "fifo" "$(flags)" "^ -j3 --jobserver-auth=fifo:$T/state/jobserver/[0-9a-f]+$"
+# Three that work as make -j does, one job by right and others for what they
+# read there, and tasks beside them.
+cat >"$T/out/maker" <<EOT
+import os, subprocess, time
+fifo = os.open(os.environ["MAKEFLAGS"].split("fifo:")[1].split()[0], os.O_RDWR | os.O_NONBLOCK)
+left, running = 6, []  # its process, its token
+while left or running:
+    token = b"" if b"" not in [t for _, t in running] else None
+    if left and token is None:
+        try:
+            token = os.read(fifo, 1)
+        except BlockingIOError:
+            pass
+    if left and token is not None:
+        left -= 1
+        running.append((subprocess.Popen(["sh", "$T/src/job"]), token))
+        continue
+    time.sleep(0.01)
+    for p, t in [r for r in running if r[0].poll() is not None]:
+        running.remove((p, t))
+        os.write(fifo, t)
+EOT
+task pause >/dev/null
+a=$(task add python3 "$T/out/maker")
+task add python3 "$T/out/maker" >/dev/null
+task add python3 "$T/out/maker" >/dev/null
+i=$(seq 4 | sed "s|.*|sh $T/src/job|" | task add --each-line | tail -n 1)
+task resume
+# shellcheck disable=SC2046
+code 0 "three builds by name, and tasks" task wait $(seq "$a" "$i")
+is "... 3 slots for all" "$(most)" "3 0 44"
+case $(make --version | head -n 1) in
+"GNU Make "[0-3].* | "GNU Make "4.[0-3]*)
+	skip "three makes by name" "this make is older than 4.4"
+	;;
+*)
+	make_three -j
+	code 0 "three makes by name" task wait "$a" "$b" "$c"
+	is "... 3 slots" "$(most)" "3 0 36"
+	;;
+esac
 cat >"$T/out/taker" <<EOT
 f=\${MAKEFLAGS##*fifo:}
 exec 8<>"\$f"
