@@ -98,6 +98,21 @@ strv_env_get(const struct strv *sv, const char *key)
 	return e != NULL ? *e + len + 1 : NULL;
 }
 
+void
+str_set(char **s, const char *text)
+{
+	char *copy = text[0] == '\0' ? NULL : xstrdup(text);
+
+	free(*s);
+	*s = copy;
+}
+
+const char *
+str_text(const char *s)
+{
+	return s == NULL ? "" : s;
+}
+
 bool
 str_starts(const char *s, const char *prefix)
 {

@@ -27,6 +27,10 @@ void strv_env_set(struct strv *sv, const char *key, const char *value);
 /* Value of KEY in an environment vector, or NULL; borrowed. */
 const char *strv_env_get(const struct strv *sv, const char *key);
 
+/* *s becomes a copy of text, NULL when that is empty; text may be *s. */
+void str_set(char **s, const char *text);
+/* s, or "" for NULL. */
+const char *str_text(const char *s);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* NULL counts as equal to NULL only. */

@@ -44,6 +44,15 @@ enum inst_role {
 	INST_DRAINING, /* replaced: finishing what it has */
 };
 
+/* Of an instance that is to stop, or has ended. */
+struct inst_end {
+	struct loop_timer deadline; /* stop: then KILL */
+	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
+	struct loop_timer sweep;    /* looks for survivors again */
+	mono_ms sweep_since;
+	struct table_death death; /* filled when it dies */
+};
+
 /* One process of a slot, from the spawn request until its tree is gone. */
 struct inst {
 	TAILQ_ENTRY(inst) entry;
@@ -69,42 +78,47 @@ struct inst {
 	enum death_cause cause; /* what its death will be called */
 	bool by_person;
 	struct engine_who who;
-	struct loop_timer up;       /* startsecs, ready_timeout */
-	struct loop_timer deadline; /* stop: then KILL */
-	mono_ms deadline_ms;        /* of it; 0: none */
-	int ready_fd;               /* notify socket or pipe; -1: none */
-	unsigned ready_slot;        /* of the keeper's store */
-	struct probing *probing;    /* NULL: is not asked */
-	struct vitals *vitals;      /* NULL: its health is no question */
-	uint32_t watchdog_ms;       /* what it was told; 0: nothing */
-	bool scanned;               /* its output is looked at for ready=log */
-	struct loop_io ready_io;
-	struct channel *channel; /* NULL: has none */
-	struct recycle recycle;
-	int64_t oom_kills;   /* in its cgroup before it; -1: not known */
-	char *status;        /* STATUS= it sent */
-	struct tree tree;    /* its cgroup, or how to find what it left */
-	unsigned tree_index; /* of its cgroup among the slot's */
-	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
-	struct loop_timer sweep;    /* looks for survivors again */
-	mono_ms sweep_since;
+	struct loop_timer up;     /* startsecs, ready_timeout */
+	struct inst_end *end;     /* NULL: neither stopped nor dead */
+	mono_ms deadline_ms;      /* of the stop; 0: none */
+	int ready_fd;             /* notify socket or pipe; -1: none */
+	unsigned ready_slot;      /* of the keeper's store */
+	struct probing *probing;  /* NULL: is not asked */
+	struct vitals *vitals;    /* NULL: its health is no question */
+	uint32_t watchdog_ms;     /* what it was told; 0: nothing */
+	bool scanned;             /* its output is looked at for ready=log */
+	struct loop_io *ready_io; /* NULL: there is none yet */
+	struct channel *channel;  /* NULL: has none */
+	struct recycle *recycle;  /* NULL: nothing to look at */
+	int64_t oom_kills;        /* in its cgroup before it; -1: not known */
+	char *status;             /* STATUS= it sent */
+	struct tree tree;         /* its cgroup, or how to find what it left */
+	unsigned tree_index;      /* of its cgroup among the slot's */
 	struct inst_flush *flush[2]; /* of the pump, that will call back */
 	bool discarded;              /* by an aborted roll */
 	bool swept;                  /* dead, and nothing of its tree is left */
-	bool reread; /* once it is up: its settings are others */
-	char *tail;  /* its last lines; NULL: none */
-	char reason[TABLE_REASON_MAX]; /* why it had to go; "": see cause */
-	char why[160];                 /* how it ended, in words */
-	struct table_inst restore;     /* recover.c: its part of the record */
-	struct table_death death;      /* filled when it dies */
+	bool reread;                 /* once it is up: its settings are others */
+	char *tail;                  /* its last lines; NULL: none */
+	char *reason;                /* why it had to go; NULL: see cause */
+	char *why; /* how it ended, in words; NULL: it has not */
+	struct table_inst *restore; /* recover.c: its part of the record */
 };
 
 TAILQ_HEAD(inst_list, inst);
 
+/* What is remembered of the instances that a slot had. */
+struct slot_history {
+	struct table_past past;
+	struct table_death deaths[TABLE_DEATHS]; /* newest first */
+	/* of each; not in the table */
+	char *tail[TABLE_DEATHS]; /* last lines; NULL: none */
+	char *text[TABLE_DEATHS]; /* why it had to go; NULL: see cause */
+};
+
 struct slot {
 	struct program *prog;
 	int index;
-	char name[SLOT_NAME_MAX]; /* "web.0" */
+	char *name; /* "web.0" */
 	enum slot_state state;
 	bool wanted;    /* up; what people asked for */
 	bool leaving;   /* scaled away or removed: freed when it is down */
@@ -118,24 +132,20 @@ struct slot {
 	uint64_t restarts;
 	unsigned failures;   /* failed starts in a row */
 	mono_ms retry_at_ms; /* BACKOFF, FATAL: 0 when not */
-	struct table_past past;
-	uint8_t budgeted; /* BUDGET_*: have counted the start that is due */
+	uint8_t budgeted;    /* BUDGET_*: have counted the start that is due */
 	struct loop_timer retry;
-	char note[160];  /* why it is in its state, for people */
+	char *note;      /* why it is in its state, for people; or NULL */
 	unsigned record; /* of the state table */
 	uint32_t spoilt; /* bits: cgroups that were killed, not removed */
 	struct table_times times;
-	struct table_death deaths[TABLE_DEATHS]; /* newest first */
-	char *death_tail[TABLE_DEATHS]; /* last lines; NULL: none, not in the
-					   table */
-	char *death_text[TABLE_DEATHS]; /* why it had to go; NULL: see cause */
+	struct slot_history *history; /* NULL: nothing of it has ended yet */
 	/*
 	 * The instance that a roll of this slot alone is to replace, when the
 	 * roll under way is over; 0: none.  reason: of that, and of the death
 	 * that came of it.
 	 */
 	uint32_t alone_generation;
-	char reason[TABLE_REASON_MAX];
+	char *reason;     /* NULL: none */
 	uint64_t roll_id; /* as in table_slot */
 	enum roll_phase roll_phase;
 	struct pump_stream *out, *err;
@@ -149,7 +159,8 @@ struct slot {
 	bool stop_by_person;
 	struct engine_who stop_who; /* of the last order to stop */
 	const struct config_program *streams_conf; /* what out, err follow */
-	struct loop_timer vacate; /* a leaving reuseport slot: queue to empty */
+	struct loop_timer
+	    *vacate; /* a leaving reuseport slot: queue to empty */
 	int vacate_tries;
 };
 
@@ -318,6 +329,11 @@ void slot_ordered(struct slot *sl);
 bool slot_is_down(const struct slot *sl); /* no process of it is left */
 void slot_streams(struct slot *sl);       /* log pipes and their sinks */
 void slot_death(struct slot *sl, const struct table_death *d);
+/* An empty one when there is none. */
+const struct slot_history *slot_history(const struct slot *sl);
+struct slot_history *slot_history_make(struct slot *sl);
+/* The newest death; at_ms 0: none. */
+const struct table_death *slot_last_death(const struct slot *sl);
 /* Is there more to be said of it than the cause? */
 bool death_has_reason(enum death_cause cause);
 
@@ -341,6 +357,8 @@ void inst_send_stop(struct inst *in);
 void inst_settle(struct inst *in);
 /* reeved stops: a log that can't be written must not hold it for ever. */
 void inst_limit_flush(struct inst *in);
+/* Its part of the record, for this: zeroes until it is filled. */
+struct table_inst *inst_restore(struct inst *in);
 void inst_resume(struct inst *in, const struct table_inst *ti);
 /* The start was asked for: wait for it to be up. */
 void inst_began(struct inst *in);

@@ -36,7 +36,7 @@ engine_last_death(const struct slot *sl)
 	const struct table_death *last = NULL;
 
 	for (int i = 0; i < TABLE_DEATHS; i++) {
-		const struct table_death *d = &sl->deaths[i];
+		const struct table_death *d = &slot_history(sl)->deaths[i];
 
 		if (d->at_ms != 0 &&
 		    (last == NULL || d->generation > last->generation))

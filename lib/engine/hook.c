@@ -50,10 +50,12 @@ hook_env(const struct inst *in, enum config_hook kind, struct slot_env env[4],
 	if (kind != HOOK_AFTER_EXIT)
 		return n;
 	snprintf(text[1], sizeof text[1], "%d",
-	    in->death.signo != 0 ? in->death.signo : in->death.code);
-	env[n++] = (struct slot_env){ in->death.signo != 0 ? "REEVE_EXIT_SIGNAL"
-							   : "REEVE_EXIT_CODE",
-		text[1] };
+	    in->end->death.signo != 0 ? in->end->death.signo
+				      : in->end->death.code);
+	env[n++] =
+	    (struct slot_env){ in->end->death.signo != 0 ? "REEVE_EXIT_SIGNAL"
+							 : "REEVE_EXIT_CODE",
+		    text[1] };
 	return n;
 }
 
@@ -343,17 +345,17 @@ hook_remake_inst(struct slot *sl, uint32_t generation, unsigned tree_index)
 	if (ts.cur.id != 0 && ts.cur.generation == generation &&
 	    sl->cur == NULL) {
 		in = inst_new(sl, INST_CUR, sl->prog->conf);
-		in->restore = ts.cur;
+		*inst_restore(in) = ts.cur;
 		sl->cur = in;
 	} else if (ts.next.id != 0 && ts.next.generation == generation &&
 		   sl->next == NULL) {
 		in = inst_new(sl, INST_NEXT, sl->prog->conf);
-		in->restore = ts.next;
+		*inst_restore(in) = ts.next;
 		sl->next = in;
 	} else {
 		return NULL;
 	}
-	in->id = in->restore.id;
+	in->id = inst_restore(in)->id;
 	in->generation = generation;
 	in->tree_index = tree_index;
 	in->preparing = true;

@@ -29,6 +29,8 @@
 #define FLUSH_GIVE_UP_MS 5000 /* while reeved stops */
 
 static void inst_on_aftermath(void *arg);
+static void inst_sweep(struct loop_timer *t, void *arg);
+static void inst_on_deadline(struct loop_timer *t, void *arg);
 static void inst_give_up_flush(struct inst *in);
 
 /* Asked of the pump; it outlives an instance that did not wait for it. */
@@ -63,6 +65,39 @@ inst_find(struct engine *en, uint64_t id)
 /* --- stopping ---------------------------------------------------------------
  */
 
+static struct inst_end *
+inst_end(struct inst *in)
+{
+	struct loop *lp = in->slot->prog->en->lp;
+	struct inst_end *e = in->end;
+
+	if (e != NULL)
+		return e;
+	e = in->end = xcalloc(1, sizeof *e);
+	loop_timer_init(&e->deadline, lp, inst_on_deadline, in);
+	loop_timer_init(&e->sweep, lp, inst_sweep, in);
+	loop_task_init(&e->aftermath, inst_on_aftermath, in);
+	return e;
+}
+
+static void
+inst_end_free(struct inst *in)
+{
+	if (in->end == NULL)
+		return;
+	loop_timer_stop(&in->end->deadline);
+	loop_timer_stop(&in->end->sweep);
+	loop_task_cancel(in->slot->prog->en->lp, &in->end->aftermath);
+	freep(&in->end);
+}
+
+static void
+inst_stop_deadline(struct inst *in)
+{
+	if (in->end != NULL)
+		loop_timer_stop(&in->end->deadline);
+}
+
 void
 inst_kill(struct inst *in)
 {
@@ -72,7 +107,7 @@ inst_kill(struct inst *in)
 	if (in->preparing)
 		return; /* there is nothing else of it */
 	in->killed = true;
-	loop_timer_stop(&in->deadline);
+	inst_stop_deadline(in);
 	if (in->conf->killasgroup)
 		tree_kill(
 		    &in->tree, keeperlink_welcome(in->slot->prog->en->kl)->pid);
@@ -103,7 +138,8 @@ inst_set_deadline(struct inst *in, mono_ms at)
 	if (in->killed || (in->deadline_ms != 0 && in->deadline_ms <= at))
 		return;
 	in->deadline_ms = at;
-	loop_timer_start(&in->deadline, at - loop_now(in->slot->prog->en->lp));
+	loop_timer_start(
+	    &inst_end(in)->deadline, at - loop_now(in->slot->prog->en->lp));
 }
 
 void
@@ -161,7 +197,7 @@ inst_take_back(struct inst *in)
 	in->cause = DEATH_EXIT;
 	in->by_person = false;
 	in->deadline_ms = 0;
-	loop_timer_stop(&in->deadline);
+	inst_stop_deadline(in);
 	recycle_arm(in);
 	if (in->ready)
 		vitals_start(in);
@@ -176,8 +212,8 @@ inst_signal_failed(struct inst *in, int signo, int errnum)
 	/* The SIGCONT that goes with each stop signal has no news. */
 	if (in->lost && signo == SIGCONT)
 		return;
-	snprintf(in->slot->note, sizeof in->slot->note,
-	    "signal %d could not be sent: %s", signo, strerror(errnum));
+	slot_note(in->slot, "signal %d could not be sent: %s", signo,
+	    strerror(errnum));
 	log_errorx("%s %d: %s", in->slot->name, (int)in->pid, in->slot->note);
 	in->lost = true;
 	if (in->role == INST_CUR)
@@ -217,10 +253,10 @@ inst_gone(struct inst *in)
 	uint64_t id = in->id;
 
 	if (role == INST_NEXT)
-		rolling_inst_failed(in, in->why, in->tail);
+		rolling_inst_failed(in, str_text(in->why), in->tail);
 	else if (role == INST_CUR && in->cause != DEATH_STOP &&
 		 in->cause != DEATH_RESTART && in->cause != DEATH_BOUND)
-		op_slot_failed(sl, in->why, in->tail != NULL ? in->tail : "");
+		op_slot_failed(sl, str_text(in->why), str_text(in->tail));
 	inst_free(in);
 	if (role == INST_DRAINING)
 		rolling_inst_gone(sl);
@@ -253,7 +289,7 @@ inst_sweep(struct loop_timer *t, void *arg)
 	struct inst *in = arg;
 	struct engine *en = in->slot->prog->en;
 	pid_t keeper = keeperlink_welcome(en->kl)->pid, pids[64];
-	mono_ms since = loop_now(en->lp) - in->sweep_since;
+	mono_ms since = loop_now(en->lp) - in->end->sweep_since;
 	int n = 0;
 
 	(void)t;
@@ -265,9 +301,9 @@ inst_sweep(struct loop_timer *t, void *arg)
 		if (since == 0)
 			log_info("%s left %d processes behind, they are killed",
 			    in->slot->name, n);
-		loop_timer_start(&in->sweep, since < SWEEP_MAX_MS
-						 ? since + SWEEP_FIRST_MS
-						 : SWEEP_MAX_MS);
+		loop_timer_start(&in->end->sweep, since < SWEEP_MAX_MS
+						      ? since + SWEEP_FIRST_MS
+						      : SWEEP_MAX_MS);
 		return;
 	}
 	if (n > 0)
@@ -302,11 +338,13 @@ inst_on_flush(void *arg, const char *tail, size_t len)
 		for (int i = 0; i < TABLE_DEATHS; i++) {
 			struct slot *sl = in->slot;
 
-			if (sl->deaths[i].generation != in->generation ||
-			    sl->deaths[i].at_ms == 0)
+			const struct table_death *d =
+			    &slot_history(sl)->deaths[i];
+
+			if (d->generation != in->generation || d->at_ms == 0)
 				continue;
-			free(sl->death_tail[i]);
-			sl->death_tail[i] = xstrdup(in->tail);
+			free(sl->history->tail[i]);
+			sl->history->tail[i] = xstrdup(in->tail);
 			break;
 		}
 	}
@@ -339,7 +377,7 @@ void
 inst_limit_flush(struct inst *in)
 {
 	if (in->dead && (in->flush[0] != NULL || in->flush[1] != NULL))
-		loop_timer_start(&in->deadline, FLUSH_GIVE_UP_MS);
+		loop_timer_start(&inst_end(in)->deadline, FLUSH_GIVE_UP_MS);
 }
 
 static void
@@ -360,28 +398,28 @@ inst_give_up_flush(struct inst *in)
 static void
 inst_describe_end(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 {
-	bool oom = in->death.oom == OOM_YES;
-	char ms[32];
+	bool oom = in->end->death.oom == OOM_YES;
+	char ms[32], text[160];
 
 	if (in->cause == DEATH_NOT_READY)
 		return; /* said already */
 	str_duration(ms, sizeof ms, ran);
 	if (ex->signo != 0)
-		snprintf(in->why, sizeof in->why,
-		    "killed by SIG%s%s after %s%s",
+		snprintf(text, sizeof text, "killed by SIG%s%s after %s%s",
 		    sigabbrev_np(ex->signo) != NULL ? sigabbrev_np(ex->signo)
 						    : "?",
 		    ex->core ? " (core dumped)" : "", ms,
 		    oom ? ": out of memory" : "");
 	else
-		snprintf(in->why, sizeof in->why, "exited with %d after %s",
-		    ex->code, ms);
+		snprintf(
+		    text, sizeof text, "exited with %d after %s", ex->code, ms);
+	str_set(&in->why, text);
 }
 
 static void
 inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 {
-	struct table_death *d = &in->death;
+	struct table_death *d = &in->end->death;
 
 	d->at_ms = clock_wall_ms();
 	d->ran_ms = ran;
@@ -400,8 +438,8 @@ inst_note_death(struct inst *in, const struct keeper_exit *ex, int64_t ran)
 	d->by_pid = in->who.pid;
 	in->cause = (enum death_cause)d->cause;
 	slot_death(in->slot, d);
-	if (in->reason[0] != '\0' && in->slot->death_text[0] == NULL)
-		in->slot->death_text[0] = xstrdup(in->reason);
+	if (in->reason != NULL && in->slot->history->text[0] == NULL)
+		in->slot->history->text[0] = xstrdup(in->reason);
 }
 
 /* The instance leaves its place in the slot; it is only waited for. */
@@ -446,11 +484,11 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	in->dead = true;
 	inst_unwatch(in);
 	vitals_stop(in);
-	loop_timer_stop(&in->deadline);
+	inst_stop_deadline(in);
 	recycle_stop(in);
 	if (in->after_ready != NULL)
 		task_kill(in->after_ready);
-	in->death.oom = (uint8_t)limits_oom(in, ex);
+	inst_end(in)->death.oom = (uint8_t)limits_oom(in, ex);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
 	if (inst_end_is_odd(in, ex))
@@ -466,13 +504,13 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 				   ? PE_DIE_YOUNG
 				   : PE_DIE);
 	}
-	in->sweep_since = loop_now(sl->prog->en->lp);
+	in->end->sweep_since = loop_now(sl->prog->en->lp);
 	/* Members of the tree may hold the port: before any new start. */
 	if (in->conf->killasgroup && in->tree.cgroup != NULL &&
 	    !tree_is_empty(&in->tree, keeperlink_welcome(en->kl)->pid))
 		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
 	/* The rest after it: the successor is what people wait for. */
-	loop_task_queue(en->lp, &in->aftermath);
+	loop_task_queue(en->lp, &in->end->aftermath);
 }
 
 static void
@@ -482,7 +520,7 @@ inst_on_aftermath(void *arg)
 
 	log_release();
 	inst_flush(in);
-	inst_sweep(&in->sweep, in);
+	inst_sweep(&in->end->sweep, in);
 }
 
 /* Its death is in the slot's list. */
@@ -511,7 +549,7 @@ inst_not_started(struct inst *in, const char *why)
 		.max_rss_kb = -1 };
 
 	in->preparing = false;
-	snprintf(in->why, sizeof in->why, "%s", why);
+	str_set(&in->why, why);
 	if (in->stopping) {
 		/* As ordered: no failure. */
 		log_info("%s %s", in->slot->name, in->why);
@@ -522,7 +560,7 @@ inst_not_started(struct inst *in, const char *why)
 	}
 	log_warnx("%s could not start: %s", in->slot->name, in->why);
 	slot_death(in->slot, &d);
-	in->slot->death_tail[0] = xstrdup(in->why);
+	in->slot->history->tail[0] = xstrdup(in->why);
 	inst_failed_start(in);
 }
 
@@ -530,6 +568,7 @@ void
 inst_spawn_failed(struct inst *in, int stage, int errnum)
 {
 	struct spawn_err se = { (enum spawn_stage)stage, errnum };
+	char text[160];
 	struct slot *sl = in->slot;
 	struct table_death d = { .at_ms = clock_wall_ms(),
 		.generation = in->generation,
@@ -539,8 +578,9 @@ inst_spawn_failed(struct inst *in, int stage, int errnum)
 		.errnum = errnum,
 		.max_rss_kb = -1 };
 
-	start_err_text(in->why, sizeof in->why, &se, in->conf);
-	log_warnx("%s could not start: %s", sl->name, in->why);
+	start_err_text(text, sizeof text, &se, in->conf);
+	str_set(&in->why, text);
+	log_warnx("%s could not start: %s", sl->name, text);
 	slot_death(sl, &d);
 	inst_failed_start(in);
 }
@@ -623,10 +663,6 @@ inst_new(struct slot *sl, enum inst_role role, struct config_program *conf)
 	in->oom_kills = -1;
 	in->tree_index = inst_free_tree(sl);
 	loop_timer_init(&in->up, lp, inst_on_up_timer, in);
-	loop_timer_init(&in->deadline, lp, inst_on_deadline, in);
-	loop_timer_init(&in->sweep, lp, inst_sweep, in);
-	recycle_init(in);
-	loop_task_init(&in->aftermath, inst_on_aftermath, in);
 	return in;
 }
 
@@ -644,12 +680,11 @@ inst_free(struct inst *in)
 	else
 		TAILQ_REMOVE(&sl->draining, in, entry);
 	loop_timer_stop(&in->up);
-	loop_timer_stop(&in->deadline);
-	loop_timer_stop(&in->sweep);
-	recycle_stop(in);
+	inst_end_free(in);
+	recycle_free(in);
 	log_release();
-	loop_task_cancel(sl->prog->en->lp, &in->aftermath);
-	loop_io_stop(&in->ready_io);
+	if (in->ready_io != NULL)
+		loop_io_stop(in->ready_io);
 	channel_free(in->channel);
 	probing_free(in);
 	vitals_free(in);
@@ -663,8 +698,12 @@ inst_free(struct inst *in)
 	if (in->tree.killed && in->tree.cgroup != NULL && in->tree_index < 32)
 		sl->spoilt |= UINT32_C(1) << in->tree_index;
 	tree_fini(&in->tree);
+	free(in->ready_io);
+	free(in->restore);
 	free(in->status);
 	free(in->tail);
+	free(in->reason);
+	free(in->why);
 	free(in);
 }
 
@@ -743,6 +782,14 @@ inst_adopt(struct slot *sl, struct config_program *conf, uint64_t id,
 	return in;
 }
 
+struct table_inst *
+inst_restore(struct inst *in)
+{
+	if (in->restore == NULL)
+		in->restore = xcalloc(1, sizeof *in->restore);
+	return in->restore;
+}
+
 void
 inst_resume(struct inst *in, const struct table_inst *ti)
 {
@@ -758,7 +805,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->oom_kills = ti->oom_kills;
 	in->cause = (enum death_cause)ti->cause;
 	if (death_has_reason(in->cause))
-		memcpy(in->reason, in->slot->reason, sizeof in->reason);
+		str_set(&in->reason, str_text(in->slot->reason));
 	in->by_person = ti->by_person;
 	in->who.uid = ti->by_uid;
 	in->who.pid = ti->by_pid;

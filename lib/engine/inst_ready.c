@@ -52,9 +52,9 @@ inst_give_reason(struct inst *in, const char *why)
 {
 	struct slot *sl = in->slot;
 
-	snprintf(in->reason, sizeof in->reason, "%s", why);
+	str_set(&in->reason, why);
 	/* In the record, for an engine after this one. */
-	memcpy(sl->reason, in->reason, sizeof sl->reason);
+	str_set(&sl->reason, why);
 }
 
 void
@@ -62,7 +62,7 @@ inst_on_up_timer(struct loop_timer *t, void *arg)
 {
 	const char *error = probing_error(arg);
 	struct inst *in = arg;
-	char ms[32];
+	char ms[32], text[160];
 
 	(void)t;
 	if (in->conf->ready == READY_DELAY) {
@@ -70,8 +70,9 @@ inst_on_up_timer(struct loop_timer *t, void *arg)
 		return;
 	}
 	str_duration(ms, sizeof ms, in->conf->ready_timeout_ms);
-	snprintf(in->why, sizeof in->why, "not ready within %s%s%.100s", ms,
+	snprintf(text, sizeof text, "not ready within %s%s%.100s", ms,
 	    error[0] != '\0' ? ": " : "", error);
+	str_set(&in->why, text);
 	inst_give_reason(in, error);
 	log_warnx(
 	    "%s %d %s, it is stopped", in->slot->name, (int)in->pid, in->why);
@@ -138,10 +139,21 @@ inst_on_ready_io(struct loop_io *io, int events, void *arg)
 		inst_is_up(in);
 }
 
+static struct loop_io *
+inst_ready_io(struct inst *in)
+{
+	if (in->ready_io == NULL) {
+		in->ready_io = xcalloc(1, sizeof *in->ready_io);
+		loop_io_init(in->ready_io, in->slot->prog->en->lp, in->ready_fd,
+		    LOOP_READ, inst_on_ready_io, in);
+	}
+	return in->ready_io;
+}
+
 void
 inst_hear(struct inst *in)
 {
-	inst_on_ready_io(&in->ready_io, LOOP_READ, in);
+	inst_on_ready_io(inst_ready_io(in), LOOP_READ, in);
 }
 
 /* Its time to be ready, if it is not, is another one now. */
@@ -184,11 +196,8 @@ inst_watch_ready(struct inst *in, int64_t elapsed_ms)
 	int64_t wait = conf->ready == READY_DELAY ? conf->startsecs_ms
 						  : conf->ready_timeout_ms;
 
-	if (in->ready_fd != -1) {
-		loop_io_init(&in->ready_io, in->slot->prog->en->lp,
-		    in->ready_fd, LOOP_READ, inst_on_ready_io, in);
-		loop_io_start(&in->ready_io);
-	}
+	if (in->ready_fd != -1)
+		loop_io_start(inst_ready_io(in));
 	if (in->ready)
 		return;
 	probing_start(in);

@@ -280,7 +280,7 @@ op_check_waiting(struct item *it)
 static bool
 op_check_done(struct item *it)
 {
-	const struct table_death *d = &it->slot->deaths[0];
+	const struct table_death *d = slot_last_death(it->slot);
 	char ms[32];
 
 	if (it->slot->state != PS_EXITED || d->generation <= it->since ||
@@ -305,8 +305,9 @@ op_check_up(struct item *it)
 		return;
 	case PS_EXITED:
 		if (!it->failed && sl->queued == 0 && !sl->wanted &&
-		    sl->deaths[0].generation > it->since && !op_check_done(it))
-			op_verdict(it, false, "", "%s", sl->note);
+		    slot_last_death(sl)->generation > it->since &&
+		    !op_check_done(it))
+			op_verdict(it, false, "", "%s", str_text(sl->note));
 		if (it->slot == NULL || !it->failed)
 			return;
 		__attribute__((fallthrough));
@@ -326,7 +327,7 @@ op_check_up(struct item *it)
 		return;
 	case PS_UNKNOWN:
 		if (sl->queued == 0)
-			op_verdict(it, false, "", "%s", sl->note);
+			op_verdict(it, false, "", "%s", str_text(sl->note));
 		return;
 	case PS_STARTING:
 	case PS_STOPPING:
@@ -346,19 +347,19 @@ op_check_down(struct item *it)
 		return;
 	}
 	if (sl->state == PS_UNKNOWN && sl->queued == 0) {
-		op_verdict(it, false, "", "%s", sl->note);
+		op_verdict(it, false, "", "%s", str_text(sl->note));
 		return;
 	}
 	if (!slot_is_down(sl) || sl->leaving)
 		return; /* a leaving one is down when it is gone */
 	snprintf(text, sizeof text, "stopped");
-	if (sl->deaths[0].killed) {
+	if (slot_last_death(sl)->killed) {
 		str_duration(
 		    ms, sizeof ms, loop_now(sl->prog->en->lp) - it->begun_ms);
 		snprintf(text, sizeof text, "killed after %s", ms);
 	}
-	op_verdict(it, true, "", "%s%s%s", text,
-	    sl->note[0] != '\0' ? "; " : "", sl->note);
+	op_verdict(it, true, "", "%s%s%s", text, sl->note != NULL ? "; " : "",
+	    str_text(sl->note));
 }
 
 static void

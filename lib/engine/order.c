@@ -204,7 +204,7 @@ order_stop_essential(struct slot *sl)
 
 	if (en->stopping)
 		return;
-	en->exit_code = policy_exit_code(&sl->deaths[0]);
+	en->exit_code = policy_exit_code(slot_last_death(sl));
 	snprintf(en->essential, sizeof en->essential, "%s", sl->name);
 	/* Of a main program that is nothing odd. */
 	if (sl->prog->conf->essential == ESSENTIAL_MAIN)

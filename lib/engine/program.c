@@ -141,7 +141,7 @@ void
 slot_conf_changed(struct slot *sl, const struct config_program *old)
 {
 	const struct config_program *conf = sl->prog->conf;
-	mono_ms since = sl->past.at_ms;
+	mono_ms since = slot_history(sl)->past.at_ms;
 
 	if (sl->queued != 0)
 		return;
@@ -209,16 +209,17 @@ act_up(struct slot *sl)
 static enum policy_next
 slot_next(const struct slot *sl, bool failed_start)
 {
-	struct policy_end end = { failed_start, sl->deaths[0].code,
-		sl->deaths[0].signo };
+	struct policy_end end = { failed_start, slot_last_death(sl)->code,
+		slot_last_death(sl)->signo };
 
-	return policy_next(sl->prog->conf, &sl->past, sl->failures, &end);
+	return policy_next(
+	    sl->prog->conf, &slot_history(sl)->past, sl->failures, &end);
 }
 
 enum slot_event
 slot_death_event(const struct slot *sl)
 {
-	const struct table_death *d = &sl->deaths[0];
+	const struct table_death *d = slot_last_death(sl);
 
 	return policy_failed_start(sl->prog->conf, d->ran_ms,
 		   sl->state == PS_RUNNING, d->code, d->signo)
@@ -246,7 +247,7 @@ act_backoff(struct slot *sl)
 		return;
 	sl->failures++;
 	sl->budgeted = 0;
-	policy_note_death(&sl->past, now);
+	policy_note_death(&slot_history_make(sl)->past, now);
 	if (!sl->wanted) {
 		slot_event(sl, PE_STOP);
 		return;
@@ -276,11 +277,12 @@ act_fatal(struct slot *sl)
 {
 	const struct config_program *conf = sl->prog->conf;
 	bool tries = policy_give_up(conf, sl->failures);
-	char why[sizeof sl->note], span[32], limit[48];
-	const char *colon = sl->note[0] != '\0' ? ": " : "";
+	char why[160], span[32], limit[48];
+	const char *colon = sl->note != NULL ? ": " : "";
 
-	snprintf(why, sizeof why, "%s", sl->note);
-	str_duration(span, sizeof span, policy_span_ms(conf, &sl->past));
+	snprintf(why, sizeof why, "%s", str_text(sl->note));
+	str_duration(
+	    span, sizeof span, policy_span_ms(conf, &slot_history(sl)->past));
 	config_rate_text(limit, sizeof limit, &conf->restart_limit);
 	if (tries)
 		slot_note(
@@ -292,7 +294,8 @@ act_fatal(struct slot *sl)
 	if (policy_essential(conf, tries ? POLICY_TRIES : POLICY_LIMIT))
 		order_stop_essential(sl);
 	sl->failures = 0;
-	sl->past.n = 0;
+	if (sl->history != NULL)
+		sl->history->past.n = 0;
 	sl->budgeted = 0;
 	if (conf->fatal_retry_ms == 0 || sl->prog->en->stopping)
 		return;
@@ -323,7 +326,8 @@ act_exited(struct slot *sl)
 
 	sl->failures = 0;
 	sl->budgeted = 0;
-	policy_note_death(&sl->past, loop_now(sl->prog->en->lp));
+	policy_note_death(
+	    &slot_history_make(sl)->past, loop_now(sl->prog->en->lp));
 	if (slot_is_filled(sl) || !sl->wanted || sl->prog->en->stopping)
 		return;
 	next = slot_next(sl, false);
@@ -332,8 +336,9 @@ act_exited(struct slot *sl)
 		order_stop_essential(sl);
 	if (next == POLICY_REST)
 		sl->wanted = false;
-	if (next == POLICY_REST && policy_done(sl->prog->conf,
-				       sl->deaths[0].code, sl->deaths[0].signo))
+	if (next == POLICY_REST &&
+	    policy_done(sl->prog->conf, slot_last_death(sl)->code,
+		slot_last_death(sl)->signo))
 		slot_stamp(sl, &sl->times.done_ms);
 	if (next == POLICY_LIMIT)
 		slot_event(sl, PE_GIVE_UP);
@@ -401,7 +406,7 @@ slot_step(struct slot *sl, enum slot_event e)
 	enum slot_state from = sl->state;
 	struct engine *en = sl->prog->en;
 	char waits[160] = "";
-	const char *note = sl->note;
+	const char *note = str_text(sl->note);
 
 	if (!ed->legal) {
 		log_debug("%s: %s is nothing for %s", sl->name,

@@ -121,8 +121,12 @@ program_slot_leave(struct slot *sl, const struct engine_who *who)
 	if (who != NULL)
 		sl->stop_who = *who;
 	slot_save(sl);
-	loop_timer_init(&sl->vacate, sl->prog->en->lp, program_vacate, sl);
-	loop_timer_start(&sl->vacate, VACATE_POLL_MS);
+	if (sl->vacate == NULL) {
+		sl->vacate = xcalloc(1, sizeof *sl->vacate);
+		loop_timer_init(
+		    sl->vacate, sl->prog->en->lp, program_vacate, sl);
+	}
+	loop_timer_start(sl->vacate, VACATE_POLL_MS);
 }
 
 void
@@ -147,7 +151,8 @@ program_resize(struct program *pg, int n, const struct engine_who *who)
 		}
 		/* Asked back before it was gone, or new. */
 		pg->slots[i]->leaving = false;
-		loop_timer_stop(&pg->slots[i]->vacate);
+		if (pg->slots[i]->vacate != NULL)
+			loop_timer_stop(pg->slots[i]->vacate);
 		if (who != NULL || pg->started)
 			slot_want(pg->slots[i], true, who);
 	}
@@ -167,7 +172,8 @@ program_trim(struct program *pg)
 	struct slot *sl;
 
 	while (n > 0 && pg->slots[n - 1]->leaving &&
-	       !loop_timer_active(&pg->slots[n - 1]->vacate) &&
+	       (pg->slots[n - 1]->vacate == NULL ||
+		   !loop_timer_active(pg->slots[n - 1]->vacate)) &&
 	       slot_is_down(pg->slots[n - 1]))
 		n--;
 	if (n == pg->nslots)

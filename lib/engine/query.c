@@ -28,9 +28,9 @@ query_memory(char *out, size_t size, const struct inst *in)
 	char bytes[32];
 
 	out[0] = '\0';
-	if (in == NULL || in->recycle.memory == -1)
+	if (in == NULL || recycle_memory(in) == -1)
 		return;
-	str_bytes(bytes, sizeof bytes, in->recycle.memory);
+	str_bytes(bytes, sizeof bytes, recycle_memory(in));
 	snprintf(out, size, ", %s", bytes);
 }
 
@@ -42,7 +42,7 @@ query_starting(const struct slot *sl, char *out, size_t size)
 	if (error[0] != '\0')
 		snprintf(out, size, "not ready: %s", error);
 	else
-		snprintf(out, size, "%s", sl->note);
+		snprintf(out, size, "%s", str_text(sl->note));
 }
 
 static const char *
@@ -98,21 +98,21 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		str_duration(up, sizeof up, retry_ms);
 		budget_text(sl, rate, sizeof rate);
 		if (sl->failures == 0)
-			snprintf(out, size, "%.80s; %s: start in %s", sl->note,
-			    rate, up);
+			snprintf(out, size, "%.80s; %s: start in %s",
+			    str_text(sl->note), rate, up);
 		else
-			snprintf(out, size, "%s; try %u in %s", sl->note,
-			    sl->failures + 1, up);
+			snprintf(out, size, "%s; try %u in %s",
+			    str_text(sl->note), sl->failures + 1, up);
 		return;
 	case PS_FATAL:
 		str_duration(up, sizeof up, retry_ms);
-		snprintf(out, size, "%s%s%s", sl->note,
+		snprintf(out, size, "%s%s%s", str_text(sl->note),
 		    retry_ms >= 0 ? "; next try in " : "",
 		    retry_ms >= 0 ? up : "");
 		return;
 	case PS_STOPPED:
 		snprintf(out, size, "%s",
-		    sl->note[0] != '\0'   ? sl->note
+		    sl->note != NULL      ? sl->note
 		    : sl->generation == 0 ? "not started"
 					  : "");
 		return;
@@ -123,7 +123,7 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 	case PS_EXITED:
 	case PS_UNKNOWN:
 	case PS__N:
-		snprintf(out, size, "%s", sl->note);
+		snprintf(out, size, "%s", str_text(sl->note));
 		return;
 	}
 }
@@ -177,7 +177,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.next_retry_ms = sl->retry_at_ms == 0    ? -1
 				 : sl->retry_at_ms > now ? sl->retry_at_ms - now
 							 : 0,
-		.memory_bytes = in != NULL ? in->recycle.memory : -1,
+		.memory_bytes = in != NULL ? recycle_memory(in) : -1,
 		.channel = query_channel(sl),
 		.messages_waiting = query_waiting(sl),
 		.recycle_at_ms =
@@ -191,9 +191,9 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.program_note = pg->note,
 	};
 
-	if (sl->deaths[0].at_ms != 0) {
-		si.exit_code = sl->deaths[0].code;
-		si.exit_signal = sl->deaths[0].signo;
+	if (slot_last_death(sl)->at_ms != 0) {
+		si.exit_code = slot_last_death(sl)->code;
+		si.exit_signal = slot_last_death(sl)->signo;
 	}
 	query_describe(sl, si.uptime_ms, si.next_retry_ms, text, sizeof text);
 	if (waiting)
@@ -241,7 +241,7 @@ static void
 query_death(const struct slot *sl, int i, const struct slot_info *si,
     engine_death_cb *cb, void *arg)
 {
-	const struct table_death *d = &sl->deaths[i];
+	const struct table_death *d = &slot_history(sl)->deaths[i];
 	char text[256] = "";
 	struct death_info di = {
 		.at_ms = d->at_ms,
@@ -259,7 +259,7 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 		.by_pid = d->by_pid,
 		.max_rss_kb = d->max_rss_kb,
 		.text = text,
-		.tail = sl->death_tail[i] != NULL ? sl->death_tail[i] : "",
+		.tail = str_text(slot_history(sl)->tail[i]),
 	};
 	struct spawn_err se = { (enum spawn_stage)d->stage, d->errnum };
 
@@ -267,8 +267,8 @@ query_death(const struct slot *sl, int i, const struct slot_info *si,
 		start_err_text(text, sizeof text, &se, sl->prog->conf);
 	else if (di.cause == DEATH_NO_START)
 		snprintf(text, sizeof text, "%.255s", di.tail);
-	else if (sl->death_text[i] != NULL)
-		snprintf(text, sizeof text, "%s", sl->death_text[i]);
+	else if (slot_history(sl)->text[i] != NULL)
+		snprintf(text, sizeof text, "%s", slot_history(sl)->text[i]);
 	else
 		snprintf(text, sizeof text, "%s", limits_oom_text(di.oom));
 	cb(arg, si, &di);
@@ -287,7 +287,8 @@ query_why_slot(void *arg, const struct slot_info *si)
 	struct query_why *q = arg;
 
 	q->slot_cb(q->arg, si);
-	for (int i = 0; i < TABLE_DEATHS && q->sl->deaths[i].at_ms != 0; i++)
+	for (int i = 0;
+	     i < TABLE_DEATHS && slot_history(q->sl)->deaths[i].at_ms != 0; i++)
 		query_death(q->sl, i, si, q->cb, q->arg);
 }
 

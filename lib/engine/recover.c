@@ -96,6 +96,8 @@ recover_nslots(struct engine *en, const struct config_program *conf, bool gone)
 static void
 recover_record(struct slot *sl, struct table_slot *ts)
 {
+	struct slot_history *sh;
+
 	if (!table_get_slot(sl->prog->en->table, sl->record, ts)) {
 		memset(ts, 0, sizeof *ts);
 		sl->wanted = sl->prog->conf->autostart;
@@ -110,17 +112,20 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
 	sl->times = ts->times;
-	sl->past = ts->past;
 	sl->budgeted = ts->budgeted;
 	slot_note(sl, "%.*s", (int)sizeof ts->note - 1, ts->note);
-	memcpy(sl->deaths, ts->deaths, sizeof sl->deaths);
 	sl->alone_generation = ts->alone_generation;
-	snprintf(sl->reason, sizeof sl->reason, "%s", ts->reason);
+	str_set(&sl->reason, ts->reason);
 	sl->roll_id = ts->roll_id;
 	sl->roll_phase = (enum roll_phase)ts->roll_phase;
-	if (death_has_reason((enum death_cause)sl->deaths[0].cause) &&
-	    sl->reason[0] != '\0')
-		sl->death_text[0] = xstrdup(sl->reason);
+	if (ts->deaths[0].at_ms == 0 && ts->past.n == 0)
+		return;
+	sh = slot_history_make(sl);
+	sh->past = ts->past;
+	memcpy(sh->deaths, ts->deaths, sizeof sh->deaths);
+	if (death_has_reason((enum death_cause)slot_last_death(sl)->cause) &&
+	    sl->reason != NULL)
+		sh->text[0] = xstrdup(sl->reason);
 }
 
 void
@@ -248,20 +253,20 @@ recover_instance(struct engine *en, const struct orphan *o)
 	if (known && ts.next.id == o->id) {
 		in->role = INST_NEXT;
 		sl->next = in;
-		in->restore = ts.next;
+		*inst_restore(in) = ts.next;
 	} else if (known && ts.cur.id == o->id) {
 		sl->cur = in;
-		in->restore = ts.cur;
+		*inst_restore(in) = ts.cur;
 	} else if (!known && sl->cur == NULL) {
 		sl->cur = in;
-		in->restore.ready = true;
+		inst_restore(in)->ready = true;
 		sl->state = PS_RUNNING;
 		sl->wanted = true;
 	} else {
 		/* Replaced, discarded, or dead and not yet swept up. */
 		in->role = INST_DRAINING;
-		in->restore.stopping = known;
-		in->restore.cause = DEATH_ROLL;
+		inst_restore(in)->stopping = known;
+		inst_restore(in)->cause = DEATH_ROLL;
 		TAILQ_INSERT_TAIL(&sl->draining, in, entry);
 	}
 }
@@ -301,10 +306,10 @@ recover_is_rolled(const struct slot *sl)
 static bool
 recover_is_over(const struct slot *sl, bool failed_start)
 {
-	struct policy_end end = { failed_start, sl->deaths[0].code,
-		sl->deaths[0].signo };
-	enum policy_next next =
-	    policy_next(sl->prog->conf, &sl->past, sl->failures, &end);
+	struct policy_end end = { failed_start, slot_last_death(sl)->code,
+		slot_last_death(sl)->signo };
+	enum policy_next next = policy_next(
+	    sl->prog->conf, &slot_history(sl)->past, sl->failures, &end);
 
 	return next == POLICY_TRIES || next == POLICY_LIMIT;
 }
@@ -324,8 +329,8 @@ recover_exited(struct slot *sl, const struct table_slot *ts)
 static void
 recover_empty(struct slot *sl, const struct table_slot *ts)
 {
-	bool died = sl->deaths[0].at_ms != 0 &&
-		    sl->deaths[0].generation == sl->generation;
+	bool died = slot_last_death(sl)->at_ms != 0 &&
+		    slot_last_death(sl)->generation == sl->generation;
 
 	switch (sl->state) {
 	case PS_STARTING:
@@ -368,6 +373,13 @@ recover_empty(struct slot *sl, const struct table_slot *ts)
 	}
 }
 
+static void
+recover_resume_inst(struct inst *in)
+{
+	inst_resume(in, inst_restore(in));
+	freep(&in->restore);
+}
+
 /* The machine goes on: timers again, and what the state can no longer be. */
 static void
 recover_resume_slot(struct slot *sl, const struct table_slot *ts)
@@ -376,15 +388,15 @@ recover_resume_slot(struct slot *sl, const struct table_slot *ts)
 
 	slot_streams(sl);
 	TAILQ_FOREACH(in, &sl->draining, entry) {
-		inst_resume(in, &in->restore);
+		recover_resume_inst(in);
 		if (!in->stopping)
 			inst_stop(
 			    in, in->conf->drain_timeout_ms, DEATH_ROLL, NULL);
 	}
 	if (sl->next != NULL)
-		inst_resume(sl->next, &sl->next->restore);
+		recover_resume_inst(sl->next);
 	if (sl->cur != NULL)
-		inst_resume(sl->cur, &sl->cur->restore);
+		recover_resume_inst(sl->cur);
 	if (sl->cur != NULL)
 		recover_filled(sl);
 	else

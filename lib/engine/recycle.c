@@ -2,8 +2,10 @@
 #include "engine/recycle.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
 /* A roll that failed leaves the old instance: that long it is left alone. */
@@ -17,7 +19,7 @@
 static void
 recycle_ask(struct inst *in, const char *why)
 {
-	struct recycle *rc = &in->recycle;
+	struct recycle *rc = in->recycle;
 	mono_ms now = loop_now(in->slot->prog->en->lp);
 
 	if (in->role != INST_CUR || in->stopping || in->dead ||
@@ -32,7 +34,7 @@ recycle_look(struct inst *in, mono_ms now)
 {
 	const struct config_program *conf = in->conf;
 	char used[32], limit[32], why[TABLE_REASON_MAX];
-	struct recycle *rc = &in->recycle;
+	struct recycle *rc = in->recycle;
 	uint32_t chance = policy_chance(in->id ^ (uint64_t)now);
 
 	rc->look_at_ms = now + policy_interval_ms(conf, chance);
@@ -51,7 +53,7 @@ recycle_look(struct inst *in, mono_ms now)
 static void
 recycle_start_timer(struct inst *in)
 {
-	struct recycle *rc = &in->recycle;
+	struct recycle *rc = in->recycle;
 	mono_ms now = loop_now(in->slot->prog->en->lp), at = INT64_MAX, old;
 
 	loop_timer_stop(&rc->timer);
@@ -72,7 +74,7 @@ static void
 recycle_on_timer(struct loop_timer *t, void *arg)
 {
 	struct inst *in = arg;
-	struct recycle *rc = &in->recycle;
+	struct recycle *rc = in->recycle;
 	mono_ms now = loop_now(in->slot->prog->en->lp);
 	char age[32], why[TABLE_REASON_MAX];
 
@@ -92,24 +94,38 @@ recycle_on_timer(struct loop_timer *t, void *arg)
 	recycle_start_timer(in);
 }
 
-void
-recycle_init(struct inst *in)
+static struct recycle *
+recycle_make(struct inst *in)
 {
-	in->recycle.memory = -1;
-	loop_timer_init(
-	    &in->recycle.timer, in->slot->prog->en->lp, recycle_on_timer, in);
+	if (in->recycle == NULL) {
+		in->recycle = xcalloc(1, sizeof *in->recycle);
+		in->recycle->memory = -1;
+		loop_timer_init(&in->recycle->timer, in->slot->prog->en->lp,
+		    recycle_on_timer, in);
+	}
+	return in->recycle;
+}
+
+void
+recycle_free(struct inst *in)
+{
+	recycle_stop(in);
+	freep(&in->recycle);
 }
 
 void
 recycle_arm(struct inst *in)
 {
 	const struct config_program *conf = in->conf;
-	struct recycle *rc = &in->recycle;
 	mono_ms now = loop_now(in->slot->prog->en->lp);
 	uint32_t chance = policy_chance(in->id);
+	struct recycle *rc;
 
-	if (in->pid == 0 || in->stopping || in->dead)
+	if (in->pid == 0 || in->stopping || in->dead ||
+	    (in->recycle == NULL && conf->memory_limit == 0 &&
+		conf->max_lifetime_ms == 0))
 		return;
+	rc = recycle_make(in);
 	rc->look_at_ms =
 	    conf->memory_limit > 0 ? now + policy_interval_ms(conf, chance) : 0;
 	if (conf->memory_limit == 0)
@@ -126,15 +142,27 @@ recycle_arm(struct inst *in)
 void
 recycle_stop(struct inst *in)
 {
-	loop_timer_stop(&in->recycle.timer);
+	if (in->recycle != NULL)
+		loop_timer_stop(&in->recycle->timer);
+}
+
+int64_t
+recycle_memory(const struct inst *in)
+{
+	return in->recycle == NULL ? -1 : in->recycle->memory;
 }
 
 void
 recycle_wanted(struct inst *in)
 {
-	if (in->recycle.wanted || in->stopping || in->dead)
+	struct recycle *rc;
+
+	if (in->stopping || in->dead)
 		return;
-	in->recycle.wanted = true;
+	rc = recycle_make(in);
+	if (rc->wanted)
+		return;
+	rc->wanted = true;
 	recycle_ask(in, RECYCLE_WANTED);
 	recycle_start_timer(in);
 }
@@ -217,8 +245,9 @@ recycle_next_ms(const struct inst *in)
 {
 	wall_ms at = in->slot->prog->restart.due, old;
 
-	if (in->recycle.old_at_ms != 0) {
-		old = clock_wall_ms() + in->recycle.old_at_ms - clock_mono_ms();
+	if (in->recycle != NULL && in->recycle->old_at_ms != 0) {
+		old =
+		    clock_wall_ms() + in->recycle->old_at_ms - clock_mono_ms();
 		if (at == 0 || old < at)
 			at = old;
 	}

@@ -15,7 +15,7 @@
 struct inst;
 struct program;
 
-/* The part of an instance. */
+/* The part of an instance; made when it has something to wait for. */
 struct recycle {
 	struct loop_timer timer; /* the earliest of what follows */
 	mono_ms look_at_ms;      /* at its memory; 0: never */
@@ -25,10 +25,12 @@ struct recycle {
 	int64_t memory;          /* bytes, when last looked at; -1: never */
 };
 
-void recycle_init(struct inst *in);
 /* It has a pid, or its config was changed: timers by what the config says. */
 void recycle_arm(struct inst *in);
 void recycle_stop(struct inst *in);
+void recycle_free(struct inst *in);
+/* Bytes, when last looked at; -1: never. */
+int64_t recycle_memory(const struct inst *in);
 /* It asks for it; noted down when this returns. */
 void recycle_wanted(struct inst *in);
 

@@ -90,20 +90,20 @@ rolling_op_replace(void *arg, int slot)
 	struct rolling *r = arg;
 	struct slot *sl = r->pg->slots[slot];
 	struct place *p = &r->places[slot];
-	char note[sizeof sl->note];
-	struct inst *in;
+	char *note = xstrdup(str_text(sl->note));
+	struct inst *in = inst_start(sl, INST_NEXT);
 
-	memcpy(note, sl->note, sizeof note);
-	in = inst_start(sl, INST_NEXT);
 	if (in != NULL) {
+		free(note);
 		p->next_gen = in->generation;
 		return;
 	}
 	free(p->why);
-	p->why = xstrdup(sl->note);
+	p->why = xstrdup(str_text(sl->note));
 	p->todo = TODO_REFUSED;
 	/* The old one is as well as before. */
-	memcpy(sl->note, note, sizeof note);
+	str_set(&sl->note, note);
+	free(note);
 	rolling_queue(r);
 }
 
@@ -285,7 +285,7 @@ rolling_retire(struct rolling *r, struct slot *sl)
 	if (sl->next != NULL)
 		rolling_promote(sl);
 	if (old != NULL) {
-		memcpy(old->reason, r->why, sizeof old->reason);
+		str_set(&old->reason, r->why);
 		inst_stop(old, r->pg->conf->drain_timeout_ms,
 		    r->alone == -1         ? DEATH_ROLL
 		    : vitals_are_lost(old) ? DEATH_UNHEALTHY

@@ -129,7 +129,7 @@ rolling_begin_slot(struct slot *sl)
 	r = rolling_new(pg, NULL, phases, false);
 	free(phases);
 	r->alone = sl->index;
-	memcpy(r->why, sl->reason, sizeof r->why);
+	snprintf(r->why, sizeof r->why, "%s", str_text(sl->reason));
 	log_info(
 	    "roll %s: begins, %s alone: %s", pg->conf->name, sl->name, r->why);
 	rolling_event(
@@ -197,12 +197,12 @@ rolling_start_slot(struct slot *sl, const char *why)
 		return;
 	if (sl->alone_generation == sl->cur->generation)
 		return;
-	snprintf(sl->reason, sizeof sl->reason, "%s", why);
+	str_set(&sl->reason, why);
 	sl->alone_generation = sl->cur->generation;
 	slot_save(sl);
 	if (r != NULL)
 		engine_event(sl->prog->en, sl->name, "recycle",
-		    "waits for the roll under way: %s", sl->reason);
+		    "waits for the roll under way: %s", str_text(sl->reason));
 	rolling_next_slot(sl->prog);
 }
 

@@ -41,7 +41,7 @@ slot_new(struct program *pg, int index)
 
 	sl->prog = pg;
 	sl->index = index;
-	snprintf(sl->name, sizeof sl->name, "%.63s.%d", pg->conf->name, index);
+	sl->name = xasprintf("%.63s.%d", pg->conf->name, index);
 	sl->state = PS_STOPPED;
 	TAILQ_INIT(&sl->draining);
 	loop_timer_init(&sl->retry, en->lp, slot_on_retry, sl);
@@ -71,6 +71,18 @@ slot_streams_close(struct slot *sl)
 	freep(&sl->err_path);
 }
 
+static void
+slot_history_free(struct slot_history *sh)
+{
+	if (sh == NULL)
+		return;
+	for (int i = 0; i < TABLE_DEATHS; i++) {
+		free(sh->tail[i]);
+		free(sh->text[i]);
+	}
+	free(sh);
+}
+
 void
 slot_free(struct slot *sl)
 {
@@ -88,12 +100,13 @@ slot_free(struct slot *sl)
 		tree_remove(&t);
 		tree_fini(&t);
 	}
-	for (int i = 0; i < TABLE_DEATHS; i++) {
-		free(sl->death_tail[i]);
-		free(sl->death_text[i]);
-	}
+	slot_history_free(sl->history);
 	table_drop_slot(en->table, sl->record);
 	free(sl->queue);
+	free(sl->name);
+	free(sl->note);
+	free(sl->reason);
+	free(sl->vacate);
 	free(sl);
 }
 
@@ -133,29 +146,32 @@ slot_save(struct slot *sl)
 	ts.failures = sl->failures;
 	ts.restarts = sl->restarts;
 	ts.retry_at_ms = sl->retry_at_ms;
-	ts.past = sl->past;
+	ts.past = slot_history(sl)->past;
 	ts.budgeted = sl->budgeted;
-	snprintf(
-	    ts.note, sizeof ts.note, "%.*s", (int)sizeof ts.note - 1, sl->note);
+	snprintf(ts.note, sizeof ts.note, "%.*s", (int)sizeof ts.note - 1,
+	    str_text(sl->note));
 	ts.alone_generation = sl->alone_generation;
-	memcpy(ts.reason, sl->reason, sizeof ts.reason);
+	snprintf(ts.reason, sizeof ts.reason, "%.*s", (int)sizeof ts.reason - 1,
+	    str_text(sl->reason));
 	ts.roll_id = sl->roll_id;
 	ts.roll_phase = (uint8_t)sl->roll_phase;
 	slot_save_inst(&ts.cur, sl->cur);
 	slot_save_inst(&ts.next, sl->next);
 	ts.times = sl->times;
-	memcpy(ts.deaths, sl->deaths, sizeof ts.deaths);
+	memcpy(ts.deaths, slot_history(sl)->deaths, sizeof ts.deaths);
 	table_put_slot(sl->prog->en->table, sl->record, &ts);
 }
 
 void
 slot_note(struct slot *sl, const char *fmt, ...)
 {
+	char text[160];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(sl->note, sizeof sl->note, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	str_set(&sl->note, text);
 }
 
 bool
@@ -165,25 +181,49 @@ death_has_reason(enum death_cause cause)
 	       cause == DEATH_UNHEALTHY;
 }
 
+const struct slot_history *
+slot_history(const struct slot *sl)
+{
+	static const struct slot_history none;
+
+	return sl->history == NULL ? &none : sl->history;
+}
+
+struct slot_history *
+slot_history_make(struct slot *sl)
+{
+	if (sl->history == NULL)
+		sl->history = xcalloc(1, sizeof *sl->history);
+	return sl->history;
+}
+
+const struct table_death *
+slot_last_death(const struct slot *sl)
+{
+	return &slot_history(sl)->deaths[0];
+}
+
 void
 slot_death(struct slot *sl, const struct table_death *d)
 {
+	struct slot_history *sh = slot_history_make(sl);
+
 	/* Noted by the engine before this one, which then died as well? */
-	if (sl->deaths[0].at_ms != 0 && d->pid != 0 &&
-	    sl->deaths[0].generation == d->generation &&
-	    sl->deaths[0].pid == d->pid)
+	if (sh->deaths[0].at_ms != 0 && d->pid != 0 &&
+	    sh->deaths[0].generation == d->generation &&
+	    sh->deaths[0].pid == d->pid)
 		return;
-	free(sl->death_tail[TABLE_DEATHS - 1]);
-	free(sl->death_text[TABLE_DEATHS - 1]);
-	memmove(sl->deaths + 1, sl->deaths,
-	    (TABLE_DEATHS - 1) * sizeof sl->deaths[0]);
-	memmove(sl->death_tail + 1, sl->death_tail,
-	    (TABLE_DEATHS - 1) * sizeof sl->death_tail[0]);
-	memmove(sl->death_text + 1, sl->death_text,
-	    (TABLE_DEATHS - 1) * sizeof sl->death_text[0]);
-	sl->deaths[0] = *d;
-	sl->death_tail[0] = NULL;
-	sl->death_text[0] = NULL;
+	free(sh->tail[TABLE_DEATHS - 1]);
+	free(sh->text[TABLE_DEATHS - 1]);
+	memmove(sh->deaths + 1, sh->deaths,
+	    (TABLE_DEATHS - 1) * sizeof sh->deaths[0]);
+	memmove(
+	    sh->tail + 1, sh->tail, (TABLE_DEATHS - 1) * sizeof sh->tail[0]);
+	memmove(
+	    sh->text + 1, sh->text, (TABLE_DEATHS - 1) * sizeof sh->text[0]);
+	sh->deaths[0] = *d;
+	sh->tail[0] = NULL;
+	sh->text[0] = NULL;
 	slot_save(sl);
 }
 

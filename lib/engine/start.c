@@ -370,7 +370,7 @@ start_refused(struct inst *in, const struct err *err)
 	slot_note(sl, "%s", err->text);
 	log_warnx("%s could not start: %s", sl->name, err->text);
 	slot_death(sl, &d);
-	sl->death_tail[0] = xstrdup(err->text);
+	slot_history_make(sl)->tail[0] = xstrdup(err->text);
 	if (in->role == INST_CUR)
 		op_slot_failed(sl, err->text, "");
 }

@@ -20,7 +20,7 @@
 static bool
 wait_is_done(const struct slot *sl)
 {
-	const struct table_death *d = &sl->deaths[0];
+	const struct table_death *d = slot_last_death(sl);
 
 	return sl->state == PS_EXITED && !sl->wanted && d->at_ms != 0 &&
 	       policy_done(sl->prog->conf, d->code, d->signo);
@@ -151,10 +151,12 @@ wait_state_text(struct program *to, char *out, size_t size)
 		snprintf(out, size, "%d of %d RUNNING", up, n);
 	else if (sl == NULL)
 		snprintf(out, size, "no workers");
-	else if (sl->state == PS_EXITED && sl->deaths[0].signo != 0)
-		snprintf(out, size, "EXITED by signal %u", sl->deaths[0].signo);
+	else if (sl->state == PS_EXITED && slot_last_death(sl)->signo != 0)
+		snprintf(out, size, "EXITED by signal %u",
+		    slot_last_death(sl)->signo);
 	else if (sl->state == PS_EXITED)
-		snprintf(out, size, "EXITED with %d", sl->deaths[0].code);
+		snprintf(
+		    out, size, "EXITED with %d", slot_last_death(sl)->code);
 	else if (sl->state == PS_STOPPED && nd->wanted)
 		snprintf(out, size, sl->queued != 0 ? "STARTING" : "WAITING");
 	else

@@ -37,7 +37,8 @@ typedef void loop_io_cb(struct loop_io *io, int events, void *arg);
 typedef void loop_signal_cb(struct loop_signal *s, int signo, void *arg);
 typedef void loop_task_cb(void *arg);
 
-#define LOOP_PRIV_WORDS 8
+#define LOOP_PRIV_WORDS 6
+#define LOOP_WALL_WORDS 8
 
 struct loop_timer {
 	struct loop *lp;
@@ -52,7 +53,7 @@ struct loop_wall {
 	loop_wall_cb *cb;
 	void *arg;
 	wall_ms at;
-	uint64_t priv[LOOP_PRIV_WORDS];
+	uint64_t priv[LOOP_WALL_WORDS];
 };
 
 struct loop_io {

@@ -23,7 +23,7 @@ struct loop {
 };
 
 _Static_assert(sizeof(ev_timer) <= LOOP_PRIV_WORDS * 8, "ev_timer grew");
-_Static_assert(sizeof(ev_periodic) <= LOOP_PRIV_WORDS * 8, "ev_periodic grew");
+_Static_assert(sizeof(ev_periodic) <= LOOP_WALL_WORDS * 8, "ev_periodic grew");
 _Static_assert(sizeof(ev_io) <= LOOP_PRIV_WORDS * 8, "ev_io grew");
 _Static_assert(sizeof(ev_signal) <= LOOP_PRIV_WORDS * 8, "ev_signal grew");
 
