@@ -167,7 +167,7 @@ rows() {
 	fi
 }
 mkdir -p "$B"
-rows lib/config/schema.def 's/^KEY([A-Z]*, \([a-z_]*\),.*/\1/p' "$B/man/reeve.conf.5"
+rows lib/config/schema.def 's/^[KR][A-Z]*([A-Z]*, \([a-z_]*\),.*/\1/p' "$B/man/reeve.conf.5"
 rows lib/ctl/cmd.def 's/^CMD(\([a-z_]*\),.*/\1/p' "$B/man/reeve-protocol.7"
 rows cmd/reevectl/verb.def 's/^VERB(\([a-z_]*\),.*/\1/p' "$B/man/reevectl.1"
 rm -f "$B/lint.man" "$B/lint.out"

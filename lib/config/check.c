@@ -111,10 +111,11 @@ check_keys(struct check *ck, const struct config_program *p)
 		CHECK_WARNING(ck, p, roll_surge,
 		    "has one worker and roll_surge = 0: during a roll nobody "
 		    "serves its socket");
-	if (p->user.set && geteuid() != 0 && p->user.uid != geteuid())
+	if (p->rare->user.set && geteuid() != 0 &&
+	    p->rare->user.uid != geteuid())
 		CHECK_ERROR(ck, p, user,
 		    "user = %s: only root can become another user",
-		    p->user.name);
+		    p->rare->user.name);
 }
 
 /* --- its slots -------------------------------------------------------------
@@ -243,15 +244,16 @@ check_hook(struct check *ck, const struct config_program *p, const char *text,
 static void
 check_hooks(struct check *ck, const struct config_program *p)
 {
+	check_hook(ck, p, p->rare->hook[HOOK_BEFORE_START],
+	    SCHEMA_PROGRAM_before_start);
 	check_hook(
-	    ck, p, p->hook[HOOK_BEFORE_START], SCHEMA_PROGRAM_before_start);
+	    ck, p, p->rare->hook[HOOK_AFTER_READY], SCHEMA_PROGRAM_after_ready);
 	check_hook(
-	    ck, p, p->hook[HOOK_AFTER_READY], SCHEMA_PROGRAM_after_ready);
+	    ck, p, p->rare->hook[HOOK_BEFORE_STOP], SCHEMA_PROGRAM_before_stop);
 	check_hook(
-	    ck, p, p->hook[HOOK_BEFORE_STOP], SCHEMA_PROGRAM_before_stop);
-	check_hook(ck, p, p->hook[HOOK_AFTER_EXIT], SCHEMA_PROGRAM_after_exit);
+	    ck, p, p->rare->hook[HOOK_AFTER_EXIT], SCHEMA_PROGRAM_after_exit);
 	check_hook(
-	    ck, p, p->hook[HOOK_BEFORE_ROLL], SCHEMA_PROGRAM_before_roll);
+	    ck, p, p->rare->hook[HOOK_BEFORE_ROLL], SCHEMA_PROGRAM_before_roll);
 }
 
 /* --- probes ---------------------------------------------------------- */

@@ -78,17 +78,18 @@ box_identity(const struct box *b)
 {
 	const struct config_program *p = b->p;
 
-	if (p->run_group.set && p->user.set && strchr(p->user.name, ':') &&
-	    p->user.gid != p->run_group.gid)
+	if (p->rare->run_group.set && p->rare->user.set &&
+	    strchr(p->rare->user.name, ':') &&
+	    p->rare->user.gid != p->rare->run_group.gid)
 		BOX_ERROR(b, group,
 		    "user = %s names another group than group = %s: keep one "
 		    "of them",
-		    p->user.name, p->run_group.name);
+		    p->rare->user.name, p->rare->run_group.name);
 	if (!p->identity.set)
 		return;
-	if (p->run_group.set)
+	if (p->rare->run_group.set)
 		BOX_NEED(b, group, CAP_SETGID, "change the group");
-	if (p->supplementary.set)
+	if (p->rare->supplementary.set)
 		BOX_NEED(b, supplementary_groups, CAP_SETGID, "change groups");
 }
 

@@ -119,9 +119,9 @@ task_check_who(struct tasks *ck, const struct config_task *t)
 
 	if (geteuid() == 0)
 		return;
-	if (p->user.set && p->user.uid != geteuid())
+	if (p->rare->user.set && p->rare->user.uid != geteuid())
 		TASK_ERROR(ck, t, user, "only root can become another user");
-	else if (p->identity.set && p->run_group.set)
+	else if (p->identity.set && p->rare->run_group.set)
 		TASK_ERROR(ck, t, group, "only root can change the group");
 }
 
@@ -130,7 +130,7 @@ static bool
 task_is_watched(const struct config *cf, const struct config_task *t)
 {
 	for (size_t i = 0; i < cf->nprograms; i++)
-		if (str_equal(cf->programs[i]->watch.task, t->run.name))
+		if (str_equal(cf->programs[i]->rare->watch.task, t->run.name))
 			return true;
 	return t->on_change.n > 0;
 }
@@ -367,7 +367,7 @@ task_check_hooks(struct tasks *ck, const struct config_program *p)
 	char hint[96];
 
 	for (int k = 0; k < HOOK__N; k++) {
-		const char *name = config_hook_task(p->hook[k]);
+		const char *name = config_hook_task(p->rare->hook[k]);
 
 		if (name == NULL || config_task_find(ck->cf, name) != NULL)
 			continue;

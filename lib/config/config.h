@@ -296,11 +296,32 @@ struct config_watch {
 	char *name;        /* another program; NULL: its own */
 };
 
+/*
+ * Keys that most programs leave alone: those programs share one of these, with
+ * the defaults.
+ */
+struct config_rare {
+	struct config_owner user;
+	struct config_gid run_group;
+	struct config_groups supplementary;
+	struct config_rlimit rlimit[RLIM_NLIMITS];
+	char *hook[HOOK__N];     /* NULL: none */
+	int64_t hook_timeout_ms; /* 0: none */
+	int64_t ipc_max_message; /* bytes */
+	int64_t ipc_queue;       /* messages */
+	struct config_rate ipc_rate;
+	struct config_cron restart_at;
+	struct config_watch watch;
+	struct strv watch_exclude;
+	int64_t watch_delay_ms;
+};
+
 struct config_program {
 	unsigned refs;
-	char *name;   /* x of [program:x] */
-	bool is_task; /* part of a config_task */
-	char *group;  /* of [group:g] that names it, else NULL */
+	const struct config_rare *rare; /* never NULL */
+	char *name;                     /* x of [program:x] */
+	bool is_task;                   /* part of a config_task */
+	char *group; /* of [group:g] that names it, else NULL */
 	int64_t group_priority;
 	struct config_rate group_rate; /* its restart_rate */
 	const char *here; /* folder of its file, for %(here)s; interned */
@@ -313,10 +334,7 @@ struct config_program {
 	char *process_name;
 	struct strv environment; /* KEY=value, values not yet expanded */
 	bool clear_env;
-	struct config_owner user;
-	struct config_gid run_group;
-	struct config_groups supplementary;
-	struct config_identity identity; /* what the three come to */
+	struct config_identity identity; /* what rare->user and so on come to */
 	bool no_new_privs;
 	struct config_caps capabilities;
 	char *chroot; /* NULL: none */
@@ -326,7 +344,6 @@ struct config_program {
 	int64_t umask;         /* -1: not set */
 	int64_t nice;          /* INT64_MIN: not set */
 	int64_t oom_score_adj;
-	struct config_rlimit rlimit[RLIM_NLIMITS];
 
 	int64_t workers; /* -1: auto; what the three keys come to before CPUs */
 	int64_t workers_per_cpu; /* 0: not set */
@@ -341,8 +358,6 @@ struct config_program {
 	struct strv bind_to;    /* "db"; as if db:ready stood above, too */
 
 	bool autostart;
-	char *hook[HOOK__N];     /* NULL: none */
-	int64_t hook_timeout_ms; /* 0: none */
 	enum config_autorestart autorestart;
 	int64_t startsecs_ms;
 	int64_t startretries; /* -1: unlimited */
@@ -365,10 +380,7 @@ struct config_program {
 	int64_t health_grace_ms;
 	enum config_health_action health_action;
 	int64_t ready_timeout_ms;
-	bool ipc;                /* see config_program_has_channel */
-	int64_t ipc_max_message; /* bytes */
-	int64_t ipc_queue;       /* messages */
-	struct config_rate ipc_rate;
+	bool ipc; /* see config_program_has_channel */
 
 	int stopsignal;
 	int64_t stopwaitsecs_ms;
@@ -387,10 +399,6 @@ struct config_program {
 	int64_t memory_limit; /* bytes; 0: none */
 	int64_t memory_interval_ms;
 	int64_t max_lifetime_ms; /* 0: none */
-	struct config_cron restart_at;
-	struct config_watch watch;
-	struct strv watch_exclude;
-	int64_t watch_delay_ms;
 
 	enum config_stdin stdin_from;
 	enum config_output output;

@@ -67,6 +67,11 @@ int origins_line(const struct config_origins *og, enum schema_id id);
  */
 
 struct config_program *config_program_new(const char *name);
+/* What a program has to begin with, and what it has to itself from here on. */
+void config_rare_init(struct config_program *p);
+struct config_rare *config_rare_own(struct config_program *p);
+bool config_rare_is_shared(const struct config_program *p);
+void config_rare_fini(struct config_program *p);
 /* x of the [group:x] that names it, else its own name. */
 const char *config_program_group(const struct config_program *p);
 

@@ -63,7 +63,7 @@ config_defaults(void *object, enum schema_section kind, const char *program)
 	for (size_t i = 0; i < n; i++) {
 		enum schema_id id = (enum schema_id)(first + i);
 
-		if (schema_keys[id].dflt == NULL)
+		if (schema_keys[id].dflt == NULL || schema_rows[id].rare)
 			continue;
 		schema_range(id, &vc.min, &vc.max);
 		BUG_ON(value_set(&vc, id, schema_keys[id].dflt, &err) == -1);

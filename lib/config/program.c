@@ -8,6 +8,69 @@
 #include "config/jobs.h"
 #include "config/value.h"
 
+/* The defaults; nothing in it is allocated. */
+static struct config_rare rare_defaults;
+
+static void
+rare_fill(struct config_program *p)
+{
+	struct value_ctx vc = { .object = p, .here = "/" };
+	size_t n;
+	enum schema_id first = schema_first(SECTION_PROGRAM, &n);
+	struct config_rare *own = config_rare_own(p);
+	struct err err;
+
+	for (size_t i = 0; i < n; i++) {
+		enum schema_id id = (enum schema_id)(first + i);
+
+		if (!schema_rows[id].rare || schema_keys[id].dflt == NULL)
+			continue;
+		schema_range(id, &vc.min, &vc.max);
+		BUG_ON(value_set(&vc, id, schema_keys[id].dflt, &err) == -1);
+	}
+	rare_defaults = *own;
+	free(own);
+	p->rare = &rare_defaults;
+}
+
+void
+config_rare_init(struct config_program *p)
+{
+	static bool filled;
+
+	p->rare = &rare_defaults;
+	if (filled)
+		return;
+	filled = true;
+	rare_fill(p);
+}
+
+struct config_rare *
+config_rare_own(struct config_program *p)
+{
+	struct config_rare *own;
+
+	if (!config_rare_is_shared(p))
+		return (struct config_rare *)(uintptr_t)p->rare;
+	own = xmalloc(sizeof *own);
+	*own = rare_defaults;
+	p->rare = own;
+	return own;
+}
+
+bool
+config_rare_is_shared(const struct config_program *p)
+{
+	return p->rare == &rare_defaults;
+}
+
+void
+config_rare_fini(struct config_program *p)
+{
+	if (!config_rare_is_shared(p))
+		free((struct config_rare *)(uintptr_t)p->rare);
+}
+
 struct config_program *
 config_program_new(const char *name)
 {
@@ -20,6 +83,7 @@ config_program_new(const char *name)
 	p->ioprio = -1;
 	p->ready_fd = -1;
 	origins_init(&p->origins);
+	config_rare_init(p);
 	return p;
 }
 
@@ -58,6 +122,7 @@ config_program_unref(struct config_program *p)
 	strv_fini(&p->reeve_environment);
 	config_jobs_unref(p->jobs);
 	origins_fini(&p->origins);
+	config_rare_fini(p);
 	free(p);
 }
 

@@ -49,7 +49,10 @@ const struct config_key schema_keys[SCHEMA__N] = {
 const struct schema_row schema_rows[SCHEMA__N] = {
 #define KEY(SECTION, name, TYPE, field, dflt, needs, help)                     \
 	[SCHEMA_##SECTION##_##name] = { SECTION_##SECTION, TYPE_##TYPE,        \
-		FIELD_##SECTION(field) },
+		FIELD_##SECTION(field), false },
+#define RARE(SECTION, name, TYPE, field, dflt, needs, help)                    \
+	[SCHEMA_##SECTION##_##name] = { SECTION_##SECTION, TYPE_##TYPE,        \
+		offsetof(struct config_rare, field), true },
 #include "config/schema.def"
 };
 

@@ -42,7 +42,8 @@ enum schema_id {
 struct schema_row {
 	enum schema_section section;
 	enum schema_type type;
-	size_t offset; /* of the field in the struct of its section */
+	size_t offset; /* of the field in the struct of its section, or */
+	bool rare;     /* in struct config_rare */
 };
 
 extern const struct config_key schema_keys[SCHEMA__N];

@@ -307,7 +307,7 @@ slot_steps(struct config_slot *out, const struct slot_in *in,
 	*key = SCHEMA_PROGRAM_process_name;
 	if (!p->is_task && slot_name(out, p, &sc, err) == -1)
 		return -1;
-	slot_env_user(&out->env, &p->user);
+	slot_env_user(&out->env, &p->rare->user);
 	slot_env_identity(&out->env, in, out->process_name);
 	slot_env_merge(&out->env, &p->reeve_environment);
 	*key = SCHEMA_PROGRAM_env_file;

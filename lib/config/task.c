@@ -19,6 +19,7 @@ config_task_new(const char *name)
 	t->run.ready_fd = -1;
 	origins_init(&t->origins);
 	origins_init(&t->run.origins);
+	config_rare_init(&t->run);
 	return t;
 }
 
@@ -34,6 +35,7 @@ config_task_free(struct config_task *t)
 	free(t->run.identity.groups);
 	strv_fini(&t->run.reeve_environment);
 	origins_fini(&t->run.origins);
+	config_rare_fini(&t->run);
 	origins_fini(&t->origins);
 	free(t);
 }

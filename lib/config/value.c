@@ -21,16 +21,41 @@ static const struct {
 #include "config/types.def"
 };
 
+/* Of a key of a program, or of what a task has of one. */
+static const struct config_program *
+value_cprogram(const void *object, enum schema_id id)
+{
+	const struct config_task *t = object;
+
+	return schema_rows[id].section == SECTION_TASK ? &t->run : object;
+}
+
+static struct config_program *
+value_program(void *object, enum schema_id id)
+{
+	struct config_task *t = object;
+
+	return schema_rows[id].section == SECTION_TASK ? &t->run : object;
+}
+
 void *
 value_field(void *object, enum schema_id id)
 {
-	return (char *)object + schema_rows[id].offset;
+	char *base = object;
+
+	if (schema_rows[id].rare)
+		base = (char *)config_rare_own(value_program(object, id));
+	return base + schema_rows[id].offset;
 }
 
 const void *
 value_cfield(const void *object, enum schema_id id)
 {
-	return (const char *)object + schema_rows[id].offset;
+	const char *base = object;
+
+	if (schema_rows[id].rare)
+		base = (const char *)value_cprogram(object, id)->rare;
+	return base + schema_rows[id].offset;
 }
 
 int
@@ -53,6 +78,9 @@ value_add(struct buf *out, const void *object, enum schema_id id)
 void
 value_clear(void *object, enum schema_id id)
 {
+	if (schema_rows[id].rare &&
+	    config_rare_is_shared(value_cprogram(object, id)))
+		return;
 	types[schema_rows[id].type].fini(value_field(object, id));
 }
 

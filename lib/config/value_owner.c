@@ -300,22 +300,22 @@ value_groups_fini(void *field)
 void
 value_identity(struct config_program *p)
 {
-	const struct config_groups *more = &p->supplementary;
+	const struct config_groups *more = &p->rare->supplementary;
 	struct config_identity id = { .uid = geteuid(), .gid = getegid() };
-	const struct config_owner *user = &p->user;
+	const struct config_owner *user = &p->rare->user;
 
 	id.set = (user->set && user->uid != id.uid) || more->set ||
 		 (user->set && strchr(user->name, ':') != NULL &&
 		     user->gid != id.gid) ||
-		 (p->run_group.set && p->run_group.gid != id.gid);
+		 (p->rare->run_group.set && p->rare->run_group.gid != id.gid);
 	if (!id.set)
 		return;
 	if (user->set) {
 		id.uid = user->uid;
 		id.gid = user->gid;
 	}
-	if (p->run_group.set)
-		id.gid = p->run_group.gid;
+	if (p->rare->run_group.set)
+		id.gid = p->rare->run_group.gid;
 	if (!more->only && user->login != NULL && id.gid != user->gid)
 		id.groups = owner_groups_of(user->login, id.gid, &id.ngroups);
 	else if (!more->only)

@@ -127,7 +127,7 @@ watch_check_program(const struct config *cf, const struct config_program *p,
 {
 	struct place pl = { errs, &p->origins, p->file, p->line, "program",
 		p->name };
-	bool there = p->watch.globs.n > 0;
+	bool there = p->rare->watch.globs.n > 0;
 
 	watch_check_alone(
 	    &pl, there, SCHEMA_PROGRAM_watch, SCHEMA_PROGRAM_watch_exclude);
@@ -135,9 +135,9 @@ watch_check_program(const struct config *cf, const struct config_program *p,
 	    &pl, there, SCHEMA_PROGRAM_watch, SCHEMA_PROGRAM_watch_delay);
 	if (!there)
 		return;
-	watch_check_globs(
-	    &pl, SCHEMA_PROGRAM_watch, &p->watch.globs, &p->watch_exclude);
-	watch_check_names(&pl, cf, &p->watch);
+	watch_check_globs(&pl, SCHEMA_PROGRAM_watch, &p->rare->watch.globs,
+	    &p->rare->watch_exclude);
+	watch_check_names(&pl, cf, &p->rare->watch);
 }
 
 void

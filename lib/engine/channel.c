@@ -59,9 +59,9 @@ struct channel {
 void
 channel_limits_of(struct channel_limits *out, const struct config_program *conf)
 {
-	out->max = conf->ipc_max_message;
-	out->queue = conf->ipc_queue;
-	out->rate = conf->ipc_rate;
+	out->max = conf->rare->ipc_max_message;
+	out->queue = conf->rare->ipc_queue;
+	out->rate = conf->rare->ipc_rate;
 }
 
 /* --- closing ----------------------------------------------------------------

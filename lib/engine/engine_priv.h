@@ -118,7 +118,7 @@ struct slot_history {
 struct slot {
 	struct program *prog;
 	int index;
-	char *name; /* "web.0" */
+	const char *name; /* "web.0"; owned */
 	enum slot_state state;
 	bool wanted;    /* up; what people asked for */
 	bool leaving;   /* scaled away or removed: freed when it is down */
@@ -364,6 +364,8 @@ void inst_resume(struct inst *in, const struct table_inst *ti);
 void inst_began(struct inst *in);
 /* Its message channel; *child_fd is the caller's. */
 int inst_open_channel(struct inst *in, int *child_fd, struct err *err);
+/* Of one that an engine before this one started. */
+void inst_adopt_channel(struct inst *in);
 /* After a change of in->conf. */
 void inst_limit_channel(struct inst *in);
 /* Name of its readiness channel in the store. */

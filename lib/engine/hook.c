@@ -66,12 +66,12 @@ hook_run(
 	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX + 16], text[2][24];
 	struct slot_env env[4];
 	struct slot_command c = { .conf = in->conf,
-		.command = in->conf->hook[kind],
+		.command = in->conf->rare->hook[kind],
 		.label = label,
 		.tree = tree,
 		.index = in->tree_index,
 		.env = env,
-		.timeout_ms = in->conf->hook_timeout_ms };
+		.timeout_ms = in->conf->rare->hook_timeout_ms };
 	const struct keeper_welcome *w =
 	    keeperlink_welcome(in->slot->prog->en->kl);
 	char what[SPEC_LABEL_MAX + 64];
@@ -170,7 +170,7 @@ hook_before_stop(struct inst *in)
 
 	if (in->hook != NULL)
 		return true; /* an engine before this one began it */
-	if (!in->ready || in->conf->hook[HOOK_BEFORE_STOP] == NULL)
+	if (!in->ready || in->conf->rare->hook[HOOK_BEFORE_STOP] == NULL)
 		return false;
 	in->hook = hook_run(in, HOOK_BEFORE_STOP, hook_stopped, &err);
 	if (in->hook == NULL)
@@ -193,7 +193,8 @@ hook_after_ready(struct inst *in)
 {
 	struct err err;
 
-	if (in->after_ready != NULL || in->conf->hook[HOOK_AFTER_READY] == NULL)
+	if (in->after_ready != NULL ||
+	    in->conf->rare->hook[HOOK_AFTER_READY] == NULL)
 		return;
 	in->after_ready = hook_run(in, HOOK_AFTER_READY, hook_readied, &err);
 	if (in->after_ready == NULL)
@@ -216,7 +217,7 @@ hook_after_exit(struct inst *in)
 	struct err err;
 
 	if (in->exit_told || in->pid == 0 || in->slot->prog->en->kill_now ||
-	    in->conf->hook[HOOK_AFTER_EXIT] == NULL)
+	    in->conf->rare->hook[HOOK_AFTER_EXIT] == NULL)
 		return false;
 	in->exit_told = true;
 	in->hook = hook_run(in, HOOK_AFTER_EXIT, hook_exited, &err);
@@ -251,12 +252,12 @@ hook_before_roll(struct program *pg, wall_ms begun_ms, struct err *err)
 	    "before_roll" } };
 	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX + 16];
 	struct slot_command c = { .conf = pg->conf,
-		.command = pg->conf->hook[HOOK_BEFORE_ROLL],
+		.command = pg->conf->rare->hook[HOOK_BEFORE_ROLL],
 		.label = label,
 		.tree = tree,
 		.env = env,
 		.nenv = 1,
-		.timeout_ms = pg->conf->hook_timeout_ms };
+		.timeout_ms = pg->conf->rare->hook_timeout_ms };
 
 	if (config_hook_task(c.command) != NULL) {
 		snprintf(label, sizeof label, "R.%.63s.%lld", pg->conf->name,
@@ -293,7 +294,7 @@ hook_adopt_roll(struct engine *en, const struct orphan *o)
 	hook_roll_tree(pg, tree, sizeof tree);
 	pg->roll_hook = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, hook_rolled, pg);
-	task_set_timeout(pg->roll_hook, pg->conf->hook_timeout_ms);
+	task_set_timeout(pg->roll_hook, pg->conf->rare->hook_timeout_ms);
 	return true;
 }
 
@@ -413,7 +414,7 @@ hook_adopt(struct engine *en, const struct orphan *o)
 	hook_tree_name(tree, sizeof tree, sl, kind);
 	t = task_adopt(en, tree, in->tree_index, o->id, o->pid, o->started_ms,
 	    dones[kind], in);
-	task_set_timeout(t, in->conf->hook_timeout_ms);
+	task_set_timeout(t, in->conf->rare->hook_timeout_ms);
 	if (kind == HOOK_AFTER_READY)
 		in->after_ready = t;
 	else

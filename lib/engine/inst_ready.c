@@ -91,7 +91,8 @@ inst_take_status(struct inst *in, const struct ready_news *news)
 static void
 inst_on_notify(struct inst *in)
 {
-	uid_t uid = in->conf->user.set ? in->conf->user.uid : getuid();
+	uid_t uid =
+	    in->conf->rare->user.set ? in->conf->rare->user.uid : getuid();
 	struct ready_news news;
 
 	/* Not for ever: who talks without end is heard again next turn. */

@@ -140,12 +140,13 @@ act_order(struct act *a, enum op_kind kind, const char *verb, char *name)
 void
 named_watch_order(struct engine *en, const struct config_program *p)
 {
-	char *name = p->watch.name != NULL ? p->watch.name : p->name;
-	const char *verb = p->watch.restart ? "restart" : "roll";
+	char *name =
+	    p->rare->watch.name != NULL ? p->rare->watch.name : p->name;
+	const char *verb = p->rare->watch.restart ? "restart" : "roll";
 	struct err err = { .text = "" };
 
-	if (act_give_order(
-		en, p->watch.restart ? OP_RESTART : OP_ROLL, name, &err)) {
+	if (act_give_order(en, p->rare->watch.restart ? OP_RESTART : OP_ROLL,
+		name, &err)) {
 		log_info("watch of %s: %s %s", p->name, verb, name);
 		engine_event(en, p->name, "watch", "%s %s", verb, name);
 		return;
@@ -183,7 +184,7 @@ act_watch(struct act *a)
 	    config_program_find(a->nm->en->cf, a->program);
 
 	/* A reload may have taken it away meanwhile. */
-	if (p != NULL && p->watch.globs.n > 0)
+	if (p != NULL && p->rare->watch.globs.n > 0)
 		named_watch_order(a->nm->en, p);
 }
 

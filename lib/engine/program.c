@@ -406,7 +406,7 @@ slot_step(struct slot *sl, enum slot_event e)
 	enum slot_state from = sl->state;
 	struct engine *en = sl->prog->en;
 	char waits[160] = "";
-	const char *note = str_text(sl->note);
+	const char *note;
 
 	if (!ed->legal) {
 		log_debug("%s: %s is nothing for %s", sl->name,
@@ -417,8 +417,9 @@ slot_step(struct slot *sl, enum slot_event e)
 	if (ed->act != NULL)
 		ed->act(sl);
 	slot_save(sl);
-	if (e == PE_WAIT && wait_text(sl, waits, sizeof waits))
-		note = waits;
+	note = e == PE_WAIT && wait_text(sl, waits, sizeof waits)
+		   ? waits
+		   : str_text(sl->note);
 	log_info("%s %s --%s-> %s%s%s", sl->name, slot_state_name(from),
 	    slot_event_name(e), slot_state_name(sl->state),
 	    *note != '\0' ? ": " : "", note);

@@ -176,7 +176,8 @@ recycle_all(struct program *pg, wall_ms due)
 	mono_ms at = loop_now(pg->en->lp) - (clock_wall_ms() - due);
 	char why[TABLE_REASON_MAX];
 
-	snprintf(why, sizeof why, "restart_at = %s", pg->conf->restart_at.text);
+	snprintf(why, sizeof why, "restart_at = %s",
+	    pg->conf->rare->restart_at.text);
 	log_info("%s: %s", pg->conf->name, why);
 	for (int i = 0; i < pg->nslots; i++) {
 		struct slot *sl = pg->slots[i];
@@ -192,7 +193,8 @@ recycle_on_wall(struct loop_wall *w, void *arg)
 	struct program *pg = arg;
 	wall_ms now = clock_wall_ms(), due = pg->restart.due;
 
-	if (policy_wall_due(&pg->conf->restart_at.cron, &pg->restart, now) &&
+	if (policy_wall_due(
+		&pg->conf->rare->restart_at.cron, &pg->restart, now) &&
 	    !pg->removed && !pg->en->stopping)
 		recycle_all(pg, due);
 	if (pg->restart.due != 0)
@@ -202,7 +204,7 @@ recycle_on_wall(struct loop_wall *w, void *arg)
 void
 recycle_program(struct program *pg)
 {
-	const struct config_cron *cc = &pg->conf->restart_at;
+	const struct config_cron *cc = &pg->conf->rare->restart_at;
 
 	loop_wall_stop(&pg->restart_wall);
 	pg->restart.due = 0;
@@ -229,7 +231,7 @@ recycle_recover(struct program *pg)
 	if (pg->restart.due == 0 || pg->removed || pg->en->stopping)
 		return;
 	policy_wall_due(
-	    &pg->conf->restart_at.cron, &then, now - RECYCLE_LOST_MS);
+	    &pg->conf->rare->restart_at.cron, &then, now - RECYCLE_LOST_MS);
 	if (then.due != 0 && then.due <= now)
 		recycle_all(pg, then.due);
 }

@@ -87,7 +87,8 @@ rolling_prepare(struct rolling *r)
 	for (int i = 0; i < r->nslots; i++)
 		if (pg->slots[i]->roll_phase != ROLL_OLD)
 			slot_save(pg->slots[i]);
-	r->preparing = !r->back && pg->conf->hook[HOOK_BEFORE_ROLL] != NULL;
+	r->preparing =
+	    !r->back && pg->conf->rare->hook[HOOK_BEFORE_ROLL] != NULL;
 	rolling_save(pg);
 	if (!r->preparing) {
 		roll_start(r->roll);

@@ -103,7 +103,7 @@ slot_free(struct slot *sl)
 	slot_history_free(sl->history);
 	table_drop_slot(en->table, sl->record);
 	free(sl->queue);
-	free(sl->name);
+	free((char *)(uintptr_t)sl->name);
 	free(sl->note);
 	free(sl->reason);
 	free(sl->vacate);

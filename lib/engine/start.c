@@ -221,9 +221,9 @@ start_limits(struct start *st, const struct engine *en,
 		struct spec_rlimit *r = &st->rlimits[st->spec.nrlimits];
 
 		r->resource = i;
-		if (conf->rlimit[i].set) {
-			r->limit.rlim_cur = conf->rlimit[i].soft;
-			r->limit.rlim_max = conf->rlimit[i].hard;
+		if (conf->rare->rlimit[i].set) {
+			r->limit.rlim_cur = conf->rare->rlimit[i].soft;
+			r->limit.rlim_max = conf->rare->rlimit[i].hard;
 			st->spec.nrlimits++;
 		} else if (i == RLIMIT_NOFILE &&
 			   getrlimit(RLIMIT_NOFILE, &now) == 0) {
@@ -473,7 +473,7 @@ inst_start(struct slot *sl, enum inst_role role)
 	slot_streams(sl);
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry); /* until it counts */
 	rc = pooled_start(in, &err) == -1 ? -1
-	     : in->conf->hook[HOOK_BEFORE_START] != NULL
+	     : in->conf->rare->hook[HOOK_BEFORE_START] != NULL
 		 ? start_prepare(in, &err)
 		 : start_now(in, &err);
 	if (rc == 0)

@@ -206,7 +206,7 @@ vitals_on_io(struct loop_io *io, int events, void *arg)
 {
 	struct vitals *v = arg;
 	const struct config_program *conf = v->in->conf;
-	uid_t uid = conf->user.set ? conf->user.uid : getuid();
+	uid_t uid = conf->rare->user.set ? conf->rare->user.uid : getuid();
 	struct ready_news news;
 
 	(void)io;

@@ -486,12 +486,12 @@ watching_want_program(struct engine *en, const struct config_program *p)
 {
 	struct wanted wd = { .name = p->name,
 		.program = true,
-		.task = p->watch.task,
-		.globs = &p->watch.globs,
-		.rules = &p->watch_exclude,
-		.delay_ms = p->watch_delay_ms };
+		.task = p->rare->watch.task,
+		.globs = &p->rare->watch.globs,
+		.rules = &p->rare->watch_exclude,
+		.delay_ms = p->rare->watch_delay_ms };
 
-	if (p->watch.globs.n == 0)
+	if (p->rare->watch.globs.n == 0)
 		return;
 	wd.dir = config_watch_dir(p, NULL);
 	watching_want(en, &wd);
@@ -552,7 +552,7 @@ watching_needs_queue(const struct engine *en)
 		if (en->cf->tasks[i]->on_change.n > 0)
 			return true;
 	for (size_t i = 0; i < en->cf->nprograms; i++)
-		if (en->cf->programs[i]->watch.task != NULL)
+		if (en->cf->programs[i]->rare->watch.task != NULL)
 			return true;
 	return false;
 }

@@ -606,7 +606,7 @@ START_TEST(how_a_file_is_written_does_not_matter)
 		 "directory = %%(here)s/x\nuser = %u:%u\n[reeve]\n" REEVE,
 	    (unsigned)geteuid(), (unsigned)getegid());
 	/* The primary group may be another than the effective one. */
-	if (a->programs[0]->user.gid == b->programs[0]->user.gid) {
+	if (a->programs[0]->rare->user.gid == b->programs[0]->rare->user.gid) {
 		diff();
 		for (size_t i = 0; i < plan.n; i++)
 			ck_abort_msg("%s", plan.v[i].keys.v[0]);

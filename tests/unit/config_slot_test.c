@@ -229,10 +229,10 @@ START_TEST(a_user_brings_its_home)
 
 	load("", keys);
 	must_build(0, 1);
-	ck_assert_ptr_nonnull(cf->programs[0]->user.login);
-	ck_assert_str_eq(env("HOME"), cf->programs[0]->user.home);
-	ck_assert_str_eq(env("USER"), cf->programs[0]->user.login);
-	ck_assert_str_eq(env("LOGNAME"), cf->programs[0]->user.login);
+	ck_assert_ptr_nonnull(cf->programs[0]->rare->user.login);
+	ck_assert_str_eq(env("HOME"), cf->programs[0]->rare->user.home);
+	ck_assert_str_eq(env("USER"), cf->programs[0]->rare->user.login);
+	ck_assert_str_eq(env("LOGNAME"), cf->programs[0]->rare->user.login);
 	free(keys);
 }
 END_TEST

@@ -581,8 +581,8 @@ START_TEST(fields_hold_what_was_written)
 	expect(p, P(stopsignal), "INT", "INT");
 	ck_assert_int_eq(p->stopsignal, SIGINT);
 	expect(p, P(rlimit_nofile), "5:6", "5:6");
-	ck_assert(p->rlimit[RLIMIT_NOFILE].set);
-	ck_assert_uint_eq(p->rlimit[RLIMIT_NOFILE].hard, 6);
+	ck_assert(p->rare->rlimit[RLIMIT_NOFILE].set);
+	ck_assert_uint_eq(p->rare->rlimit[RLIMIT_NOFILE].hard, 6);
 	expect(p, P(socket), "a=unix:x?mode=0600", "a=unix:/here/x?mode=0600");
 	ck_assert_str_eq(p->sockets.v[0].path, "/here/x");
 	ck_assert_uint_eq(p->sockets.v[0].mode, 0600);
@@ -592,9 +592,9 @@ START_TEST(fields_hold_what_was_written)
 	ck_assert_int_eq(p->sockets.v[0].port, 127);
 	ck_assert_str_eq(p->sockets.v[0].name, "web");
 	expect(p, P(user), "0", "0");
-	ck_assert_uint_eq(p->user.uid, 0);
-	ck_assert_str_eq(p->user.login, "root");
-	ck_assert_uint_ge(p->user.ngroups, 1);
+	ck_assert_uint_eq(p->rare->user.uid, 0);
+	ck_assert_str_eq(p->rare->user.login, "root");
+	ck_assert_uint_ge(p->rare->user.ngroups, 1);
 	config_program_unref(p);
 }
 END_TEST
