@@ -97,10 +97,10 @@ struct inst {
 	struct inst_flush *flush[2]; /* of the pump, that will call back */
 	bool discarded;              /* by an aborted roll */
 	bool swept;                  /* dead, and nothing of its tree is left */
-	bool reread;                 /* once it is up: its settings are others */
-	char *tail;                  /* its last lines; NULL: none */
-	char *reason;                /* why it had to go; NULL: see cause */
-	char *why; /* how it ended, in words; NULL: it has not */
+	bool reread;  /* once it is up: its settings are others */
+	char *tail;   /* its last lines; NULL: none */
+	char *reason; /* why it had to go; NULL: see cause */
+	char *why;    /* how it ended, in words; NULL: it has not */
 	struct table_inst *restore; /* recover.c: its part of the record */
 };
 
