@@ -429,6 +429,21 @@ job_died(struct peer *peer, struct pd_job *j)
 	return true;
 }
 
+/* For the log of the pool after this one. */
+static void
+job_name(struct pd_job *j)
+{
+	const char *input = j->spec.in.name != NULL ? j->spec.in.name : "";
+	size_t n = strlen(input), max = sizeof j->board.input - 1;
+
+	(void)memccpy(
+	    j->board.kind, j->kind->name, '\0', sizeof j->board.kind - 1);
+	/* Of a long path, its end. */
+	if (n > max)
+		input += n - max;
+	memcpy(j->board.input, input, (n > max ? max : n) + 1);
+}
+
 /* True: it need not run. */
 static bool
 job_is_settled(struct peer *peer, struct pd_job *j)
@@ -449,6 +464,7 @@ job_is_settled(struct peer *peer, struct pd_job *j)
 		return true;
 	}
 	j->board.print = job_print(j);
+	job_name(j);
 	if ((j->flags & PS_AGAIN) != 0 && job_died(peer, j))
 		return true;
 	if (!board_is_poison(d->board, j->board.print))

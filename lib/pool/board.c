@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define BOARD_MAGIC  UINT64_C(0x31647262766565) /* "eevbrd1" */
+#define BOARD_MAGIC  UINT64_C(0x32647262766565) /* "eevbrd2" */
 #define POISON_MAX   512
 #define BLAME_WHOLE  2 /* it crashed, or was the only one that ran */
 #define BLAME_HALF   1 /* one of several; killed by SIGKILL, say */
@@ -249,6 +250,23 @@ death_add(struct board *b, const struct board_entry *e, bool blamed)
 }
 
 static void
+board_tell(const struct board_entry *e, bool blamed, bool draining)
+{
+	const struct board_job *j = &e->job;
+	int n = (int)atomic_load(&e->signal);
+	const char *sig = n > 0 ? sigabbrev_np(n) : NULL;
+
+	log_warnx("job %llu, %.32s of %.96s, ran when the pool died: %s%s",
+	    (unsigned long long)j->id, j->kind,
+	    j->input[0] != '\0' ? j->input : "no file",
+	    sig != NULL ? "SIG" : "",
+	    sig != NULL ? sig
+	    : draining  ? "it was being replaced"
+	    : blamed    ? "it may be to blame"
+			: "another one is to blame");
+}
+
+static void
 board_read_dead(struct board *b, const struct board_file *f)
 {
 	unsigned running = 0, crashed = 0;
@@ -273,6 +291,8 @@ board_read_dead(struct board *b, const struct board_file *f)
 			poison_blame(b, e->job.print,
 			    crashed > 0 || running == 1 ? BLAME_WHOLE
 							: BLAME_HALF);
+		if (atomic_load(&e->state) == BOARD_RUNNING)
+			board_tell(e, blamed, atomic_load(&f->draining) != 0);
 		death_add(b, e, blamed);
 	}
 }

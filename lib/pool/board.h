@@ -37,6 +37,8 @@ struct board_job {
 	uint8_t session[POOL_SESSION];
 	uint64_t id;
 	uint64_t print; /* of what it is, the same each time */
+	char kind[32];  /* for the log; cut when they are longer */
+	char input[96];
 };
 
 struct board_entry {

@@ -84,6 +84,10 @@ pool=$(pid_of pool)
 like "SIGSEGV is told" "$(bad segv --arg n=1 2>&1)" "died of it \(SIGSEGV\)"
 like "abort, too" "$(bad abort --arg n=1 2>&1)" "died of it \(SIGABRT\)"
 isnt "another pool runs" "$(pid_of pool)" "$pool"
+bad segv --arg n=9 -i "$T/out/b" >/dev/null 2>&1
+await 10 "grep -q 'of $T/out/b, ran when the pool died: SIGSEGV' $T/log/pool*"
+has "its log names the job and the signal" "$(echo "$T"/log/pool*)" \
+    "job [0-9]+, bad of $T/out/b, ran when the pool died: SIGSEGV"
 like "once more, then never" "$(bad segv --arg n=1 2>&1; bad segv --arg n=1 2>&1)" "killed the pool twice"
 pool=$(pid_of pool)
 like "it is refused" "$(bad segv --arg n=1 2>&1)" "killed the pool twice"

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "pool/board.h"
 
 static char dir[64];
@@ -225,6 +226,7 @@ main(void)
 	SRunner *sr;
 	int failed;
 
+	log_set_level(LOG_ERROR);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, tells_of_the_dead);
 	tcase_add_loop_test(

@@ -126,4 +126,13 @@ try_output(const struct try *t, size_t *n)
 		    "it says: %s", (t)->run.err.text);                         \
 	} while (0)
 
+#define PLUGIN(fn)                                                             \
+	static const struct reeve_job_plugin fn##_plugin = {                   \
+		.abi = REEVE_JOB_ABI,                                          \
+		.size = sizeof(struct reeve_job_plugin),                       \
+		.name = "test",                                                \
+		.summary = "a test",                                           \
+		.run = fn,                                                     \
+	}
+
 #endif
