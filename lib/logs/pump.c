@@ -291,6 +291,17 @@ pump_new(struct loop *lp, pump_sink_cb *cb, void *arg, struct err *err)
 	return pm;
 }
 
+/* libtsan does not know pthread_clockjoin_np, and would see races with a
+ * thread that has ended. */
+#ifdef __SANITIZE_THREAD__
+#define PUMP_CLOCK               CLOCK_REALTIME
+#define pump_join_by(thread, at) pthread_timedjoin_np(thread, NULL, at)
+#else
+#define PUMP_CLOCK CLOCK_MONOTONIC
+#define pump_join_by(thread, at)                                               \
+	pthread_clockjoin_np(thread, NULL, PUMP_CLOCK, at)
+#endif
+
 /* 0: the thread has ended; ms -1: it is waited for as long as it takes. */
 static int
 pump_join(struct pump *pm, int64_t ms)
@@ -299,14 +310,14 @@ pump_join(struct pump *pm, int64_t ms)
 
 	if (ms < 0)
 		return pthread_join(pm->thread, NULL);
-	clock_gettime(CLOCK_MONOTONIC, &at);
+	clock_gettime(PUMP_CLOCK, &at);
 	at.tv_sec += (time_t)(ms / 1000);
 	at.tv_nsec += (long)(ms % 1000) * 1000000;
 	if (at.tv_nsec >= 1000000000) {
 		at.tv_sec++;
 		at.tv_nsec -= 1000000000;
 	}
-	return pthread_clockjoin_np(pm->thread, NULL, CLOCK_MONOTONIC, &at);
+	return pump_join_by(pm->thread, &at);
 }
 
 int
