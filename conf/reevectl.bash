@@ -47,7 +47,7 @@ _reevectl() {
 		list=$("$cmd" --complete "$verb" 2>/dev/null)
 	else
 		case $verb in
-		reload | shutdown | version) return ;;
+		reload | shutdown | upgrade | version) return ;;
 		signal)
 			list='TERM HUP INT USR1 USR2 KILL STOP CONT QUIT WINCH'
 			[[ $prev == signal ]] ||

@@ -28,6 +28,7 @@
 #include "config/verb.h"
 #include "ctl/server.h"
 #include "engine/engine_main.h"
+#include "engine/upgrade.h"
 #include "exec.h"
 
 enum {
@@ -159,6 +160,8 @@ main(int argc, char **argv)
 	int c, mode = 0;
 
 	log_init("engine", LOG_INFO);
+	if (argc == 4 && strcmp(argv[1], "--upgrade-check") == 0)
+		return upgrade_check(argv[2], argv[3]);
 	/* Its options are others, and the command's are not ours. */
 	if (argc > 1 && strcmp(argv[1], "--exec") == 0)
 		return exec_main(argc - 1, argv + 1, KEEPER_FD);

@@ -167,6 +167,7 @@ main_is_query(const struct command *cmd)
 	case VERB_SCALE:
 	case VERB_SIGNAL:
 	case VERB_SEND:
+	case VERB_UPGRADE:
 	case VERB_SHUTDOWN:
 	case VERB_RUN:
 	case VERB_TASK:

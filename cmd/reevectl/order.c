@@ -255,6 +255,25 @@ verb_reload(struct command *cmd)
 	return order_give(cmd, CLIENT_TWICE, json_object());
 }
 
+/* --- upgrade ----------------------------------------------------------------
+ */
+
+int
+verb_upgrade(struct command *cmd)
+{
+	int code = EXIT_OK;
+	json_t *told = command_ask(cmd, "upgrade", NULL, &code);
+
+	if (told == NULL)
+		return code;
+	if (cmd->on[OPTION_JSON])
+		out_json(told);
+	else
+		out_printf("%s\n", jstr(told, "text", ""));
+	json_decref(told);
+	return EXIT_OK;
+}
+
 /* --- shutdown --------------------------------------------------------------
  */
 

@@ -132,6 +132,25 @@ config_path(const char *given)
 	return path;
 }
 
+/* Where this program is, or whoever is installed there by now. */
+static const char *
+self_path(void)
+{
+	static char path[PATH_MAX];
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	size_t len;
+
+	if (n <= 0)
+		return "reeved";
+	path[n] = '\0';
+	len = (size_t)n;
+	if (len > sizeof gone &&
+	    strcmp(path + len - (sizeof gone - 1), gone) == 0)
+		path[len - (sizeof gone - 1)] = '\0';
+	return path;
+}
+
 /* Beside this program (a build folder), else where it was installed. */
 static const char *
 engine_path(void)
@@ -324,17 +343,82 @@ open_std(void)
 	fd_closep(&fd);
 }
 
+static int
+run(const struct keeper_config *cfg)
+{
+	struct err err = { .text = "" };
+	struct keeper *kp;
+	struct loop *lp;
+	int code;
+
+	signal(SIGPIPE, SIG_IGN);
+	lp = loop_new();
+	if (lp == NULL)
+		fatal("create the event loop");
+	kp = keeper_new(lp, cfg, &err);
+	if (kp == NULL) {
+		fprintf(stderr, "reeved: %s\n", err.text);
+		return EXIT_START;
+	}
+	loop_run(lp);
+	code = keeper_exit_code(kp);
+	keeper_free(kp);
+	loop_free(lp);
+	return code;
+}
+
+/* The keeper before us has executed this: all of it is there already. */
+static int
+take_over(struct keeper_config *cfg)
+{
+	static char *argv[64];
+	unsigned long soft;
+	char **args;
+
+	log_init("keeper", LOG_INFO);
+	open_std();
+	args = keeper_tables_args(cfg->tables, &soft);
+	argv[0] = strdup(engine_path());
+	for (int i = 0; args[i] != NULL; i++)
+		argv[i + 1] = args[i];
+	cfg->engine_argv = argv;
+	cfg->soft_nofile = soft;
+	fd_raise_limit(NULL);
+	return run(cfg);
+}
+
+/* Asked by an engine that would be replaced: reeved --upgrade-check. */
+static int
+upgrade_check(char **argv)
+{
+	char *args[] = { argv[0], argv[1], argv[3], argv[4], NULL };
+
+	if (strtol(argv[2], NULL, 10) == KEEPER_TABLES_VERSION)
+		run_engine(args);
+	puts("reeved " REEVE_VERSION " keeps its tables in another way: stop "
+	     "the one that runs, and start this one");
+	return EXIT_START;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o = { .config = NULL };
 	struct keeper_config cfg = { .ready_fd = -1, .config_fd = -1 };
 	struct err err = { .text = "" };
-	struct keeper *kp;
-	struct loop *lp;
 	bool nodaemon;
-	int code;
 
+	cfg.self = self_path();
+	cfg.argv = argv;
+	cfg.tables = keeper_tables_open(argv, &err);
+	if (cfg.tables == NULL && err.text[0] != '\0') {
+		fprintf(stderr, "reeved: %s\n", err.text);
+		return EXIT_START;
+	}
+	if (cfg.tables != NULL)
+		return take_over(&cfg);
+	if (argc == 5 && strcmp(argv[1], "--upgrade-check") == 0)
+		return upgrade_check(argv);
 	if (argc > 1 && strcmp(argv[1], "--exec") == 0)
 		o.exec = true;
 	else
@@ -356,20 +440,7 @@ main(int argc, char **argv)
 	}
 	if (!nodaemon)
 		cfg.ready_fd = daemonise();
-	signal(SIGPIPE, SIG_IGN);
 	cfg.engine_argv = engine_argv(&o, NULL, nodaemon);
 	fd_raise_limit(&cfg.soft_nofile);
-	lp = loop_new();
-	if (lp == NULL)
-		fatal("create the event loop");
-	kp = keeper_new(lp, &cfg, &err);
-	if (kp == NULL) {
-		fprintf(stderr, "reeved: %s\n", err.text);
-		return EXIT_START;
-	}
-	loop_run(lp);
-	code = keeper_exit_code(kp);
-	keeper_free(kp);
-	loop_free(lp);
-	return code;
+	return run(&cfg);
 }

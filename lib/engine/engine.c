@@ -30,6 +30,7 @@
 #include "engine/engine_priv.h"
 #include "engine/named.h"
 #include "engine/queued.h"
+#include "engine/upgrade.h"
 #include "engine/watching.h"
 
 extern char **environ;
@@ -543,6 +544,12 @@ engine_on_child(
 	recover_child(arg, id, pid, started_ms, label);
 }
 
+static void
+engine_on_upgraded(void *arg, int code, const char *text)
+{
+	upgrade_told(arg, code, text);
+}
+
 static const struct keeperlink_ops engine_link_ops = {
 	.child = engine_on_child,
 	.synced = engine_on_synced,
@@ -551,6 +558,7 @@ static const struct keeperlink_ops engine_link_ops = {
 	.exited = engine_on_exited,
 	.signalled = signals_on_signal,
 	.signal_failed = engine_on_signal_failed,
+	.upgraded = engine_on_upgraded,
 };
 
 /* What children would inherit; INT32_MIN: unknown, always set it. */

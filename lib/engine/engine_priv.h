@@ -178,6 +178,7 @@ struct listener {
 struct named;
 struct watchings;
 struct queued;
+struct upgrade;
 struct queue_task;
 struct rolling;
 
@@ -237,6 +238,7 @@ struct engine {
 	struct queued *queued;       /* NULL: not used yet */
 	struct watchings *watchings; /* NULL: nothing is watched */
 	struct named *named;         /* the same as queued */
+	struct upgrade *upgrade;     /* NULL: none is under way */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;

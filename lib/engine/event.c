@@ -78,16 +78,22 @@ event_read(struct event_log *el)
 	el->told = el->last;
 }
 
-struct event_log *
-event_open(int fd, struct err *err)
+uint32_t
+event_layout(void)
 {
 	const size_t sizes[] = { EVENT_VERSION, sizeof(struct event),
 		EVENT_RING };
+
+	return region_crc(0, sizes, sizeof sizes);
+}
+
+struct event_log *
+event_open(int fd, struct err *err)
+{
 	struct event_log *el = xcalloc(1, sizeof *el);
 
-	if (region_init(&el->rg, fd, "reeve-events",
-		region_crc(0, sizes, sizeof sizes), sizeof *el->ring,
-		err) == -1) {
+	if (region_init(&el->rg, fd, "reeve-events", event_layout(),
+		sizeof *el->ring, err) == -1) {
 		free(el);
 		return NULL;
 	}

@@ -176,6 +176,15 @@ keeperlink_notify(struct keeperlink *kl, const char *text)
 }
 
 void
+keeperlink_upgrade(struct keeperlink *kl)
+{
+	struct mw w;
+
+	mw_init(&w, NULL, 0);
+	keeperlink_send(kl, MSG_E_UPGRADE, &w, NULL, 0);
+}
+
+void
 keeperlink_shutdown(struct keeperlink *kl, int code)
 {
 	struct mw w;
@@ -330,10 +339,13 @@ keeperlink_got_welcome(struct keeperlink *kl, struct mr *r)
 	kl->welcome.started_ms = mr_i64(r);
 	kl->welcome.soft_nofile = mr_u64(r);
 	kl->welcome.has_notify = mr_u8(r) != 0;
-	if (mr_end(r) == -1 || version != MSG_VERSION)
+	free(kl->welcome.program);
+	kl->welcome.program = xstrdup(mr_str(r));
+	kl->welcome.tables = (int)mr_u32(r);
+	if (version != MSG_VERSION)
 		fatalx("this keeper speaks version %u, not %d", version,
 		    MSG_VERSION);
-	return 0;
+	return mr_end(r);
 }
 
 static int
@@ -425,6 +437,18 @@ keeperlink_got_signal(struct keeperlink *kl, struct mr *r)
 }
 
 static int
+keeperlink_got_upgraded(struct keeperlink *kl, struct mr *r)
+{
+	int code = mr_u8(r);
+	const char *text = mr_str(r);
+
+	if (mr_end(r) == -1)
+		return -1;
+	kl->ops->upgraded(kl->arg, code, text);
+	return 0;
+}
+
+static int
 keeperlink_got_signal_failed(struct keeperlink *kl, struct mr *r)
 {
 	uint64_t id = mr_u64(r);
@@ -464,6 +488,8 @@ keeperlink_got(
 		return keeperlink_got_signal(kl, r);
 	case MSG_K_SIGNAL_FAILED:
 		return keeperlink_got_signal_failed(kl, r);
+	case MSG_K_UPGRADED:
+		return keeperlink_got_upgraded(kl, r);
 	case MSG_K_PING:
 		mw_init(&w, NULL, 0);
 		keeperlink_send(kl, MSG_E_PONG, &w, NULL, 0);
@@ -480,6 +506,7 @@ keeperlink_got(
 	case MSG_E_LOG_TO:
 	case MSG_E_SIGNAL_DONE:
 	case MSG_E_PONG:
+	case MSG_E_UPGRADE:
 		break;
 	}
 	return -1;
@@ -531,6 +558,7 @@ keeperlink_free(struct keeperlink *kl)
 			keeperlink_release(kl, i);
 	free(kl->held);
 	chan_free(kl->ch);
+	free(kl->welcome.program);
 	free(kl);
 }
 

@@ -34,6 +34,8 @@ struct keeper_welcome {
 	mono_ms started_ms;
 	unsigned long soft_nofile;
 	bool has_notify;
+	char *program; /* path of reeved */
+	int tables;    /* their version, see keeper/upgrade.c */
 };
 
 struct keeperlink_ops {
@@ -47,6 +49,8 @@ struct keeperlink_ops {
 	/* serial: one that is given again has the same. */
 	void (*signalled)(void *arg, int signo, uint32_t serial);
 	void (*signal_failed)(void *arg, uint64_t id, int signo, int errnum);
+	/* code 0: the keeper is another; text: why it is not */
+	void (*upgraded)(void *arg, int code, const char *text);
 };
 
 /* Takes fd.  Says hello; everything else comes by the loop. */
@@ -63,6 +67,8 @@ void keeperlink_signal(
 void keeperlink_forget(struct keeperlink *kl, uint64_t id);
 void keeperlink_ready(struct keeperlink *kl, bool daemonise);
 void keeperlink_notify(struct keeperlink *kl, const char *text);
+/* It executes the reeved that is installed by now. */
+void keeperlink_upgrade(struct keeperlink *kl);
 void keeperlink_shutdown(struct keeperlink *kl, int code);
 void keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level);
 

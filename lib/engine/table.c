@@ -275,7 +275,7 @@ table_read_cell(struct table *tb, uint32_t rec)
 
 /* --- the face ------------------------------------------------------------- */
 
-static uint32_t
+uint32_t
 table_layout(void)
 {
 	const size_t sizes[] = { TABLE_VERSION, sizeof(struct table_self),

@@ -139,6 +139,7 @@ struct table;
 struct table *table_open(int fd, struct err *err);
 void table_close(struct table *tb);
 int table_fd(const struct table *tb); /* borrowed */
+uint32_t table_layout(void);          /* another one can't be read */
 
 /* Index of the record of that name, made when create; TABLE_NONE: none. */
 uint32_t table_find_slot(struct table *tb, const char *name, bool create);
@@ -171,6 +172,7 @@ struct event_log;
 struct event_log *event_open(int fd, struct err *err); /* as table_open */
 void event_close(struct event_log *el);
 int event_fd(const struct event_log *el);
+uint32_t event_layout(void); /* as table_layout */
 /* Cut to fit; calls the watchers. */
 void event_add(
     struct event_log *el, const char *name, const char *kind, const char *text);

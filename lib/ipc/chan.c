@@ -104,6 +104,12 @@ chan_free(struct chan *ch)
 	free(ch);
 }
 
+int
+chan_fd(const struct chan *ch)
+{
+	return ch->fd;
+}
+
 /* Puts a large payload into a memfd; -1 when that fails. */
 static int
 chan_to_memfd(const struct mw *w)

@@ -18,7 +18,7 @@
 #include "ipc/codec.h"
 #include "loop/loop.h"
 
-#define MSG_VERSION     1
+#define MSG_VERSION     2
 #define CHAN_INLINE_MAX 65536
 #define CHAN_MAX        (16u << 20) /* of a payload */
 #define CHAN_FDS_MAX    32
@@ -57,6 +57,8 @@ struct chan_ops {
 struct chan *chan_new(
     struct loop *lp, int fd, const struct chan_ops *ops, void *arg);
 void chan_free(struct chan *ch);
+/* Borrowed; -1: closed. */
+int chan_fd(const struct chan *ch);
 /* w: NULL for an empty payload.  Borrows the descriptors. */
 enum chan_result chan_send(struct chan *ch, enum msg_type type,
     const struct mw *w, const int *fds, size_t nfds);

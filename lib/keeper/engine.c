@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "keeper/keeper_priv.h"
 
-#define ENGINE_ID        UINT64_MAX
 #define ENGINE_STABLE_MS 2000
 #define ENGINE_DELAY_MS  5 /* the first pause; doubles up to the last */
 #define ENGINE_DELAY_MAX 5000
@@ -175,7 +174,10 @@ keeper_report_ready(struct keeper *kp, int code)
 static void
 keeper_engine_log_exit(const struct child *c)
 {
-	if (c->signo != 0)
+	if (c->kp->engine_leaves && c->signo == 0 && c->code == 0)
+		log_info(
+		    "engine %d has left, the next one is started", (int)c->pid);
+	else if (c->signo != 0)
 		log_errorx("engine %d was killed by signal %d (%s)%s, it is "
 			   "started again",
 		    (int)c->pid, c->signo, strsignal(c->signo),
@@ -207,7 +209,8 @@ keeper_engine_exited(struct keeper *kp, struct child *c)
 	}
 	keeper_engine_log_exit(c);
 	child_free(&kp->children, c);
-	if (lived >= ENGINE_STABLE_MS)
+	if (lived >= ENGINE_STABLE_MS || kp->engine_leaves)
 		kp->delay_ms = 0;
+	kp->engine_leaves = false;
 	keeper_engine_later(kp);
 }

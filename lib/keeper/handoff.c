@@ -29,7 +29,7 @@ handoff_send(struct keeper *kp, enum msg_type type, const struct mw *w, int fd)
 static bool
 handoff_welcome(struct keeper *kp)
 {
-	uint8_t mem[64];
+	uint8_t mem[64 + 4096];
 	struct mw w;
 
 	mw_init(&w, mem, sizeof mem);
@@ -39,6 +39,8 @@ handoff_welcome(struct keeper *kp)
 	mw_i64(&w, kp->started_ms);
 	mw_u64(&w, kp->cfg->soft_nofile);
 	mw_u8(&w, kp->notify_fd != -1);
+	mw_str(&w, kp->cfg->self);
+	mw_u32(&w, KEEPER_TABLES_VERSION);
 	return handoff_send(kp, MSG_K_WELCOME, &w, -1);
 }
 
@@ -166,6 +168,18 @@ handoff_signals(struct keeper *kp)
 	return true;
 }
 
+static bool
+handoff_upgraded(struct keeper *kp)
+{
+	uint8_t mem[sizeof kp->upgrade_text + 16];
+	struct mw w;
+
+	mw_init(&w, mem, sizeof mem);
+	mw_u8(&w, kp->upgrade_code);
+	mw_str(&w, kp->upgrade_text);
+	return handoff_send(kp, MSG_K_UPGRADED, &w, -1);
+}
+
 /* true: this step of the hand-off is complete. */
 static bool
 handoff_step(struct keeper *kp)
@@ -245,5 +259,6 @@ handoff_flush(struct keeper *kp)
 		TAILQ_REMOVE(&kp->children.dirty, c, dirty);
 		c->is_dirty = false;
 	}
-	handoff_signals(kp);
+	if (handoff_signals(kp) && kp->upgrade_news && handoff_upgraded(kp))
+		kp->upgrade_news = false;
 }

@@ -181,8 +181,15 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	loop_timer_init(&kp->restart, lp, keeper_on_restart, kp);
 	keeper_watch_signals(kp);
 	keeper_notify_open(kp);
-	keeper_engine_start(kp);
-	return kp;
+	if (cfg->tables == NULL) {
+		keeper_engine_start(kp);
+		return kp;
+	}
+	if (upgrade_resume(kp, cfg->tables) == 0)
+		return kp;
+	err_set(err, "the keeper's tables make no sense");
+	keeper_free(kp);
+	return NULL;
 }
 
 int

@@ -132,6 +132,7 @@ struct pending_signal {
 };
 
 #define KEEPER_SIGNALS 6
+#define ENGINE_ID      UINT64_MAX /* among the children */
 
 struct keeper {
 	struct loop *lp;
@@ -140,7 +141,8 @@ struct keeper {
 	struct fdstore store;
 	int null_fd;
 	uint32_t log_slot; /* of the store: where log lines go; 0: stderr */
-	struct chan *ch;   /* to the engine; NULL while there is none */
+	uint8_t log_level;
+	struct chan *ch; /* to the engine; NULL while there is none */
 	struct child *engine;
 	unsigned starting, starting_most; /* starts under way */
 	unsigned incarnation;
@@ -156,7 +158,13 @@ struct keeper {
 	struct loop_signal signals[KEEPER_SIGNALS];
 	struct pending_signal pending[KEEPER_SIGNALS];
 	uint32_t serial;
-	unsigned terms;          /* TERM and INT that came */
+	unsigned terms;    /* TERM and INT that came */
+	bool upgrading;    /* as soon as nothing is being started */
+	bool upgrade_news; /* how it went is to be told */
+	uint8_t upgrade_code;
+	char upgrade_text[256];
+	bool engine_leaves; /* that of the keeper before: a new one comes */
+	struct loop_task upgrade_task;
 	struct loop_timer force; /* after the second one, or E_SHUTDOWN */
 	/* sd_notify(3) */
 	int notify_fd;
@@ -175,6 +183,11 @@ void keeper_engine_start(struct keeper *kp);
 void keeper_engine_exited(struct keeper *kp, struct child *c);
 void keeper_engine_kill(struct keeper *kp, const char *why);
 void keeper_report_ready(struct keeper *kp, int code);
+
+/* upgrade.c: kp->upgrading is set, or a start is over. */
+void upgrade_go_on(struct keeper *kp);
+/* Fills a new keeper from the tables; -1: they make no sense. */
+int upgrade_resume(struct keeper *kp, struct keeper_tables *kt);
 
 /* message.c: what the engine may ask for. */
 extern const struct chan_ops keeper_chan_ops;

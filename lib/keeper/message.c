@@ -20,6 +20,8 @@ message_start_over(struct keeper *kp)
 {
 	if (--kp->starting != 0)
 		return;
+	if (kp->upgrading)
+		upgrade_go_on(kp);
 	if (kp->starting_most > 16)
 		malloc_trim(0);
 	kp->starting_most = 0;
@@ -194,6 +196,7 @@ message_log_to(struct keeper *kp, struct mr *r)
 	if (mr_end(r) == -1 || level >= LOG__N)
 		return -1;
 	kp->log_slot = slot;
+	kp->log_level = level;
 	log_set_fd(fdstore_get(&kp->store, slot));
 	log_set_level((enum log_level)level);
 	return 0;
@@ -295,6 +298,11 @@ message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 		return message_log_to(kp, r);
 	case MSG_E_SIGNAL_DONE:
 		return message_signal_done(kp, r);
+	case MSG_E_UPGRADE:
+		kp->upgrading = true;
+		kp->upgrade_news = false;
+		upgrade_go_on(kp);
+		return mr_end(r);
 	case MSG_E_PONG:
 		kp->ponged = true;
 		return mr_end(r);
@@ -308,6 +316,7 @@ message_got(void *arg, enum msg_type type, struct mr *r, int *fds, size_t nfds)
 	case MSG_K_SIGNALLED:
 	case MSG_K_SIGNAL_FAILED:
 	case MSG_K_PING:
+	case MSG_K_UPGRADED:
 		break;
 	}
 	return -1;

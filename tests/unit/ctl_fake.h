@@ -19,6 +19,7 @@
 #include "engine/named.h"
 #include "engine/queued.h"
 #include "engine/run.h"
+#include "engine/upgrade.h"
 #include "engine/watching.h"
 #include "logs/pump.h"
 
@@ -388,6 +389,29 @@ op_detach(struct op *op)
 	op->req.done = NULL;
 	if (fake_the_engine != NULL)
 		fake_the_engine->detached++;
+}
+
+static upgrade_cb *fake_upgrade_cb; /* NULL: none is under way */
+static void *fake_upgrade_arg;
+
+int
+upgrade_begin(struct engine *en, const struct engine_who *who, upgrade_cb *cb,
+    void *arg, struct upgrade **upp, struct err *err)
+{
+	en->who = *who;
+	*upp = NULL;
+	if (en->op_error != NULL)
+		return err_set(err, "%s", en->op_error);
+	fake_upgrade_cb = cb;
+	fake_upgrade_arg = arg;
+	return 0;
+}
+
+void
+upgrade_detach(struct upgrade *up)
+{
+	(void)up;
+	fake_upgrade_cb = NULL;
 }
 
 int

@@ -748,6 +748,33 @@ START_TEST(orders_read_their_parameters)
 }
 END_TEST
 
+START_TEST(upgrade_is_answered_when_it_is_over)
+{
+	json_t *v;
+
+	put(REQ(1, "upgrade", "{}"));
+	ck_assert_ptr_nonnull(fake_upgrade_cb);
+	ck_assert_ptr_null(next());
+	fake_upgrade_cb(fake_upgrade_arg, true, "a new one");
+	turns();
+	v = next();
+	expect_str(v, "result.text", "a new one");
+	json_decref(v);
+	put(REQ(2, "upgrade", "{}"));
+	fake_upgrade_cb(fake_upgrade_arg, false, "no such file");
+	turns();
+	v = next();
+	expect_str(v, "error.message", "no such file");
+	expect_int(v, "error.data.exit", 1);
+	json_decref(v);
+	en.op_error = "an upgrade is under way";
+	put(REQ(3, "upgrade", "{}"));
+	v = next();
+	expect_str(v, "error.message", "an upgrade is under way");
+	json_decref(v);
+}
+END_TEST
+
 /* The engine died; the client gives its order again, with "since". */
 START_TEST(roll_not_begun_is_begun)
 {
@@ -1487,6 +1514,7 @@ main(void)
 	tcase_add_test(tc, vanished_client_is_detached);
 	tcase_add_test(tc, no_wait_answers_at_once);
 	tcase_add_test(tc, orders_read_their_parameters);
+	tcase_add_test(tc, upgrade_is_answered_when_it_is_over);
 	tcase_add_test(tc, roll_not_begun_is_begun);
 	tcase_add_loop_test(tc, roll_under_way_is_waited_for, 0, 2);
 	tcase_add_test(tc, hard_restart_begun_becomes_a_start);
