@@ -356,6 +356,7 @@ run(const struct keeper_config *cfg)
 	if (lp == NULL)
 		fatal("create the event loop");
 	kp = keeper_new(lp, cfg, &err);
+	keeper_tables_close(cfg->tables);
 	if (kp == NULL) {
 		fprintf(stderr, "reeved: %s\n", err.text);
 		return EXIT_START;

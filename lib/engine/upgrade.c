@@ -248,6 +248,7 @@ upgrade_on_leave(struct loop_timer *t, void *arg)
 	struct upgrade *up = arg;
 
 	(void)t;
+	log_release();
 	pump_end(up->en->pump, PUMP_MS);
 	_exit(0);
 }

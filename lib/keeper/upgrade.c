@@ -47,7 +47,7 @@ struct keeper_tables {
 	struct mr r;
 	char **args;
 	unsigned long soft_nofile;
-	const char *refused; /* by the successor that was tried; NULL */
+	char *refused; /* by the successor that was tried; NULL */
 };
 
 /* FNV-1a. */
@@ -335,11 +335,10 @@ keeper_tables_open(char **argv, struct err *err)
 		return NULL;
 	}
 	unsetenv(TABLES_ENV);
-	kt->refused = getenv(TABLES_WHY);
-	if (kt->refused != NULL) {
-		kt->refused = strdup(kt->refused);
-		unsetenv(TABLES_WHY);
-	}
+	text = getenv(TABLES_WHY);
+	if (text != NULL)
+		kt->refused = strdup(text);
+	unsetenv(TABLES_WHY);
 	upgrade_keep_fd(kt->fd, false);
 	if (tables_read(kt, err) == 0 && tables_args(kt, err) == 0)
 		return kt;
@@ -467,6 +466,7 @@ keeper_tables_close(struct keeper_tables *kt)
 		return;
 	fd_closep(&kt->fd);
 	fd_closep(&kt->old_exe);
+	free(kt->refused);
 	free(kt->data);
 	free(kt);
 }

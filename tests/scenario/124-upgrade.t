@@ -56,6 +56,7 @@ KEEPERS=$REEVED
 awaits 10 "reeved starts" 'ctl status'
 awaits 10 "all are up" 'is_state web.1 RUNNING && is_state own.1 RUNNING && is_state lines.0 RUNNING'
 were=$(pids web own lines)
+fds=$(fds "$REEVED")
 load web 600 "http://127.0.0.1:$(port 0)/"
 load own 600 "http://127.0.0.1:$(port 1)/"
 for n in 1 2 3 4 5; do
@@ -68,6 +69,7 @@ for n in 1 2 3 4 5; do
 	is "the keeper, too" "$(readlink "/proc/$REEVED/exe")" "$T/bin/reeved"
 	is "nobody was restarted" "$(pids web own lines)" "$were"
 done
+awaits 10 "the keeper has no more descriptors" '[ "$(fds $REEVED)" -le '$((fds + 2))' ]'
 before=$(wc -l <"$T/out/short")
 awaits 10 "deaths are seen as before" '[ "$(wc -l <"$T/out/short")" -gt '"$((before + 3))"' ]'
 kill_engine
