@@ -360,6 +360,7 @@ engine_save_self(struct engine *en, const struct engine_who *who)
 		.budget_us = { en->budget_us[0], en->budget_us[1] },
 		.by_person = who != NULL };
 
+	memcpy(self.acted, en->acted, sizeof self.acted);
 	if (who != NULL) {
 		self.by_uid = who->uid;
 		self.by_pid = who->pid;

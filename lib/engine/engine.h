@@ -216,6 +216,7 @@ struct op_request {
 	size_t n;
 	int number;
 	struct engine_who who;
+	uint64_t cause;   /* id of the task that it follows; 0: none */
 	op_note_cb *note; /* may be NULL */
 	op_done_cb *done; /* may be NULL */
 	void *arg;

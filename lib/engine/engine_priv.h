@@ -193,6 +193,7 @@ struct program {
 	struct rolling *roll;   /* NULL: none */
 	struct task *roll_hook; /* before_roll; NULL: it does not run */
 	bool roll_again;        /* one more was asked for meanwhile */
+	uint64_t roll_cause, again_cause; /* task ids; see table_roll */
 	bool roll_again_by_person;
 	struct engine_who roll_again_who;
 	bool stop_ordered; /* by a shutdown */
@@ -266,6 +267,7 @@ struct engine {
 	char cgroup[256]; /* folder for the cgroups of instances; "": none */
 	uint64_t next_id;
 	uint64_t roll_serial;
+	uint64_t acted[TABLE_ACTED]; /* see named_act.c */
 	struct loop_task freeing;
 	struct loop_task progress; /* of a shutdown: a task is gone */
 	struct orphan *orphans;    /* until recover() */

@@ -16,6 +16,8 @@
 #include "engine/named.h"
 #include "engine/queued.h"
 
+#define STAND_STOP_MS 60000 /* the default of hook_timeout= */
+
 struct stand {
 	struct engine *en;
 	struct task *task;
@@ -168,14 +170,24 @@ stand_on_begun(void *arg, const struct named_begun *nb)
 	stand_free(sd);
 }
 
+/* The end of reeved waits for it: not for ever, whatever the task says. */
+static void
+stand_bound(struct stand *sd, const char *name)
+{
+	const struct config_task *t = config_task_find(sd->en->cf, name);
+
+	if (sd->en->stopping && (t == NULL || t->timeout_ms == 0))
+		task_set_timeout(sd->task, STAND_STOP_MS);
+}
+
 struct task *
 hook_task(struct engine *en, const char *name, const char *what,
     task_done *done, void *arg, struct err *err)
 {
 	struct stand *sd;
 
-	if (en->stopping) {
-		err_set(err, "task:%s is not begun, reeved is stopping", name);
+	if (en->kill_now) {
+		err_set(err, "task:%s is not begun, reeved kills all", name);
 		return NULL;
 	}
 	sd = xcalloc(1, sizeof *sd);
@@ -195,5 +207,6 @@ hook_task(struct engine *en, const char *name, const char *what,
 	queued_watch(en, &sd->watch);
 	sd->task = task_new(en, "", 0, done, arg);
 	task_stand_in(sd->task, stand_end_it, sd);
+	stand_bound(sd, name);
 	return sd->task;
 }

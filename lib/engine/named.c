@@ -61,6 +61,14 @@ named_why_word(const char *key)
 	}
 }
 
+bool
+named_is_hook(const char *key)
+{
+	const char *what = key != NULL ? named_what(key) : NULL;
+
+	return what != NULL && what[0] == NAMED_HOOK;
+}
+
 wall_ms
 named_due_of(const char *key)
 {

@@ -37,6 +37,9 @@ enum named_why {
 
 #define NAMED_WHAT_MAX 160
 
+/* Does an instance or a roll wait for the run that this task belongs to? */
+bool named_is_hook(const char *key);
+
 struct named_node {
 	const char *name;
 	uint64_t id;
@@ -107,7 +110,9 @@ bool named_acts(
     const struct engine *en, const char *key, enum queue_state state);
 void named_started(struct engine *en, const char *key, uint64_t id);
 /* What a program's watch= ends with: it is rolled, or restarted. */
-void named_watch_order(struct engine *en, const struct config_program *p);
+/* cause: id of the task that it follows; 0: none. */
+void named_watch_order(
+    struct engine *en, const struct config_program *p, uint64_t cause);
 /* It is written down. */
 void named_ended(
     struct engine *en, const char *key, const struct queue_task *t);

@@ -4,8 +4,10 @@
  * That something is to follow is written down with the end, and forgotten when
  * all of it has begun: an engine that dies in between does it again.  A task
  * that follows is begun under the id of the one that it follows, so it is the
- * same run; a roll or restart may be ordered twice, which is a roll after the
- * other at worst.
+ * same run.  That orders to programs were given is noted in the keeper's memory
+ * when they all were, and a roll's record has the task that it follows: neither
+ * is given twice.  A reeved after this one gives them again; its programs are
+ * new then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,12 +116,13 @@ act_task(struct act *a, const char *name)
 
 /* false: err tells. */
 static bool
-act_give_order(
-    struct engine *en, enum op_kind kind, char *name, struct err *err)
+act_give_order(struct engine *en, enum op_kind kind, char *name, uint64_t cause,
+    struct err *err)
 {
 	struct op_request req = { .kind = kind,
 		.names = &name,
 		.n = 1,
+		.cause = cause,
 		.who = { geteuid(), getegid(), getpid() } };
 	int code;
 
@@ -131,14 +134,15 @@ act_order(struct act *a, enum op_kind kind, const char *verb, char *name)
 {
 	struct err err = { .text = "" };
 
-	if (act_give_order(a->nm->en, kind, name, &err))
+	if (act_give_order(a->nm->en, kind, name, a->id, &err))
 		act_event(a, "%s %s", verb, name);
 	else
 		act_event(a, "%s %s: %s", verb, name, err.text);
 }
 
 void
-named_watch_order(struct engine *en, const struct config_program *p)
+named_watch_order(
+    struct engine *en, const struct config_program *p, uint64_t cause)
 {
 	char *name =
 	    p->rare->watch.name != NULL ? p->rare->watch.name : p->name;
@@ -146,7 +150,7 @@ named_watch_order(struct engine *en, const struct config_program *p)
 	struct err err = { .text = "" };
 
 	if (act_give_order(en, p->rare->watch.restart ? OP_RESTART : OP_ROLL,
-		name, &err)) {
+		name, cause, &err)) {
 		log_info("watch of %s: %s %s", p->name, verb, name);
 		engine_event(en, p->name, "watch", "%s %s", verb, name);
 		return;
@@ -185,7 +189,30 @@ act_watch(struct act *a)
 
 	/* A reload may have taken it away meanwhile. */
 	if (p != NULL && p->rare->watch.globs.n > 0)
-		named_watch_order(a->nm->en, p);
+		named_watch_order(a->nm->en, p, a->id);
+}
+
+static bool
+act_was_ordered(const struct act *a)
+{
+	for (size_t i = 0; i < TABLE_ACTED; i++)
+		if (a->nm->en->acted[i] == a->id)
+			return true;
+	return false;
+}
+
+/* In the place of the oldest: that one is in the queue by now. */
+static void
+act_note_ordered(const struct act *a)
+{
+	struct engine *en = a->nm->en;
+	size_t at = 0;
+
+	for (size_t i = 1; i < TABLE_ACTED; i++)
+		if (en->acted[i] < en->acted[at])
+			at = i;
+	en->acted[at] = a->id;
+	engine_save_self(en, en->stop_by_person ? &en->stop_who : NULL);
 }
 
 static void
@@ -193,19 +220,23 @@ act_run(struct act *a)
 {
 	const struct config_task *t = config_task_find(a->nm->en->cf, a->name);
 	const struct config_actions *as;
+	bool ordered = act_was_ordered(a);
 
 	/* The next reeved does it. */
 	if (a->nm->en->stopping)
 		return;
 	a->failed = false;
 	a->asking++;
-	if (a->ok && a->program != NULL)
+	if (a->ok && a->program != NULL && !ordered)
 		act_watch(a);
 	if (t != NULL) {
 		as = a->ok ? &t->then : &t->on_failure;
 		for (size_t i = 0; i < as->n; i++)
-			act_one(a, &as->v[i]);
+			if (as->v[i].kind == ACTION_TASK || !ordered)
+				act_one(a, &as->v[i]);
 	}
+	if (!ordered)
+		act_note_ordered(a);
 	a->asking--;
 	act_settle(a);
 }

@@ -206,6 +206,7 @@ op_new(struct engine *en, const struct op_request *req)
 	op->done = req->done;
 	op->arg = req->arg;
 	op->who = req->who;
+	op->cause = req->cause;
 	TAILQ_INIT(&op->items);
 	TAILQ_INIT(&op->tells);
 	loop_task_init(&op->task, op_run, op);

@@ -212,6 +212,12 @@ op_roll_program(struct op *op, struct program *pg)
 		    "aborted: nothing of it is running; start it");
 		return;
 	}
+	if (op->cause != 0 && pg->roll != NULL &&
+	    (pg->roll_cause == op->cause || pg->again_cause == op->cause)) {
+		op_verdict(it, true, "", "begun by an engine before");
+		return;
+	}
+	*(pg->roll != NULL ? &pg->again_cause : &pg->roll_cause) = op->cause;
 	/* One under way: what is waited for is the one after it. */
 	it->skip = pg->roll != NULL ? 1 : 0;
 	rolling_start(pg, &op->who);

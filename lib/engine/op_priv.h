@@ -56,6 +56,7 @@ struct op {
 	op_done_cb *done;
 	void *arg;
 	struct engine_who who;
+	uint64_t cause; /* of the request */
 	TAILQ_HEAD(, item) items;
 	TAILQ_HEAD(, tell) tells;
 	struct loop_task task;

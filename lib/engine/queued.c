@@ -387,7 +387,7 @@ live_on_started(void *arg, struct queue_req *req)
 	queued_written(q);
 	if (l == NULL)
 		return;
-	if (q->en->stopping && !l->cancel) {
+	if (q->en->stopping && !l->cancel && !named_is_hook(l->key)) {
 		live_put_back(q, l);
 		return;
 	}
@@ -426,16 +426,43 @@ live_start(struct queued *q, struct live *l)
 	q->backend->send(q->queue, req);
 }
 
+static void
+queued_arm(struct queued *q)
+{
+	int64_t due = sched_due(q->sched);
+
+	loop_timer_stop(&q->due);
+	if (due != INT64_MAX)
+		loop_timer_start(&q->due, due - loop_now(q->en->lp));
+}
+
+/* reeved ends, and instances that stop wait for what their hooks name: no
+ * other task is begun, and who has the CPUs is killed later than they are. */
+static void
+queued_step_hooks(struct queued *q)
+{
+	struct live *l, *next;
+
+	HASH_ITER(hh, q->lives, l, next)
+		if (l->phase == LP_WAITING && named_is_hook(l->key) &&
+		    sched_take(q->sched, l->id, loop_now(q->en->lp)))
+			live_start(q, l);
+	queued_arm(q);
+}
+
 void
 queued_step(struct queued *q)
 {
 	mono_ms now = loop_now(q->en->lp);
 	struct live *l;
-	int64_t due;
 	uint64_t id;
 
-	if (!q->loaded || q->en->stopping)
+	if (!q->loaded)
 		return;
+	if (q->en->stopping) {
+		queued_step_hooks(q);
+		return;
+	}
 	while ((id = sched_next(q->sched, now, false)) != 0)
 		live_start(q, live_find(q, id));
 	while (sched_wants_slot(q->sched, now) && slots_take(q->slots)) {
@@ -443,10 +470,7 @@ queued_step(struct queued *q)
 		l->slot = true;
 		live_start(q, l);
 	}
-	due = sched_due(q->sched);
-	loop_timer_stop(&q->due);
-	if (due != INT64_MAX)
-		loop_timer_start(&q->due, due - now);
+	queued_arm(q);
 }
 
 /* --- orders -----------------------------------------------------------------
@@ -585,67 +609,6 @@ queued_send(struct engine *en, struct queue_req *req)
 		    &req->err, "the queue can't be opened: see reeved's log");
 	queued_on_answer(p, req);
 	queue_req_free(req);
-}
-
-char *
-queued_waits(struct engine *en, const struct queue_task *t)
-{
-	struct queued *q = queued_get(en);
-	struct live *l = live_find(q, t->id);
-	struct buf b;
-
-	if (l == NULL || l->phase != LP_WAITING)
-		return NULL;
-	switch (sched_waits(q->sched, t->id)) {
-	case SCHED_WAIT_NOTHING:
-		return NULL;
-	case SCHED_WAIT_OTHERS:
-		break;
-	case SCHED_WAIT_TIME:
-		return xstrdup("its time");
-	case SCHED_WAIT_PAUSED:
-		return xasprintf("group %s, which is paused", t->group);
-	case SCHED_WAIT_PLACE:
-		return xasprintf(
-		    "a place: group %s runs as many as it may", t->group);
-	case SCHED_WAIT_SLOT:
-		return xasprintf("a CPU: cpu_slots is %d, and all are taken",
-		    slots_total(q->slots));
-	}
-	buf_init(&b);
-	for (size_t i = 0; i < t->nafter; i++)
-		if (live_find(q, t->after[i]) != NULL)
-			buf_addf(&b, "%s%llu", b.len > 0 ? ", " : "task ",
-			    (unsigned long long)t->after[i]);
-	return buf_steal(&b);
-}
-
-pid_t
-queued_pid(struct engine *en, uint64_t id)
-{
-	struct live *l = en->queued != NULL ? live_find(en->queued, id) : NULL;
-
-	return l != NULL && l->work != NULL ? task_pid(l->work->task) : 0;
-}
-
-void
-queued_watch(struct engine *en, struct queued_watch *w)
-{
-	struct queued *q = queued_get(en);
-
-	w->next = q->watches;
-	q->watches = w;
-}
-
-void
-queued_unwatch(struct engine *en, struct queued_watch *w)
-{
-	struct queued_watch **at = &queued_get(en)->watches;
-
-	while (*at != NULL && *at != w)
-		at = &(*at)->next;
-	if (*at != NULL)
-		*at = w->next;
 }
 
 /* --- life -------------------------------------------------------------------

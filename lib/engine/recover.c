@@ -625,6 +625,7 @@ recover(struct engine *en)
 	en->kill_now = self.kill_now;
 	en->stop_serial = self.stop_serial;
 	memcpy(en->budget_us, self.budget_us, sizeof en->budget_us);
+	memcpy(en->acted, self.acted, sizeof en->acted);
 	/* Who waits for a line must say so before the pipes are read. */
 	pump_hold(en->pump);
 	en->startup_ms = en->started ? self.startup_ms : 0;

@@ -308,6 +308,8 @@ rolling_resume(struct program *pg, const struct table_roll *tr)
 				: rolling_resume_phase(sl, rolling_was(sl, tr));
 	}
 	pg->roll_again = tr->again;
+	pg->roll_cause = tr->cause;
+	pg->again_cause = tr->cause_again;
 	r = rolling_new(pg, tr->by_person ? &who : NULL, phases, false);
 	free(phases);
 	r->id = tr->id;
@@ -358,5 +360,7 @@ rolling_save(struct program *pg)
 	memcpy(tr.why, r->why, sizeof tr.why);
 	tr.nslots = (uint32_t)r->nslots;
 	tr.id = r->id;
+	tr.cause = pg->roll_cause;
+	tr.cause_again = pg->again_cause;
 	table_put_roll(pg->en->table, &tr);
 }

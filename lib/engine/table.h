@@ -104,6 +104,8 @@ struct table_roll {
 	char why[TABLE_REASON_MAX]; /* alone: why it is replaced */
 	uint32_t nslots;            /* where each is: see table_slot */
 	uint64_t id;                /* no other roll has it */
+	uint64_t cause,
+	    cause_again; /* tasks that it follows, and one more; 0 */
 };
 
 /* What restart_rate of a group has given out; see policy_budget. */
@@ -116,6 +118,8 @@ struct table_budget {
 struct table_empty {
 	char program[TABLE_NAME_MAX];
 };
+
+#define TABLE_ACTED 16
 
 /* reeved as a whole. */
 struct table_self {
@@ -130,6 +134,7 @@ struct table_self {
 	uint8_t exit_code;  /* that reeved will have */
 	char essential[TABLE_NAME_MAX]; /* slot whose end is all; "": none */
 	int64_t budget_us[2];           /* see policy_budget */
+	uint64_t acted[TABLE_ACTED];    /* tasks whose orders were given */
 	uint32_t stop_serial; /* of the last signal that was an order to stop */
 };
 

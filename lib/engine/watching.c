@@ -188,7 +188,7 @@ watching_order(struct watching *wt)
 	const struct program *pg = program_find(wt->en, wt->name);
 
 	if (pg != NULL)
-		named_watch_order(wt->en, pg->conf);
+		named_watch_order(wt->en, pg->conf, 0);
 	watching_taken(wt);
 	watch_done(wt->watch);
 }

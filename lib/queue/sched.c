@@ -394,6 +394,20 @@ sched_next(struct sched *s, int64_t now, bool slot)
 }
 
 bool
+sched_take(struct sched *s, uint64_t id, int64_t now)
+{
+	struct item *it = sched_find(s, id);
+
+	sched_pass(s, now);
+	if (it == NULL || it->state != SS_READY ||
+	    !group_has_room(s, it->group))
+		return false;
+	heap_remove(&it->group->ready, it);
+	item_run(s, it);
+	return true;
+}
+
+bool
 sched_wants_slot(struct sched *s, int64_t now)
 {
 	const struct sched_group *g;

@@ -61,6 +61,9 @@ void sched_add_running(struct sched *s, const struct sched_task *t);
  * which does not.
  */
 uint64_t sched_next(struct sched *s, int64_t now, bool slot);
+/* That one, out of its turn and without a CPU; false: it still waits for
+ * others, its time or a place in its group. */
+bool sched_take(struct sched *s, uint64_t id, int64_t now);
 /* Would sched_next with slot have an answer? */
 bool sched_wants_slot(struct sched *s, int64_t now);
 /* Places of groups that nobody has set, from now on. */

@@ -87,6 +87,28 @@ START_TEST(priority)
 }
 END_TEST
 
+/* Out of its turn, but not before others, its time, or over its group. */
+START_TEST(take)
+{
+	static const uint64_t after[] = { 1 };
+
+	sched_parallel(s, 1000, "g", 2);
+	add(1, "g", 0, 0, NULL, 0);
+	add(2, "g", 0, 0, NULL, 0);
+	add(3, "g", 0, 0, after, 1);
+	add(4, "g", 0, 50, NULL, 0);
+	ck_assert(sched_take(s, 2, 0));
+	ck_assert(!sched_take(s, 2, 0));
+	ck_assert(!sched_take(s, 3, 0));
+	ck_assert(!sched_take(s, 4, 49));
+	ck_assert(!sched_take(s, 9, 0));
+	ck_assert(sched_take(s, 4, 50));
+	ck_assert(!sched_take(s, 1, 50));
+	end(2, true);
+	ck_assert_uint_eq(next_of(s, 50), 1);
+}
+END_TEST
+
 START_TEST(slots)
 {
 	static const uint64_t after[] = { 1 };
@@ -452,6 +474,7 @@ main(void)
 	tcase_add_test(tc, after);
 	tcase_add_test(tc, after_failed);
 	tcase_add_test(tc, delay);
+	tcase_add_test(tc, take);
 	tcase_add_test(tc, backoff);
 	tcase_add_test(tc, model);
 	suite_add_tcase(suite, tc);
