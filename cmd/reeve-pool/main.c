@@ -330,9 +330,9 @@ up(struct daemon *d, const char *socket_path, const char *dir, struct err *err)
 static int
 down(struct daemon *d)
 {
-	/* A thread that is stuck would be waited for. */
+	/* A thread that is stuck would be waited for, and may come back now. */
 	if (d->nstuck > 0) {
-		board_close(d->board);
+		board_leave(d->board);
 		_exit(0);
 	}
 	for (size_t i = 0; i < d->npools; i++) {

@@ -135,6 +135,12 @@ board_close(struct board *b)
 	free(b);
 }
 
+void
+board_leave(struct board *b)
+{
+	(void)unlinkat(b->dir, b->name, 0);
+}
+
 /* --- the living ----------------------------------------------------------- */
 
 struct board_entry *

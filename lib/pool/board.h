@@ -54,6 +54,8 @@ struct board;
 /* Makes one in that folder, which is made as well. */
 struct board *board_open(const char *dir, struct err *err);
 void board_close(struct board *b);
+/* The same for the next pool, while a thread may still write to it. */
+void board_leave(struct board *b);
 
 /* NULL: all are in use, which costs no more than the knowledge. */
 struct board_entry *board_begin(struct board *b, const struct board_job *job);
