@@ -111,6 +111,23 @@ job_unlink(struct pd_job *j)
 	j->peer = NULL;
 }
 
+struct pd_job *
+job_find(struct peer *peer, uint64_t id)
+{
+	struct pd_job *j = peer->table[id % PEER_BUCKETS];
+
+	while (j != NULL && j->id != id)
+		j = j->chain;
+	return j;
+}
+
+void
+job_give(struct pd_job *j, struct peer *peer)
+{
+	job_unlink(j);
+	job_link(peer, j);
+}
+
 /* --- on its thread -------------------------------------------------------- */
 
 void
@@ -206,7 +223,9 @@ answer(struct peer *peer, uint64_t id, struct pd_kind *k,
 {
 	if (k != NULL)
 		k->results[r->status]++;
-	if (peer != NULL)
+	if (peer != NULL && peer->keeps && r->status != PR_MOVED)
+		kept_end(peer->d, id, r, text);
+	if (peer != NULL && !kept_is_nobody(peer))
 		peer_message(peer, PM_RESULT, id, r, sizeof *r, text);
 }
 
@@ -514,6 +533,7 @@ job_submit(struct peer *peer, const struct pool_msg *m, const int *fds,
 	j->serial = ++d->serial;
 	memcpy(j->board.session, peer->session, sizeof j->board.session);
 	j->flags = s->flags;
+	peer->keeps = peer->keeps || (j->flags & PS_KEEP) != 0;
 	for (unsigned i = 0; i < m->nfds; i++)
 		j->fds[j->nfds++] = fds[i];
 	job_strings(j, m);
@@ -539,10 +559,8 @@ job_submit(struct peer *peer, const struct pool_msg *m, const int *fds,
 void
 job_cancel(struct peer *peer, uint64_t id)
 {
-	struct pd_job *j = peer->table[id % PEER_BUCKETS];
+	struct pd_job *j = job_find(peer, id);
 
-	while (j != NULL && j->id != id)
-		j = j->chain;
 	if (j != NULL)
 		pool_cancel(j->kind->pool->pool, &j->pj);
 }
@@ -553,6 +571,11 @@ job_forget_all(struct peer *peer)
 	struct pd_job *j;
 
 	while ((j = peer->jobs) != NULL) {
+		if ((j->flags & PS_KEEP) != 0) {
+			j->stays = true;
+			job_give(j, kept_nobody(peer->d));
+			continue;
+		}
 		job_unlink(j);
 		pool_cancel(j->kind->pool->pool, &j->pj);
 	}
@@ -566,7 +589,8 @@ jobs_move(struct daemon *d)
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
 		for (j = p->jobs; j != NULL; j = next) {
 			next = j->next;
-			if (!pool_withdraw(j->kind->pool->pool, &j->pj))
+			if (j->stays ||
+			    !pool_withdraw(j->kind->pool->pool, &j->pj))
 				continue;
 			d->watched -= (j->flags & PS_PROGRESS) != 0;
 			refuse(p, j->id, NULL, PR_MOVED, "");

@@ -343,6 +343,7 @@ down(struct daemon *d)
 	loop_timer_stop(&d->progress);
 	loop_task_cancel(d->lp, &d->flush);
 	kinds_free(d);
+	kept_free(d);
 	jobs_free_spare(d);
 	board_close(d->board);
 	settings_fini(&d->set);

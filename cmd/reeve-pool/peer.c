@@ -181,6 +181,9 @@ on_message(struct peer *p, const struct pool_msg *m, const int *fds)
 		return NULL;
 	case PM_QUERY:
 		return on_query(p, m);
+	case PM_WAIT:
+		kept_wait(p, m->id);
+		return NULL;
 	default:
 		return "a message of the other side";
 	}

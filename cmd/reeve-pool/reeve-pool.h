@@ -112,6 +112,7 @@ struct pd_job {
 	struct board_job board;
 	struct board_entry *entry; /* since it runs */
 	atomic_bool running;
+	bool stays; /* it can't be given back to a client */
 	struct job_spec spec;
 	struct job_progress progress;
 	uint32_t told_seq, told_percent;
@@ -131,6 +132,9 @@ int job_submit(struct peer *peer, const struct pool_msg *m, const int *fds,
 void job_cancel(struct peer *peer, uint64_t id);
 /* All of a peer that has gone: nobody wants them. */
 void job_forget_all(struct peer *peer);
+struct pd_job *job_find(struct peer *peer, uint64_t id); /* or NULL */
+/* It is that peer's from now on. */
+void job_give(struct pd_job *j, struct peer *peer);
 /* Those that are done are answered; what the board knows of them is kept
  * until jobs_tell has sent the answers. */
 void jobs_collect(struct pd_pool *pool);
@@ -152,6 +156,7 @@ struct peer {
 	int fd;
 	bool hello, closing;
 	bool looked; /* for the dead, since it is there */
+	bool keeps;  /* its jobs have PS_KEEP */
 	uint8_t session[POOL_SESSION];
 	struct loop_io io;
 	struct buf in, out;
@@ -174,6 +179,18 @@ void peers_flush(struct daemon *d);
 void peers_close_idle(struct daemon *d);
 
 void buffer_unref(struct daemon *d, struct pd_buffer *b);
+
+/* --- kept.c
+ * --------------------------------------------------------------------- */
+
+/* Jobs with PS_KEEP whose client has gone are nobody's. */
+struct peer *kept_nobody(struct daemon *d);
+bool kept_is_nobody(const struct peer *p);
+void kept_end(struct daemon *d, uint64_t id, const struct pool_result *r,
+    const char *text);
+/* Its result goes to p, now or when there is one. */
+void kept_wait(struct peer *p, uint64_t id);
+void kept_free(struct daemon *d);
 
 /* --- report.c
  * ------------------------------------------------------------------- */
@@ -200,6 +217,7 @@ struct daemon {
 	struct loop_timer progress;
 	struct board_entry *told[TOLD_MAX]; /* answered, not yet sent */
 	size_t ntold;
+	struct kept *kept; /* NULL: not used yet */
 	struct pd_job *spare;
 	uint64_t serial;
 	size_t nspare, njobs, watched;

@@ -109,26 +109,36 @@ report_job(struct jw *w, const struct pd_job *j)
 	jw_end_obj(w);
 }
 
-/* Those that run, or those that wait, as long as there is room. */
 static size_t
-report_some(struct jw *w, const struct buf *b, const struct daemon *d, bool run)
+report_of(struct jw *w, const struct buf *b, const struct peer *p, bool run)
 {
 	size_t left = 0;
 
+	for (const struct pd_job *j = p->jobs; j != NULL; j = j->next) {
+		if (atomic_load(&j->running) != run)
+			continue;
+		if (b->len < JOBS_TEXT_MAX)
+			report_job(w, j);
+		else
+			left++;
+	}
+	return left;
+}
+
+/* Those that run, or those that wait, as long as there is room. */
+static size_t
+report_some(struct jw *w, const struct buf *b, struct daemon *d, bool run)
+{
+	size_t left =
+	    d->kept != NULL ? report_of(w, b, kept_nobody(d), run) : 0;
+
 	for (const struct peer *p = d->peers; p != NULL; p = p->next)
-		for (const struct pd_job *j = p->jobs; j != NULL; j = j->next) {
-			if (atomic_load(&j->running) != run)
-				continue;
-			if (b->len < JOBS_TEXT_MAX)
-				report_job(w, j);
-			else
-				left++;
-		}
+		left += report_of(w, b, p, run);
 	return left;
 }
 
 static void
-report_jobs(struct jw *w, const struct buf *b, const struct daemon *d)
+report_jobs(struct jw *w, const struct buf *b, struct daemon *d)
 {
 	size_t left;
 
@@ -137,6 +147,17 @@ report_jobs(struct jw *w, const struct buf *b, const struct daemon *d)
 	left += report_some(w, b, d, false);
 	jw_end_arr(w);
 	jw_int(w, "not_listed", (int64_t)left);
+}
+
+static bool
+report_cancel_of(struct peer *p, uint64_t serial)
+{
+	for (struct pd_job *j = p->jobs; j != NULL; j = j->next)
+		if (j->serial == serial) {
+			job_cancel(p, j->id);
+			return true;
+		}
+	return false;
 }
 
 /* "cancel 17": by the number that `jobs` tells. */
@@ -148,12 +169,10 @@ report_cancel(struct daemon *d, const char *number)
 	if (!str_to_i64(number, 1, INT64_MAX, &serial))
 		return false;
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
-		for (struct pd_job *j = p->jobs; j != NULL; j = j->next)
-			if (j->serial == (uint64_t)serial) {
-				job_cancel(p, j->id);
-				return true;
-			}
-	return false;
+		if (report_cancel_of(p, (uint64_t)serial))
+			return true;
+	return d->kept != NULL &&
+	       report_cancel_of(kept_nobody(d), (uint64_t)serial);
 }
 
 char *

@@ -4,7 +4,7 @@
  *	ENTRY; ENTRY ...		or one a line
  *	VERB, ... [NAME, ...]: WHO, ...
  *
- * VERB   a method, or read, operate, task, admin
+ * VERB   a method, or read, operate, task, job, admin
  * NAME   a program, a slot or a glob of either; none: all
  * WHO    user NAME, uid N, group NAME, gid N, everyone
  *
@@ -41,6 +41,8 @@ static const char *const set_names[SET__N] = { "read", "operate", "admin" };
 /* The methods of the queue lie across the others: some look, some change. */
 #define TASK_SET    "task"
 #define TASK_PREFIX "task_"
+#define JOB_SET     "job"
+#define JOB_PREFIX  "job_"
 
 static const struct {
 	const char *name;
@@ -71,6 +73,8 @@ verb_is_in(int v, const char *word)
 
 	if (strcmp(word, TASK_SET) == 0)
 		return strncmp(name, TASK_PREFIX, strlen(TASK_PREFIX)) == 0;
+	if (strcmp(word, JOB_SET) == 0)
+		return strncmp(name, JOB_PREFIX, strlen(JOB_PREFIX)) == 0;
 	return strcmp(word, name) == 0 ||
 	       strcmp(word, set_names[verbs[v].set]) == 0 ||
 	       strcmp(word, set_names[ADMIN]) == 0;
@@ -114,6 +118,7 @@ verb_nearest(const char *word)
 	for (int s = 0; s < SET__N; s++)
 		near_try(&nr, set_names[s]);
 	near_try(&nr, TASK_SET);
+	near_try(&nr, JOB_SET);
 	return nr.best;
 }
 

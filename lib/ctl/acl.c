@@ -48,6 +48,9 @@ acl_verbs(enum verb verb)
 	    verb == VERB_task_watch || verb == VERB_task_why)
 		return VERB_BIT(verb) | VERB_BIT(VERB_task_add) |
 		       VERB_BIT(VERB_task_run);
+	/* Ends of others have nothing to tell but numbers. */
+	if (verb == VERB_job_wait || verb == VERB_job_cancel)
+		return VERB_BIT(verb) | VERB_BIT(VERB_job_submit);
 	return VERB_BIT(verb);
 }
 

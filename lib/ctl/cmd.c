@@ -86,6 +86,12 @@ args_get(struct args *a, const char *name, bool required)
 	return v;
 }
 
+json_t *
+args_json(struct args *a, const char *name)
+{
+	return args_get(a, name, true);
+}
+
 const char *
 args_str(struct args *a, const char *name, bool required)
 {

@@ -83,6 +83,7 @@ struct ctl_server {
 	int listen_fd;                /* -1: not listening */
 	struct event_watcher watcher; /* for reloads */
 	struct loop_task regrant;
+	struct jobs *jobs; /* NULL: not used yet */
 	struct loop_io io;
 	struct loop_timer again; /* after EMFILE */
 	int spare[CTL_SPARE];    /* given up, one for each client, then */
@@ -197,6 +198,8 @@ struct args {
 };
 
 void args_init(struct args *a, json_t *params);
+/* As it came; NULL: it is missing. */
+struct json_t *args_json(struct args *a, const char *name);
 const char *args_str(struct args *a, const char *name, bool required);
 bool args_bool(struct args *a, const char *name, bool dflt);
 int64_t args_int(

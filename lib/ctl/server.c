@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "ctl/ctl_priv.h"
+#include "ctl/jobs.h"
 
 #define SERVER_MAGIC    0x63746c73U
 #define SERVER_TURN     16 /* connections accepted before others */
@@ -213,6 +214,7 @@ ctl_server_free(struct ctl_server *srv)
 	event_unwatch(engine_events(srv->en), &srv->watcher);
 	while ((s = TAILQ_FIRST(&srv->sessions)) != NULL)
 		ctl_session_free(s);
+	jobs_free(srv->jobs);
 	for (int i = 0; i < CTL_SPARE; i++)
 		fd_closep(&srv->spare[i]);
 	srv->magic = 0;

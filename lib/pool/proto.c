@@ -128,7 +128,7 @@ pool_msg_check(const void *p, size_t n, const char **why)
 	*why = NULL;
 	if (m->len < sizeof *m || m->len > POOL_MSG_MAX || m->len % 8 != 0)
 		*why = "a length that cannot be";
-	else if (m->type == 0 || (m->type > PM_QUERY && m->type < PM_WELCOME) ||
+	else if (m->type == 0 || (m->type > PM_WAIT && m->type < PM_WELCOME) ||
 		 m->type > PM_BYE)
 		*why = "no such message";
 	else if (m->len < sizeof *m + body_size(m->type))

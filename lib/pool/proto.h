@@ -38,6 +38,7 @@ enum pool_msg_type {
 	PM_BUFFER,      /* struct pool_buffer, one descriptor; id: its number */
 	PM_BUFFER_DROP, /* no body */
 	PM_QUERY,       /* a word: stats, kinds, jobs; id is for the answer */
+	PM_WAIT,        /* no body; id is of a job with PS_KEEP */
 	PM_WELCOME = 65, /* struct pool_welcome */
 	PM_RESULT,       /* struct pool_result, text */
 	PM_PROGRESS,     /* struct pool_progress, text */
@@ -64,11 +65,14 @@ struct pool_welcome {
 };
 
 enum pool_submit_flags {
-	PS_IN = 1,       /* the first descriptor is the input */
-	PS_OUT = 2,      /* the next is the output */
-	PS_AGAIN = 4,    /* it was submitted before, to a pool that died */
-	PS_RETRY = 8,    /* if it dies with the pool, it may be run once more */
-	PS_PROGRESS = 16 /* PM_PROGRESS is wanted */
+	PS_IN = 1,    /* the first descriptor is the input */
+	PS_OUT = 2,   /* the next is the output */
+	PS_AGAIN = 4, /* it was submitted before, to a pool that died */
+	PS_RETRY = 8, /* if it dies with the pool, it may be run once more */
+	PS_PROGRESS = 16, /* PM_PROGRESS is wanted */
+	/* It goes on without its client, which asks for its end (PM_WAIT): the
+	 * last 1024 are kept.  The id is never used again. */
+	PS_KEEP = 32
 };
 
 /*

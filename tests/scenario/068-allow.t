@@ -55,6 +55,9 @@ params() {
 	task_watch) echo '{"ids": [1], "states": ["done"]}' ;;
 	task_log) echo '{"id": 1}' ;;
 	task_wait | task_cancel | task_rm | task_why) echo '{"ids": [1]}' ;;
+	job_list | job_kinds | job_stats) echo '{}' ;;
+	job_submit) echo '{"kind": "noop"}' ;;
+	job_wait | job_cancel) echo '{"ids": [1]}' ;;
 	task_group) echo '{"group": "a"}' ;;
 	*) return 1 ;;
 	esac
