@@ -183,6 +183,13 @@ on_failure|-|restart base
 on_change|-|$T/out/*.w
 on_change_exclude|-|*.x|on_change = $T/out/*.w
 on_change_delay|200ms|1|on_change = $T/out/*.w
+ipc|false|true
+ipc_max_message|1MB|32KB|ipc = on
+ipc_queue|1000|50|ipc = on
+ipc_rate|10000/1s|50/1s|ipc = on
+log|-|$T/log/task.log
+log_maxbytes|50MB|1MB|log = $T/log/task1.log
+log_backups|10|3|log = $T/log/task2.log
 EOT
 cat >"$T/others" <<EOT
 reevectl|socket
