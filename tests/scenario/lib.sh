@@ -9,8 +9,10 @@
 
 if [ -z "${SCENARIO_T-}" ]; then
 	: "${B:?the build folder, see make check-scenario}"
-	# The daemon must not see what happens to be set here.
-	exec env -i PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+	# The daemon must not see what happens to be set here, nor what nohup or
+	# a shell's & have it ignore.
+	exec env -i --default-signal=HUP,INT,QUIT \
+	    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
 	    LANG=C.UTF-8 HOME=/nonexistent B="$B" VARIANT="${VARIANT-release}" \
 	    TEST_SLOW="${TEST_SLOW-1}" TEST_LONG="${TEST_LONG-0}" \
 	    KEEP="${KEEP-0}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
