@@ -118,7 +118,8 @@ void
 limits_start(struct inst *in)
 {
 	limits_write(in, in->conf);
-	in->oom_kills = tree_oom_kills(&in->tree);
+	if ((in->slot->prog->en->controllers & TREE_MEMORY) != 0)
+		in->oom_kills = tree_oom_kills(&in->tree);
 }
 
 void
@@ -161,12 +162,13 @@ limits_guess(struct engine *en, mono_ms died_ms)
 enum death_oom
 limits_oom(const struct inst *in, const struct keeper_exit *ex)
 {
-	int64_t now;
+	int64_t now = -1;
 
 	if (ex->signo != SIGKILL || in->killed)
 		return OOM_NO;
-	now = tree_oom_kills(&in->tree);
-	if (now == -1 || in->oom_kills == -1)
+	if (in->oom_kills != -1)
+		now = tree_oom_kills(&in->tree);
+	if (now == -1)
 		return limits_guess(in->slot->prog->en, ex->died_ms);
 	return now > in->oom_kills ? OOM_YES : OOM_NO;
 }
