@@ -12,6 +12,7 @@ command = $CHILD sleep
 startsecs = 100ms
 [program:core]
 command = $CHILD sleep
+environment = ASAN_OPTIONS="handle_segv=0"
 startsecs = 100ms
 [program:stubborn]
 command = $CHILD ignore-term sleep

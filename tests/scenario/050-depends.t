@@ -30,7 +30,7 @@ $(prog tool sleep)
 autostart = false
 $(prog user sleep)
 depends_on = tool
-$(prog broken "exit 1")
+$(prog broken "exit 1" 10)
 backoff_min = 30
 autostart = false
 $(prog vain sleep)
