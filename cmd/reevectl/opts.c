@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "config/value.h"
 #include "reevectl.h"
 
 #define OF(verb) (UINT32_C(1) << VERB_##verb)
@@ -219,6 +220,36 @@ opts_after(struct command *cmd, const char *list)
 	return opts_usage(cmd);
 }
 
+static int
+opts_umask(struct command *cmd, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= 1 && n <= 4 && strspn(text, "01234567") == n) {
+		cmd->number[OPTION_UMASK] = strtol(text, NULL, 8);
+		if (cmd->number[OPTION_UMASK] <= 0777)
+			return -1;
+	}
+	warn_user(
+	    "--umask needs an octal number such as 027, not \"%s\"", text);
+	return opts_usage(cmd);
+}
+
+static int
+opts_rlimit(struct command *cmd, const char *text)
+{
+	struct config_rlimit rl;
+	struct err err;
+	int resource;
+
+	if (value_limit_word(text, &resource, &rl, &err) == 0) {
+		strv_add(&cmd->rlimits, text);
+		return -1;
+	}
+	warn_user("--rlimit: %s", err.text);
+	return opts_usage(cmd);
+}
+
 /* -1: go on, else the exit code. */
 static int
 opts_set(struct command *cmd, enum option_id id, const char *value)
@@ -231,6 +262,10 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 		return opts_number(cmd, id, value);
 	if (id == OPTION_AFTER)
 		return opts_after(cmd, value);
+	if (id == OPTION_UMASK)
+		return opts_umask(cmd, value);
+	if (id == OPTION_RLIMIT)
+		return opts_rlimit(cmd, value);
 	if (id == OPTION_ENV || id == OPTION_ARG) {
 		if (*value != '=' && strchr(value, '=') != NULL) {
 			strv_add(id == OPTION_ENV ? &cmd->env : &cmd->job_args,
@@ -445,6 +480,7 @@ opts_fini(struct command *cmd)
 {
 	free(cmd->args);
 	strv_fini(&cmd->env);
+	strv_fini(&cmd->rlimits);
 	strv_fini(&cmd->after);
 	strv_fini(&cmd->job_args);
 }

@@ -61,6 +61,7 @@ struct command {
 	char **args;                  /* NULL-terminated, borrowed from argv */
 	size_t nargs;
 	struct strv env;      /* of --env */
+	struct strv rlimits;  /* of --rlimit */
 	struct strv after;    /* of --after */
 	struct strv job_args; /* of --arg */
 	char *socket;         /* of the daemon */

@@ -131,6 +131,35 @@ run_strings(struct run *r)
 	return code;
 }
 
+void
+run_params_how(const struct command *cmd, json_t *p)
+{
+	enum option_id group =
+	    cmd->verb == VERB_RUN ? OPTION_RUN_GROUP : OPTION_TASK_GROUP;
+	mode_t ours = umask(0);
+	json_t *limits;
+
+	umask(ours);
+	json_object_set_new(p, "umask",
+	    json_integer(
+		cmd->on[OPTION_UMASK] ? cmd->number[OPTION_UMASK] : ours));
+	if (cmd->on[OPTION_NICE])
+		json_object_set_new(
+		    p, "nice", json_integer(cmd->number[OPTION_NICE]));
+	if (cmd->on[OPTION_USER])
+		json_object_set_new(
+		    p, "user", json_string(cmd->value[OPTION_USER]));
+	if (cmd->on[group])
+		json_object_set_new(
+		    p, "as_group", json_string(cmd->value[group]));
+	if (cmd->rlimits.n == 0)
+		return;
+	limits = json_array();
+	for (size_t i = 0; i < cmd->rlimits.n; i++)
+		json_array_append_new(limits, json_string(cmd->rlimits.v[i]));
+	json_object_set_new(p, "rlimits", limits);
+}
+
 static json_t *
 run_params(const struct run *r, bool resume)
 {
@@ -150,15 +179,9 @@ run_params(const struct run *r, bool resume)
 	if (cmd->on[OPTION_TIMEOUT])
 		json_object_set_new(
 		    p, "timeout_ms", json_integer(cmd->number[OPTION_TIMEOUT]));
-	json_object_set_new(p, "umask", json_integer(r->umask));
 	if (cmd->on[OPTION_JOBSERVER])
 		json_object_set_new(p, "jobserver", json_true());
-	if (cmd->on[OPTION_NICE])
-		json_object_set_new(
-		    p, "nice", json_integer(cmd->number[OPTION_NICE]));
-	if (cmd->on[OPTION_USER])
-		json_object_set_new(
-		    p, "user", json_string(cmd->value[OPTION_USER]));
+	run_params_how(cmd, p);
 	return p;
 }
 
@@ -385,8 +408,6 @@ run_begin(struct run *r)
 
 	if (code != -1)
 		return code;
-	r->umask = (int)umask(0);
-	umask((mode_t)r->umask);
 	for (int i = 0; i < 3; i++)
 		r->pass[1 + i] = i;
 	if (run_catch(r) == -1 || run_io_open(r) == -1) {

@@ -21,7 +21,6 @@ struct run {
 	struct command *cmd;
 	char key[33];
 	int argc;
-	int umask;
 	struct strv env;
 	int pass[4]; /* strings, and its 0, 1 and 2 */
 	int id;      /* of the request */
@@ -42,6 +41,8 @@ struct run {
  * code. */
 void run_key(struct run *r);
 int run_strings(struct run *r);
+/* umask, nice, user, as_group, rlimits of the options, into params. */
+void run_params_how(const struct command *cmd, json_t *params);
 int run_io_open(struct run *r);
 nfds_t run_io_poll(struct run *r, struct pollfd *pfd);
 void run_io_turn(struct run *r, struct pollfd *pfd);

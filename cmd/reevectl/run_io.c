@@ -111,6 +111,7 @@ capture_put(struct run *r, struct jw *w, const char *key, struct capture *c)
 void
 capture_print(struct run *r)
 {
+	static const char *const why[] = { "stage", "errno_name", "path" };
 	static const char *const same[] = { "exit_code", "exit_signal",
 		"timed_out", "started", "errno", "duration_ms", "max_rss_kb" };
 	bool started = json_is_true(json_object_get(r->result, "started"));
@@ -129,6 +130,8 @@ capture_print(struct run *r)
 		jw_raw(&w, same[i], text);
 		free(text);
 	}
+	for (size_t i = 0; !started && i < sizeof why / sizeof *why; i++)
+		jw_str(&w, why[i], jstr(r->result, why[i], NULL));
 	jw_bool(
 	    &w, "truncated", r->out[0].dropped != 0 || r->out[1].dropped != 0);
 	jw_str(&w, "error", started ? NULL : jstr(r->result, "text", ""));

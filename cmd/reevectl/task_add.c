@@ -33,7 +33,6 @@ struct adder {
 	struct adding wait[ADD_AT_ONCE];
 	size_t first, n; /* a ring: in the order in which they were given */
 	int losses, pause_ms;
-	int umask;
 	struct client_error ce;
 };
 
@@ -42,14 +41,13 @@ adding_params(const struct adder *ad, const struct adding *a)
 {
 	const struct command *cmd = ad->cmd;
 	const char *group = ad->group;
-	json_t *p = json_pack("{s:s,s:i,s:i}", "key", a->r.key, "argc",
-	    a->r.argc, "umask", ad->umask);
+	json_t *p = json_pack("{s:s,s:i}", "key", a->r.key, "argc", a->r.argc);
 	static const struct {
 		enum option_id id;
 		const char *name;
 	} numbers[] = { { OPTION_PRIORITY, "priority" },
 		{ OPTION_RETRIES, "retries" }, { OPTION_DELAY, "delay_ms" },
-		{ OPTION_TIMEOUT, "timeout_ms" }, { OPTION_NICE, "nice" } };
+		{ OPTION_TIMEOUT, "timeout_ms" } };
 	/* Of a command that is only left alone, as of one that is not. */
 	bool jobs = cmd->verb == VERB_RUN ? cmd->on[OPTION_JOBSERVER]
 					  : !cmd->on[OPTION_NO_JOBSERVER];
@@ -62,9 +60,7 @@ adding_params(const struct adder *ad, const struct adding *a)
 		group = cmd->value[OPTION_GROUP];
 	if (group != NULL)
 		json_object_set_new(p, "group", json_string(group));
-	if (cmd->on[OPTION_USER])
-		json_object_set_new(
-		    p, "user", json_string(cmd->value[OPTION_USER]));
+	run_params_how(cmd, p);
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (cmd->on[numbers[i].id])
 			json_object_set_new(p, numbers[i].name,
@@ -238,8 +234,6 @@ adder_run(struct command *cmd, const char *group, bool lines)
 
 	ad->cmd = cmd;
 	ad->group = group;
-	ad->umask = (int)umask(0);
-	umask((mode_t)ad->umask);
 	code = lines ? adder_lines(ad) : adder_add(ad);
 	while (code == 0 && ad->n > 0)
 		code = adder_hear(ad);

@@ -56,6 +56,12 @@ void value_env_quote(struct buf *out, const char *value);
 /* Sets out to "user" or "user:group" of passwd(5) and group(5). */
 int value_owner_lookup(
     struct config_owner *out, const char *text, struct err *err);
+/* Fills in its groups, which a lookup leaves out. */
+void value_owner_groups(struct config_owner *out);
+
+/* "nofile=1024:4096": the name of an rlimit_ key, and what that takes. */
+int value_limit_word(const char *word, int *resource, struct config_rlimit *out,
+    struct err *err);
 
 /* Who a program's instances are, from all of its keys that say so. */
 void value_identity(struct config_program *p);

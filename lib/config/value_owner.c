@@ -101,8 +101,8 @@ owner_groups_of(const char *login, gid_t gid, size_t *n)
 }
 
 /* All groups of out->login; just gid where passwd does not know the user. */
-static void
-owner_groups(struct config_owner *out)
+void
+value_owner_groups(struct config_owner *out)
 {
 	if (out->login != NULL) {
 		out->groups =
@@ -180,7 +180,7 @@ value_user_parse(
 	if (value_owner_parse(vc, field, text, err) == -1)
 		return -1;
 	if (*text != '\0')
-		owner_groups(field);
+		value_owner_groups(field);
 	return 0;
 }
 

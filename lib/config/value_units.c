@@ -339,6 +339,40 @@ value_rlimcount_parse(
 	return limits_parse(field, text, false, err);
 }
 
+int
+value_limit_word(
+    const char *word, int *resource, struct config_rlimit *out, struct err *err)
+{
+	static const struct {
+		const char *name;
+		int resource;
+		bool units;
+	} limits[] = { { "as", RLIMIT_AS, true }, { "core", RLIMIT_CORE, true },
+		{ "cpu", RLIMIT_CPU, false }, { "data", RLIMIT_DATA, true },
+		{ "fsize", RLIMIT_FSIZE, true },
+		{ "memlock", RLIMIT_MEMLOCK, true },
+		{ "nofile", RLIMIT_NOFILE, false },
+		{ "nproc", RLIMIT_NPROC, false },
+		{ "rtprio", RLIMIT_RTPRIO, false },
+		{ "stack", RLIMIT_STACK, true } };
+	size_t len = strcspn(word, "=");
+
+	if (word[len] == '\0')
+		return err_set(
+		    err, "'%s' is not NAME=SOFT[:HARD], as nofile=1024", word);
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		if (strlen(limits[i].name) != len ||
+		    strncmp(limits[i].name, word, len) != 0)
+			continue;
+		*resource = limits[i].resource;
+		return limits_parse(out, word + len + 1, limits[i].units, err);
+	}
+	return err_set(err,
+	    "no limit '%.*s': as, core, cpu, data, fsize, memlock, nofile, "
+	    "nproc, rtprio or stack",
+	    (int)len, word);
+}
+
 static void
 limit_print(struct buf *out, rlim_t v, bool units)
 {

@@ -9,11 +9,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "ctl/running.h"
+#include "spawn/spawn.h"
 
 #define RUN_AGAIN_MS 100 /* no process could be made */
 
@@ -60,8 +62,20 @@ run_put_started(void *arg, pid_t pid)
 	ctl_note_end(r);
 }
 
+/* What was in the way of the start; path NULL: it is not about one. */
 static void
-run_put_end(struct ctl_req *r, const struct task_end *end)
+run_put_no_start(struct jw *w, const struct task_end *end, const char *path)
+{
+	char stage[32];
+
+	spawn_stage_name(stage, sizeof stage, (enum spawn_stage)end->stage);
+	jw_str(w, "stage", stage);
+	jw_str(w, "errno_name", strerrorname_np(end->errnum));
+	jw_str(w, "path", path);
+}
+
+static void
+run_put_end(struct ctl_req *r, const struct task_end *end, const char *path)
 {
 	struct jw *w = ctl_result_begin(r);
 
@@ -74,8 +88,21 @@ run_put_end(struct ctl_req *r, const struct task_end *end)
 	jw_int(w, "duration_ms", end->ran_ms);
 	jw_int_or(w, "max_rss_kb", end->max_rss_kb, -1);
 	jw_str(w, "text", end->text);
+	if (end->how == TASK_NO_START)
+		run_put_no_start(w, end, path);
 	jw_end_obj(w);
 	ctl_result_end(r);
+}
+
+/* What a start that failed was about; NULL: no file. */
+static const char *
+client_run_place(const struct client_run *cr, const struct task_end *end)
+{
+	if (!cr->kept)
+		return NULL;
+	if (end->stage == STAGE_EXEC)
+		return cr->rn.req.path;
+	return end->stage == STAGE_DIRECTORY ? cr->rn.req.directory : NULL;
 }
 
 static void
@@ -89,7 +116,7 @@ run_on_end(void *arg, const struct task_end *end)
 		cr->run = NULL;
 		loop_timer_start(&cr->again, RUN_AGAIN_MS);
 	} else {
-		run_put_end(cr->r, end);
+		run_put_end(cr->r, end, client_run_place(cr, end));
 		client_run_free(cr);
 	}
 	run_leave(run);
@@ -162,15 +189,16 @@ run_resumes(struct ctl_req *r, const char *key)
 
 /* A command that can't be found is an end like others: it tells why. */
 static void
-run_not_found(struct ctl_req *r, const struct err *err)
+run_not_found(struct ctl_req *r, const struct err *err, const char *command)
 {
 	struct task_end end = { .how = TASK_NO_START,
 		.code = -1,
 		.max_rss_kb = -1,
+		.stage = STAGE_EXEC,
 		.errnum = err->errnum };
 
 	snprintf(end.text, sizeof end.text, "%.150s", err->text);
-	run_put_end(r, &end);
+	run_put_end(r, &end, command);
 }
 
 static void
@@ -182,7 +210,7 @@ run_begin(struct ctl_req *r, struct running *rn)
 
 	if (config_find_command(&rn->path, rn->req.argv[0], rn->req.directory,
 		path, &err) == -1) {
-		run_not_found(r, &err);
+		run_not_found(r, &err, rn->req.argv[0]);
 		return;
 	}
 	rn->req.path = rn->path;
@@ -204,7 +232,8 @@ void
 cmd_run(struct ctl_req *r, struct args *a)
 {
 	struct running rn;
-	const char *key = args_str(a, "key", true), *user;
+	const char *key = args_str(a, "key", true);
+	struct task_end end;
 	struct err err;
 	int64_t argc;
 	bool resume;
@@ -217,9 +246,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 	rn.req.ipc = args_str(a, "ipc", false);
 	rn.req.jobserver = args_bool(a, "jobserver", false);
 	rn.req.timeout_ms = args_int(a, "timeout_ms", 1, INT32_MAX, 0);
-	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
-	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
-	user = args_str(a, "user", false);
+	running_args(&rn, a);
 	if (!a->bad && !run_key_ok(key))
 		args_error(a,
 		    "parameter \"key\" must be 1 to %d letters and "
@@ -245,8 +272,10 @@ cmd_run(struct ctl_req *r, struct args *a)
 		rn.req.fds[i] = ctl_take_fd(r, i + 1);
 	if (running_read(&rn, fd, argc, &err) == -1)
 		ctl_fail(r, CTL_E_PARAMS, "%s", err.text);
-	else if (running_identity(&rn, r->s, user, &err) == -1)
+	else if (running_identity(&rn, r->s, &err) == -1)
 		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
+	else if (running_refused(&rn, r->s, &end))
+		run_put_end(r, &end, NULL);
 	else
 		run_begin(r, &rn);
 	fd_close_given(&fd);

@@ -318,18 +318,16 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 	struct queue_task t;
 	struct running rn;
 	struct err err;
-	const char *user;
+	struct task_end end;
 	int64_t argc, delay_ms;
 	int fd;
 
 	running_init(&rn);
 	queue_task_init(&t);
 	argc = args_int(a, "argc", 1, RUN_STRINGS_MAX, 0);
-	rn.req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
-	rn.req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
 	rn.req.jobserver = args_bool(a, "jobserver", true);
 	rn.req.ipc = args_bool(a, "ipc", false) ? "" : NULL;
-	user = args_str(a, "user", false);
+	running_args(&rn, a);
 	add_args(a, &t, &delay_ms);
 	if (!a->bad && argc == 0)
 		args_error(a, "parameter \"argc\" is missing");
@@ -340,8 +338,10 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 	fd = ctl_take_fd(r, 0);
 	if (running_read(&rn, fd, argc, &err) == -1)
 		ctl_fail(r, CTL_E_PARAMS, "%s", err.text);
-	else if (running_identity(&rn, r->s, user, &err) == -1)
+	else if (running_identity(&rn, r->s, &err) == -1)
 		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
+	else if (running_refused(&rn, r->s, &end))
+		ctl_fail(r, CTL_E_DENIED, "%s", end.text);
 	else
 		add_begin(r, &rn, &t, (size_t)argc, delay_ms);
 	fd_close_given(&fd);

@@ -1,6 +1,7 @@
 /* running - what a client wants run.  See running.h. */
 #include "ctl/running.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/xalloc.h"
+#include "spawn/spawn.h"
 
 void
 running_init(struct running *rn)
@@ -96,6 +98,80 @@ running_read(struct running *rn, int fd, int64_t argc, struct err *err)
 	return running_split(rn, argc, err);
 }
 
+/* --- how ------------------------------------------------------------------
+ */
+
+static void
+running_limits(struct running *rn, struct args *a)
+{
+	struct run_request *req = &rn->req;
+	struct config_rlimit rl;
+	struct strv words;
+	struct err err;
+	int resource;
+	size_t at;
+
+	strv_init(&words);
+	args_strv(a, "rlimits", false, &words);
+	for (size_t i = 0; !a->bad && i < words.n; i++) {
+		if (value_limit_word(words.v[i], &resource, &rl, &err) == -1) {
+			args_error(a, "%s", err.text);
+			break;
+		}
+		/* Given again: the last one counts. */
+		for (at = 0; at < req->nrlimits; at++)
+			if (req->rlimits[at].resource == resource)
+				break;
+		if (at == req->nrlimits)
+			req->nrlimits++;
+		req->rlimits[at] =
+		    (struct spec_rlimit){ resource, { rl.soft, rl.hard } };
+	}
+	strv_fini(&words);
+}
+
+void
+running_args(struct running *rn, struct args *a)
+{
+	rn->req.umask = (int32_t)args_int(a, "umask", 0, 0777, SPEC_KEEP);
+	rn->req.nice = (int32_t)args_int(a, "nice", -20, 19, SPEC_KEEP);
+	rn->as_user = args_str(a, "user", false);
+	rn->as_group = args_str(a, "as_group", false);
+	running_limits(rn, a);
+}
+
+bool
+running_refused(
+    const struct running *rn, const struct ctl_session *s, struct task_end *end)
+{
+	struct spawn_err se = { STAGE_RLIMIT, 0 };
+	struct rlimit now;
+
+	/* The child is still root when it sets these; it is not for root. */
+	if (geteuid() != 0 || s->who.uid == 0)
+		return false;
+	for (size_t i = 0; i < rn->req.nrlimits; i++) {
+		const struct spec_rlimit *rl = &rn->req.rlimits[i];
+
+		if (getrlimit((__rlimit_resource_t)rl->resource, &now) == -1 ||
+		    rl->limit.rlim_max > now.rlim_max)
+			se.errnum = EPERM;
+	}
+	if (se.errnum == 0 && rn->req.nice != SPEC_KEEP &&
+	    rn->req.nice < getpriority(PRIO_PROCESS, 0))
+		se = (struct spawn_err){ STAGE_NICE, EACCES };
+	if (se.errnum == 0)
+		return false;
+	*end = (struct task_end){ .how = TASK_NO_START,
+		.code = -1,
+		.max_rss_kb = -1,
+		.stage = (int)se.stage,
+		.errnum = se.errnum };
+	spawn_err_text(end->text, sizeof end->text, &se, rn->req.argv[0],
+	    rn->req.directory);
+	return true;
+}
+
 /* --- as whom ----------------------------------------------------------------
  */
 
@@ -116,13 +192,14 @@ running_peer_groups(struct running *rn, int fd, struct err *err)
 }
 
 static int
-running_as_user(struct running *rn, const struct ctl_session *s,
-    const char *user, struct err *err)
+running_as_user(
+    struct running *rn, const struct ctl_session *s, struct err *err)
 {
 	if (s->who.uid != 0 || geteuid() != 0)
 		return err_set(err, "only root may run as another user");
-	if (value_owner_lookup(&rn->user, user, err) == -1)
+	if (value_owner_lookup(&rn->user, rn->as_user, err) == -1)
 		return -1;
+	value_owner_groups(&rn->user);
 	rn->req.set_ids = true;
 	rn->req.uid = rn->user.uid;
 	rn->req.gid = rn->user.gid;
@@ -132,12 +209,11 @@ running_as_user(struct running *rn, const struct ctl_session *s,
 }
 
 /* Never as anyone but the client, unless root says so. */
-int
-running_identity(struct running *rn, const struct ctl_session *s,
-    const char *user, struct err *err)
+static int
+running_uid(struct running *rn, const struct ctl_session *s, struct err *err)
 {
-	if (user != NULL)
-		return running_as_user(rn, s, user, err);
+	if (rn->as_user != NULL)
+		return running_as_user(rn, s, err);
 	if (s->who.uid == geteuid())
 		return 0;
 	if (geteuid() != 0)
@@ -149,6 +225,57 @@ running_identity(struct running *rn, const struct ctl_session *s,
 	rn->req.uid = s->who.uid;
 	rn->req.gid = s->who.gid;
 	return running_peer_groups(rn, s->fd, err);
+}
+
+/* Is the client in it? */
+static bool
+running_is_member(const struct running *rn, gid_t gid)
+{
+	if (rn->req.gid == gid)
+		return true;
+	for (size_t i = 0; i < rn->req.ngroups; i++)
+		if (rn->req.groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* One of the client's own gives no rights; any other is root's to give. */
+static int
+running_gid(struct running *rn, const struct ctl_session *s, struct err *err)
+{
+	struct config_gid g = { .set = false };
+	gid_t gid;
+
+	if (value_group_parse(NULL, &g, rn->as_group, err) == -1)
+		return -1;
+	if (!g.set)
+		return err_set(err, "no group is named");
+	gid = g.gid;
+	value_group_fini(&g);
+	if (geteuid() != 0)
+		return gid == getegid()
+			   ? 0
+			   : err_set(err,
+				 "reeved is not root: it can run nothing "
+				 "with another group");
+	if (s->who.uid != 0 && !running_is_member(rn, gid))
+		return err_set(err,
+		    "only root may run with a group that the client is not in");
+	if (!rn->req.set_ids && running_peer_groups(rn, s->fd, err) == -1)
+		return -1;
+	/* uid: 0 unless one was set above. */
+	rn->req.set_ids = true;
+	rn->req.gid = gid;
+	return 0;
+}
+
+int
+running_identity(
+    struct running *rn, const struct ctl_session *s, struct err *err)
+{
+	if (running_uid(rn, s, err) == -1)
+		return -1;
+	return rn->as_group != NULL ? running_gid(rn, s, err) : 0;
 }
 
 bool

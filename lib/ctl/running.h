@@ -22,15 +22,22 @@ struct running {
 	char *path;
 	struct config_owner user;
 	gid_t *groups;
+	const char *as_user, *as_group; /* borrowed from the request */
 };
 
 void running_init(struct running *rn);
 void running_fini(struct running *rn);
 /* Strings of a memfd; borrows fd.  -1: err says what is wrong with them. */
 int running_read(struct running *rn, int fd, int64_t argc, struct err *err);
-/* user NULL: the client itself.  -1: it may not. */
-int running_identity(struct running *rn, const struct ctl_session *s,
-    const char *user, struct err *err);
+/* umask, nice, user, as_group, rlimits. */
+void running_args(struct running *rn, struct args *a);
+/* No user: the client itself.  -1: it may not. */
+int running_identity(
+    struct running *rn, const struct ctl_session *s, struct err *err);
+/* What the kernel would let root do, but not the client: false, or end tells
+ * as what it failed. */
+bool running_refused(const struct running *rn, const struct ctl_session *s,
+    struct task_end *end);
 /* Letters and digits, not too many. */
 bool run_key_ok(const char *key);
 

@@ -27,6 +27,7 @@
 /* Of a kept block. */
 #define NO_JOBSERVER " no-jobserver"
 #define WITH_IPC     " ipc"
+#define WITH_LIMITS  " limits="
 
 void
 queued_label(char *out, size_t size, uint64_t id, int32_t tries)
@@ -48,7 +49,7 @@ queued_log_path(const struct engine *en, uint64_t id)
 }
 
 /* "1 ARGC UMASK NICE SET_IDS UID GID N GROUP... [WORD...]": 1 is the form's
- * number. */
+ * number.  A word: no-jobserver, ipc, limits=RESOURCE:SOFT:HARD,... */
 void
 queued_pack(struct queue_task *t, const struct run_request *req,
     const char *strings, size_t len, size_t argc)
@@ -65,6 +66,11 @@ queued_pack(struct queue_task *t, const struct run_request *req,
 		buf_adds(&b, NO_JOBSERVER);
 	if (req->ipc != NULL)
 		buf_adds(&b, WITH_IPC);
+	for (size_t i = 0; i < req->nrlimits; i++)
+		buf_addf(&b, "%s%d:%llu:%llu", i == 0 ? WITH_LIMITS : ",",
+		    req->rlimits[i].resource,
+		    (unsigned long long)req->rlimits[i].limit.rlim_cur,
+		    (unsigned long long)req->rlimits[i].limit.rlim_max);
 	buf_add(&b, "", 1);
 	buf_add(&b, strings, len);
 	t->spec_len = b.len;
@@ -86,6 +92,28 @@ packed_fini(struct packed *pk)
 	free(pk->path);
 	free(pk->req.groups);
 	fd_closep(&pk->log);
+}
+
+static int
+packed_limits(struct run_request *r, const char *s)
+{
+	unsigned long long soft, hard;
+	const char *at = strstr(s, WITH_LIMITS);
+	int resource, more;
+
+	if (at == NULL)
+		return 0;
+	for (at += strlen(WITH_LIMITS); r->nrlimits < RLIM_NLIMITS; at++) {
+		if (sscanf(at, "%d:%llu:%llu%n", &resource, &soft, &hard,
+			&more) != 3)
+			return -1;
+		r->rlimits[r->nrlimits++] =
+		    (struct spec_rlimit){ resource, { soft, hard } };
+		at += more;
+		if (*at != ',')
+			return 0;
+	}
+	return -1;
 }
 
 static int
@@ -114,7 +142,7 @@ packed_numbers(struct packed *pk, const char *s, size_t *argc)
 		r->groups[i] = group;
 		at = more;
 	}
-	return 0;
+	return packed_limits(r, s);
 }
 
 static int

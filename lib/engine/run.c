@@ -152,12 +152,31 @@ run_tree_name(const struct run *r, char *out, size_t size)
 	snprintf(out, size, "run.%u.%s", (unsigned)r->owner, r->key);
 }
 
-static void
-run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
-    struct spec_rlimit *nofile)
+static size_t
+run_limits(struct spec_rlimit *limits, struct engine *en,
+    const struct run_request *req)
 {
+	size_t n = req->nrlimits;
 	struct rlimit now;
 
+	memcpy(limits, req->rlimits, n * sizeof *limits);
+	for (size_t i = 0; i < n; i++)
+		if (limits[i].resource == RLIMIT_NOFILE)
+			return n;
+	/* We raised our own; a child gets what we got. */
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
+		limits[n].resource = RLIMIT_NOFILE;
+		limits[n].limit.rlim_cur =
+		    keeperlink_welcome(en->kl)->soft_nofile;
+		limits[n++].limit.rlim_max = now.rlim_max;
+	}
+	return n;
+}
+
+static void
+run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
+    struct spec_rlimit *limits)
+{
 	spec_init(sp);
 	sp->path = req->path;
 	sp->argv = req->argv;
@@ -172,15 +191,8 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	sp->gid = req->gid;
 	sp->groups = req->groups;
 	sp->ngroups = req->ngroups;
-	/* We raised our own; a child gets what we got. */
-	if (getrlimit(RLIMIT_NOFILE, &now) == 0) {
-		nofile->resource = RLIMIT_NOFILE;
-		nofile->limit.rlim_cur =
-		    keeperlink_welcome(en->kl)->soft_nofile;
-		nofile->limit.rlim_max = now.rlim_max;
-		sp->rlimits = nofile;
-		sp->nrlimits = 1;
-	}
+	sp->rlimits = limits;
+	sp->nrlimits = run_limits(limits, en, req);
 }
 
 /* A client that is a task itself does not hand on whose it is. */
@@ -249,12 +261,12 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
     const char *label)
 {
 	struct run_parts rp = { .told = { .rd = -1, .wr = -1 } };
-	struct spec_rlimit nofile;
+	struct spec_rlimit limits[RLIM_NLIMITS + 1];
 	struct spec sp;
 	const char *mark;
 	int dir;
 
-	run_fill(&sp, en, req, &nofile);
+	run_fill(&sp, en, req, limits);
 	sp.label = label;
 	for (int i = 0; i < 3; i++)
 		run_part_fd(&rp, i, req->fds[i]);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "engine/task.h"
+#include "spawn/spec.h"
 
 #define RUN_KEY_MAX 40
 
@@ -46,6 +47,8 @@ struct run_request {
 	gid_t gid;
 	gid_t *groups;
 	size_t ngroups;
+	struct spec_rlimit rlimits[RLIM_NLIMITS];
+	size_t nrlimits;
 	bool jobserver; /* it is told of the queue's: slots.h */
 };
 

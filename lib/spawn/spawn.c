@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -46,6 +47,25 @@ struct spawn {
 	void *arg;
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
 };
+
+void
+spawn_stage_name(char *out, size_t size, enum spawn_stage stage)
+{
+	const char *name = "";
+	size_t n;
+
+	switch (stage) {
+#define STAGE(NAME, number, text)                                              \
+	case STAGE_##NAME:                                                     \
+		name = #NAME;                                                  \
+		break;
+#include "spawn/stage.def"
+#undef STAGE
+	}
+	for (n = 0; n + 1 < size && name[n] != '\0'; n++)
+		out[n] = (char)tolower((unsigned char)name[n]);
+	out[n] = '\0';
+}
 
 void
 spawn_err_text(char *out, size_t size, const struct spawn_err *se,

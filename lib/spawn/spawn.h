@@ -30,6 +30,9 @@ struct spawn_err {
 	int errnum;
 };
 
+/* "exec", "rlimit": the name in stage.def, in small letters. */
+void spawn_stage_name(char *out, size_t size, enum spawn_stage stage);
+
 /*
  * "no such file" for people; program is what was to be executed, place the
  * folder or paths that the stage is about, where it is about any.

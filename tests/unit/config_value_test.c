@@ -599,6 +599,32 @@ START_TEST(fields_hold_what_was_written)
 }
 END_TEST
 
+START_TEST(words_of_limits)
+{
+	struct config_rlimit rl;
+	struct err err;
+	int resource = -1;
+	static const char *const bad[] = { "", "nofile", "=1", "no=1",
+		"nofiles=1", "nofile=", "nofile=2:1", "cpu=1MB", "core=x" };
+
+	ck_assert_int_eq(
+	    value_limit_word("nofile=3:6", &resource, &rl, &err), 0);
+	ck_assert_int_eq(resource, RLIMIT_NOFILE);
+	ck_assert_uint_eq(rl.soft, 3);
+	ck_assert_uint_eq(rl.hard, 6);
+	ck_assert_int_eq(value_limit_word("as=1MB", &resource, &rl, &err), 0);
+	ck_assert_int_eq(resource, RLIMIT_AS);
+	ck_assert_uint_eq(rl.soft, 1 << 20);
+	ck_assert_uint_eq(rl.hard, 1 << 20);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		err.text[0] = '\0';
+		ck_assert_int_eq(
+		    value_limit_word(bad[i], &resource, &rl, &err), -1);
+		ck_assert_str_ne(err.text, "");
+	}
+}
+END_TEST
+
 START_TEST(equal_is_what_means_the_same)
 {
 	struct config_program *a = config_program_new("web"),
@@ -633,6 +659,7 @@ main(void)
 	tcase_add_test(tc, path_of_a_socket_is_short);
 	tcase_add_test(tc, fields_hold_what_was_written);
 	tcase_add_test(tc, equal_is_what_means_the_same);
+	tcase_add_test(tc, words_of_limits);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
