@@ -477,6 +477,12 @@ job_is_settled(struct peer *peer, struct pd_job *j)
 		refuse(peer, j->id, NULL, PR_REFUSED, "there is no such kind");
 		return true;
 	}
+	if (peer->guest && pool_kind_acts(j->kind->name)) {
+		refuse(peer, j->id, j->kind, PR_REFUSED,
+		    "it acts with the rights of the pool: allow_jobs is not "
+		    "enough");
+		return true;
+	}
 	if (j->spec.nargs > JOB_ARGS_MAX) {
 		refuse(
 		    peer, j->id, j->kind, PR_REFUSED, "more than 32 arguments");
@@ -543,6 +549,8 @@ job_submit(struct peer *peer, const struct pool_msg *m, const int *fds,
 	j->spec.progress = &j->progress;
 	j->kind = kinds_find(d, j->spec.kind);
 	*why = job_bytes_of(peer, j, s) == -1 ? "no such buffer" : NULL;
+	if (peer->guest && (j->flags & PS_KEEP) != 0)
+		*why = "jobs are kept for reeved alone";
 	for (const struct pd_job *o = peer->table[m->id % PEER_BUCKETS];
 	     o != NULL; o = o->chain)
 		if (o->id == m->id)

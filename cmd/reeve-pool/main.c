@@ -245,6 +245,7 @@ on_hup(struct loop_signal *s, int signo, void *arg)
 	apply(d, &new);
 	settings_fini(&d->set);
 	d->set = new;
+	guests_check(d);
 	daemon_flush_soon(d);
 	log_info("read %s again", d->file != NULL ? d->file : "the defaults");
 }
@@ -341,6 +342,7 @@ down(struct daemon *d)
 		(void)pool_free(d->pools[i].pool);
 	}
 	loop_timer_stop(&d->progress);
+	loop_timer_stop(&d->mute);
 	loop_task_cancel(d->lp, &d->flush);
 	kinds_free(d);
 	kept_free(d);
@@ -420,6 +422,7 @@ main(int argc, char **argv)
 		fatal("loop");
 	loop_task_init(&d.flush, on_flush, &d);
 	loop_timer_init(&d.progress, d.lp, on_progress, &d);
+	loop_timer_init(&d.mute, d.lp, guests_on_timer, &d);
 	if (up(&d, socket_path, dir, &err) == -1)
 		fatalx("%s", err.text);
 	run(&d);

@@ -50,6 +50,7 @@ peer_close(struct peer *p, const char *why)
 	if (p->next != NULL)
 		p->next->prev = p->prev;
 	d->npeers--;
+	d->nguests -= p->guest;
 	buf_fini(&p->in);
 	buf_fini(&p->out);
 	free(p);
@@ -193,8 +194,11 @@ on_message(struct peer *p, const struct pool_msg *m, const int *fds)
 static const char *
 peer_take(struct peer *p, const struct pool_msg *m)
 {
+	const char *why = guest_forbids(p, m);
 	int fds[POOL_MSG_FDS];
 
+	if (why != NULL)
+		return why;
 	/* Before the descriptors are anybody's. */
 	if (!p->hello && m->type != PM_HELLO)
 		return "the first message is a hello";
@@ -214,7 +218,7 @@ peer_parse(struct peer *p)
 	size_t at = 0;
 	int r = 1;
 
-	while (why == NULL) {
+	while (why == NULL && !p->closing) {
 		m = (const struct pool_msg *)(void *)(p->in.data + at);
 		r = pool_msg_check(m, p->in.len - at, &why);
 		if (r != 1)
@@ -226,13 +230,19 @@ peer_parse(struct peer *p)
 	return why;
 }
 
-static void
+void
+peer_end(struct peer *p, int error, const char *why)
+{
+	peer_message(p, PM_BYE, (uint64_t)error, NULL, 0, why);
+	p->closing = true;
+	daemon_flush_soon(p->d);
+}
+
+void
 peer_bye(struct peer *p, const char *why)
 {
 	log_warnx("a client breaks the protocol: %s", why);
-	peer_message(p, PM_BYE, 0, NULL, 0, why);
-	p->closing = true;
-	daemon_flush_soon(p->d);
+	peer_end(p, 0, why);
 }
 
 /* Too few are left for what one read may bring. */
@@ -309,28 +319,47 @@ on_peer(struct loop_io *io, int events, void *arg)
 }
 
 static void
+peer_add(struct daemon *d, int fd, bool guest, uid_t uid)
+{
+	struct peer *p = xcalloc(1, sizeof *p);
+
+	p->d = d;
+	p->fd = fd;
+	p->guest = guest;
+	p->uid = uid;
+	buf_init(&p->in);
+	buf_init(&p->out);
+	p->next = d->peers;
+	if (p->next != NULL)
+		p->next->prev = p;
+	d->peers = p;
+	d->npeers++;
+	d->nguests += guest;
+	loop_io_init(&p->io, d->lp, fd, LOOP_READ, on_peer, p);
+	loop_io_start(&p->io);
+}
+
+static void
 on_listen(struct loop_io *io, int events, void *arg)
 {
 	struct daemon *d = arg;
-	struct peer *p;
+	bool guest;
+	uid_t uid = 0;
 	int fd;
 
 	(void)io;
 	(void)events;
 	while ((fd = accept4(d->listen_fd, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK)) != -1) {
-		p = xcalloc(1, sizeof *p);
-		p->d = d;
-		p->fd = fd;
-		buf_init(&p->in);
-		buf_init(&p->out);
-		p->next = d->peers;
-		if (p->next != NULL)
-			p->next->prev = p;
-		d->peers = p;
-		d->npeers++;
-		loop_io_init(&p->io, d->lp, fd, LOOP_READ, on_peer, p);
-		loop_io_start(&p->io);
+		if (guest_look(d, fd, &guest, &uid) == -1)
+			continue;
+		peer_add(d, fd, guest, uid);
+		/* Its hello may be here: it is one that says nothing only
+		 * if not. */
+		if (guest)
+			on_peer(&d->peers->io, LOOP_READ, d->peers);
+		if (guest)
+			guests_mute(d);
 	}
 	if (errno != EAGAIN && errno != ECONNABORTED)
 		log_warn("accept");

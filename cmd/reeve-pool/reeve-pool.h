@@ -40,6 +40,11 @@ struct settings {
 	size_t npools;
 	struct set_job *jobs;
 	size_t njobs;
+	/* Beside root and the pool's own user; guarded false: whoever the
+	 * socket's mode lets in. */
+	bool guarded;
+	uid_t *uids;
+	size_t nuids;
 };
 
 /* file NULL: the defaults.  -1: nothing is kept. */
@@ -155,8 +160,10 @@ struct peer {
 	struct peer *next, *prev;
 	int fd;
 	bool hello, closing;
-	bool looked; /* for the dead, since it is there */
-	bool keeps;  /* its jobs have PS_KEEP */
+	bool guest, late; /* see guest.c */
+	uid_t uid;        /* of a guest */
+	bool looked;      /* for the dead, since it is there */
+	bool keeps;       /* its jobs have PS_KEEP */
 	uint8_t session[POOL_SESSION];
 	struct loop_io io;
 	struct buf in, out;
@@ -177,6 +184,23 @@ void peer_message(struct peer *p, uint16_t type, uint64_t id, const void *body,
 void peers_flush(struct daemon *d);
 /* Those that wait for nothing are let go. */
 void peers_close_idle(struct daemon *d);
+
+/* PM_BYE, and then it is closed; the second logs it. */
+void peer_end(struct peer *p, int error, const char *why);
+void peer_bye(struct peer *p, const char *why);
+
+/* --- guest.c
+ * -------------------------------------------------------------------- */
+
+/* -1: it was told that it may not, and closed. */
+int guest_look(struct daemon *d, int fd, bool *guest, uid_t *uid);
+/* NULL: it may say that. */
+const char *guest_forbids(const struct peer *p, const struct pool_msg *m);
+/* There is one that has not said hello, perhaps. */
+void guests_mute(struct daemon *d);
+void guests_on_timer(struct loop_timer *t, void *arg);
+/* Other settings: who may not any more is let go. */
+void guests_check(struct daemon *d);
 
 void buffer_unref(struct daemon *d, struct pd_buffer *b);
 
@@ -212,7 +236,8 @@ struct daemon {
 	int listen_fd;
 	struct loop_io listen_io;
 	struct peer *peers;
-	size_t npeers;
+	size_t npeers, nguests, nrefused;
+	struct loop_timer mute; /* runs while a guest has said no hello */
 	struct loop_task flush;
 	struct loop_timer progress;
 	struct board_entry *told[TOLD_MAX]; /* answered, not yet sent */

@@ -78,6 +78,24 @@ job_section(struct settings *s, const char *kind)
 	return j;
 }
 
+/* Numbers with blanks between them, or none. */
+static bool
+allow_uid(struct settings *s, const char *value)
+{
+	unsigned long n;
+	char *end;
+
+	s->guarded = true;
+	for (; *value != '\0'; value = end + strspn(end, " ")) {
+		n = strtoul(value, &end, 10);
+		if (end == value || n >= UINT32_MAX)
+			return false;
+		s->uids = xreallocarray(s->uids, s->nuids + 1, sizeof *s->uids);
+		s->uids[s->nuids++] = (uid_t)n;
+	}
+	return true;
+}
+
 static int
 pool_key(
     struct reading *r, const char *section, const char *key, const char *value)
@@ -87,6 +105,8 @@ pool_key(
 
 	if (p == NULL)
 		return bad(r, "a name that is too long", section);
+	if (p == &r->s->pools[0] && strcmp(key, "allow_uid") == 0)
+		return allow_uid(r->s, value) ? 1 : bad(r, "no uid", value);
 	if (strcmp(key, "threads") == 0 && strcmp(value, "auto") == 0)
 		return 1;
 	if (strcmp(key, "threads") == 0)
@@ -177,5 +197,6 @@ settings_fini(struct settings *s)
 	}
 	free(s->jobs);
 	free(s->pools);
+	free(s->uids);
 	*s = (struct settings){ 0 };
 }

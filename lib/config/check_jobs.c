@@ -59,14 +59,28 @@ check_pool_of(const struct config_jobs *jobs, const struct config_job *j,
 	    j->kind, j->pool, j->pool, nr.best);
 }
 
+static void
+check_allow_jobs(const struct config *cf, struct config_errors *errs)
+{
+	for (size_t i = 0; i < cf->nprograms; i++)
+		if (cf->programs[i]->allow_jobs)
+			config_error(errs, cf->programs[i]->file,
+			    cf->programs[i]->line,
+			    "[program:%s] allow_jobs: there is no pool; a "
+			    "section [pool] makes one",
+			    cf->programs[i]->name);
+}
+
 void
 check_jobs(const struct config *cf, bool plugins, struct config_errors *errs)
 {
 	const struct config_jobs *jobs = cf->jobs;
 	const struct config_program *p = config_program_find(cf, CONFIG_POOL);
 
-	if (jobs == NULL)
+	if (jobs == NULL) {
+		check_allow_jobs(cf, errs);
 		return;
+	}
 	if (p != NULL && p->jobs == NULL)
 		config_error(errs, p->file, p->line,
 		    "[program:" CONFIG_POOL "]: the sections [pool] and "

@@ -410,6 +410,7 @@ struct config_program {
 	struct strv reeve_environment;
 	mode_t reeve_umask;
 	struct config_jobs *jobs; /* of the CPU jobs' own; else NULL */
+	bool allow_jobs;
 
 	struct config_origins origins;
 };

@@ -110,6 +110,7 @@ config_jobs_unref(struct config_jobs *jobs)
 		jobs_job_free(jobs->jobs[i]);
 	free(jobs->pools);
 	free(jobs->jobs);
+	free(jobs->uids);
 	free(jobs->dir);
 	free(jobs->settings);
 	free(jobs->socket);
@@ -276,6 +277,24 @@ jobs_command(struct config_program *p, struct config_errors *errs)
 	free(binary);
 }
 
+/* Root and reeved's own user are heard anyway. */
+static void
+jobs_uids(struct config_jobs *jobs, const struct config *cf)
+{
+	for (size_t i = 0; i < cf->nprograms; i++) {
+		const struct config_program *p = cf->programs[i];
+		bool known = false;
+
+		for (size_t k = 0; k < jobs->nuids; k++)
+			known = known || jobs->uids[k] == p->identity.uid;
+		if (known || !p->allow_jobs || p->identity.uid == geteuid())
+			continue;
+		jobs->uids = xreallocarray(
+		    jobs->uids, jobs->nuids + 1, sizeof *jobs->uids);
+		jobs->uids[jobs->nuids++] = p->identity.uid;
+	}
+}
+
 static int
 jobs_order(const void *a, const void *b)
 {
@@ -303,6 +322,7 @@ jobs_complete(struct config *cf, struct config_errors *errs)
 	jobs->settings = xasprintf("%s/pool.conf", jobs->dir);
 	jobs->socket = xasprintf("%s/pool.sock", jobs->dir);
 	jobs_command(p, errs);
+	jobs_uids(jobs, cf);
 	text = xasprintf("unix:%s", jobs->socket);
 	jobs_key(p, SCHEMA_PROGRAM_socket, text, errs);
 	free(text);
@@ -341,7 +361,12 @@ void
 config_jobs_text(struct buf *out, const struct config_jobs *jobs)
 {
 	buf_adds(out, "; of reeved: written anew whenever it changes\n");
-	for (size_t i = 0; i < jobs->npools; i++)
+	jobs_pool_text(out, jobs->pools[0]);
+	buf_adds(out, "allow_uid =");
+	for (size_t i = 0; i < jobs->nuids; i++)
+		buf_addf(out, " %u", (unsigned)jobs->uids[i]);
+	buf_addc(out, '\n');
+	for (size_t i = 1; i < jobs->npools; i++)
 		jobs_pool_text(out, jobs->pools[i]);
 	for (size_t i = 0; i < jobs->njobs; i++)
 		jobs_job_text(out, jobs->jobs[i]);

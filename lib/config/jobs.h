@@ -45,6 +45,9 @@ struct config_jobs {
 	size_t npools;
 	struct config_job **jobs; /* by kind */
 	size_t njobs;
+	/* Of programs with allow_jobs: heard on the pool's own socket. */
+	uid_t *uids;
+	size_t nuids;
 };
 
 void config_jobs_unref(struct config_jobs *jobs);

@@ -134,6 +134,19 @@ job_check(struct args *a, const struct jobs_request *rq)
 		args_error(a, "the job's arguments are too long");
 }
 
+/* For a worker, the pool's rights are not. */
+static bool
+job_allowed(struct ctl_req *r, const char *kind)
+{
+	if (!ctl_is_guest(r) || !pool_kind_acts(kind))
+		return true;
+	ctl_fail(r, CTL_E_DENIED,
+	    "%s acts with the rights of the pool: allow_jobs is not enough, "
+	    "[reeve] needs 'allow = job_submit: uid %u'",
+	    kind, (unsigned)r->s->who.uid);
+	return false;
+}
+
 void
 cmd_job_submit(struct ctl_req *r, struct args *a)
 {
@@ -155,7 +168,7 @@ cmd_job_submit(struct ctl_req *r, struct args *a)
 	rq.queue_timeout_ms =
 	    (uint32_t)args_int(a, "queue_timeout_ms", 0, INT32_MAX, 0);
 	job_check(a, &rq);
-	if (args_end(a, r) == 0 && job_possible(r))
+	if (args_end(a, r) == 0 && job_possible(r) && job_allowed(r, rq.kind))
 		job_begin(r, &rq);
 	strv_fini(&args);
 }

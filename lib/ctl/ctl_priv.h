@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "ctl/acl.h"
 #include "ctl/jw.h"
 #include "ctl/server.h"
@@ -104,6 +105,7 @@ struct ctl_session {
 	struct loop_timer stall; /* runs while CTL_OUT_HIGH stops requests */
 	struct loop_timer slow;  /* runs while half a request is here */
 	struct engine_who who;
+	char worker[CONFIG_NAME_MAX + 1]; /* the program it is of, or "" */
 	gid_t *groups; /* the supplementary ones, since it connected */
 	size_t ngroups;
 	int fds[CTL_FDS_MAX]; /* came with the request that is read */
@@ -156,6 +158,8 @@ int ctl_grant(struct ctl_req *r, json_t *params);
 bool ctl_may(const struct ctl_req *r, const char *program, const char *slot);
 bool ctl_may_some(const struct ctl_req *r);
 bool ctl_may_all(const struct ctl_req *r);
+/* Heard as a worker with allow_jobs alone, not by allow=. */
+bool ctl_is_guest(const struct ctl_req *r);
 /* Another verb, on all. */
 bool ctl_may_verb(const struct ctl_req *r, enum verb verb);
 /* name: a program's, a slot's; "": the daemon's own. */

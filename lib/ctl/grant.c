@@ -36,6 +36,32 @@ grant_allows(const struct ctl_session *s)
 	return &engine_config(s->srv->en)->allow;
 }
 
+/* What a worker needs, for jobs whose number it has.  job_list would tell it
+ * of those of others. */
+static bool
+grant_worker_verb(enum verb verb)
+{
+	static const char *const verbs[] = { "job_submit", "job_wait",
+		"job_cancel", "job_kinds", "job_stats" };
+
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(verb_name(verb), verbs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A process of a program with allow_jobs, for the verbs of jobs. */
+static bool
+grant_worker(const struct ctl_req *r, enum verb verb)
+{
+	const struct config_program *p;
+
+	if (*r->s->worker == '\0' || !grant_worker_verb(verb))
+		return false;
+	p = config_program_find(engine_config(r->s->srv->en), r->s->worker);
+	return p != NULL && p->allow_jobs;
+}
+
 bool
 ctl_may(const struct ctl_req *r, const char *program, const char *slot)
 {
@@ -49,7 +75,8 @@ ctl_may_some(const struct ctl_req *r)
 {
 	struct acl_peer peer = grant_peer(r->s);
 
-	return acl_may_some(grant_allows(r->s), &peer, r->cmd->verb);
+	return acl_may_some(grant_allows(r->s), &peer, r->cmd->verb) ||
+	       grant_worker(r, r->cmd->verb);
 }
 
 bool
@@ -57,7 +84,16 @@ ctl_may_verb(const struct ctl_req *r, enum verb verb)
 {
 	struct acl_peer peer = grant_peer(r->s);
 
-	return acl_may_all(grant_allows(r->s), &peer, verb);
+	return acl_may_all(grant_allows(r->s), &peer, verb) ||
+	       grant_worker(r, verb);
+}
+
+bool
+ctl_is_guest(const struct ctl_req *r)
+{
+	struct acl_peer peer = grant_peer(r->s);
+
+	return !acl_may_all(grant_allows(r->s), &peer, r->cmd->verb);
 }
 
 bool
@@ -97,6 +133,13 @@ grant_deny(struct ctl_req *r, const char *name, const char *how)
 	if (ctl_log_room(r->s->srv))
 		log_info("client pid %d uid %u: %s%s%s is %s allowed",
 		    (int)r->s->who.pid, uid, verb, blank, name, how);
+	if (*r->s->worker != '\0' && grant_worker_verb(r->cmd->verb)) {
+		ctl_fail(r, CTL_E_DENIED,
+		    "uid %u is %s allowed to %s: [program:%s] needs "
+		    "'allow_jobs = on'",
+		    uid, how, verb, r->s->worker);
+		return;
+	}
 	ctl_fail(r, CTL_E_DENIED,
 	    "uid %u is %s allowed to %s%s%.64s: [reeve] needs 'allow = "
 	    "%s%s%.64s: uid %u'",

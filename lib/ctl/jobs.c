@@ -83,16 +83,21 @@ job_find(struct jobs *js, uint64_t id)
 	return j;
 }
 
-/* Microseconds of the clock: not used by an engine before, and still a number
- * that every JSON reader can hold. */
+/*
+ * By chance: who may wait for jobs, or cancel them, but not list them, can
+ * name its own alone.  Not used by an engine before, and still a number that
+ * every JSON reader can hold.
+ */
 static uint64_t
 jobs_id(struct jobs *js)
 {
-	uint64_t id = (uint64_t)clock_wall_ms() * 1000;
+	uint64_t id;
 
-	if (id <= js->last_id)
-		id = js->last_id + 1;
-	js->last_id = id;
+	do {
+		if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
+			id = (uint64_t)clock_wall_ms() * 1000 + ++js->last_id;
+		id &= (UINT64_C(1) << 53) - 1;
+	} while (id == 0 || job_find(js, id) != NULL);
 	return id;
 }
 

@@ -43,11 +43,18 @@ peer_groups(int fd, gid_t **groups, size_t *n)
 		log_warn("read the groups of a client");
 }
 
+static bool
+peer_is_ours(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
 void
 ctl_peer_init(struct ctl_session *s)
 {
 	struct ucred uc;
 	socklen_t len = sizeof uc;
+	const char *program = NULL;
 
 	s->who.uid = (uid_t)-1;
 	s->who.gid = (gid_t)-1;
@@ -59,12 +66,11 @@ ctl_peer_init(struct ctl_session *s)
 	s->who.gid = uc.gid;
 	s->who.pid = uc.pid;
 	peer_groups(s->fd, &s->groups, &s->ngroups);
-}
-
-static bool
-peer_is_ours(uid_t uid)
-{
-	return uid == 0 || uid == geteuid();
+	/* Now: later its pid may be another's. */
+	if (!peer_is_ours(uc.uid) && engine_config(s->srv->en)->jobs != NULL)
+		program = engine_whose(s->srv->en, uc.pid);
+	if (program != NULL)
+		snprintf(s->worker, sizeof s->worker, "%s", program);
 }
 
 /* Root and reeved's own user are heard whatever others do. */

@@ -240,4 +240,10 @@ void op_detach(struct op *op);
 int engine_plan(
     struct engine *en, struct config_plan *plan, struct config_errors *errs);
 
+/*
+ * The program that a process was started by, directly or not: by its cgroup,
+ * or its parents.  NULL: none.  Borrowed.
+ */
+const char *engine_whose(struct engine *en, pid_t pid);
+
 #endif

@@ -1,6 +1,8 @@
 /* pooled - the program that runs CPU jobs: its settings. */
 #include "engine/pooled.h"
 
+#include <sys/stat.h>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -31,6 +33,31 @@ pooled_put(const char *path, const struct buf *text, struct err *err)
 	return 0;
 }
 
+/*
+ * Others can connect only if some of them may submit jobs; who, the pool
+ * looks at.  Not a mode of the listener: this changes while it listens.
+ */
+static int
+pooled_protect(const struct config_jobs *jobs, struct err *err)
+{
+	int fd = open(jobs->socket, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char path[64];
+	struct stat st;
+	int r = -1;
+
+	if (fd == -1)
+		return err_sys(err, "%s", jobs->socket);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st) == -1 || !S_ISSOCK(st.st_mode))
+		err_set(err, "%s: not a socket", jobs->socket);
+	else if (chmod(path, jobs->nuids > 0 ? 0666 : 0600) == -1)
+		err_sys(err, "chmod %s", jobs->socket);
+	else
+		r = 0;
+	close(fd);
+	return r;
+}
+
 static int
 pooled_write(const struct config_jobs *jobs, struct err *err)
 {
@@ -48,7 +75,7 @@ pooled_write(const struct config_jobs *jobs, struct err *err)
 		(void)unlink(next);
 	buf_fini(&text);
 	free(next);
-	return r;
+	return r == 0 ? pooled_protect(jobs, err) : r;
 }
 
 /* Before it is up, a SIGHUP would end it. */

@@ -21,6 +21,7 @@
 #include "base/xalloc.h"
 #include "cluster/cpus.h"
 #include "cluster/ready.h"
+#include "config/jobs.h"
 #include "engine/engine_priv.h"
 #include "engine/pooled.h"
 #include "engine/queued.h"
@@ -293,6 +294,18 @@ start_tree(struct start *st, struct inst *in)
 		st->spec.flags |= SPEC_KILL_GROUP;
 }
 
+/* Where it may submit CPU jobs. */
+static void
+start_jobs(struct start *st, const struct inst *in)
+{
+	const struct config *cf = in->slot->prog->en->cf;
+
+	if (!in->conf->allow_jobs || cf->jobs == NULL)
+		return;
+	strv_env_set(&st->cs.env, "REEVE_SOCKET", cf->socket);
+	strv_env_set(&st->cs.env, "REEVE_POOL", cf->jobs->socket);
+}
+
 static int
 start_fill(struct start *st, struct inst *in, struct err *err)
 {
@@ -327,6 +340,7 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	if (start_channel(st, in, err) == -1 ||
 	    start_ready(st, in, err) == -1 || start_health(st, in, err) == -1)
 		return -1;
+	start_jobs(st, in);
 	start_tree(st, in); /* last: its descriptor closes the message */
 	start_limits(st, pg->en, pg->conf);
 	start_cpus(st, pg->conf, sl->index);

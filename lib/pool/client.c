@@ -73,6 +73,34 @@ conn_dial(struct reeve_pool *p, struct conn *c)
 	return client_conn_add_bare(c, PM_HELLO, 0, &h, sizeof h);
 }
 
+static int
+on_bye(struct reeve_pool *p, const struct pool_msg *m)
+{
+	return client_fail(p, m->id == EACCES ? EACCES : EPROTO, "the pool: %s",
+	    (const char *)(m + 1));
+}
+
+/* It broke, but the pool may have said why before: that is final. */
+static bool
+conn_said_bye(struct reeve_pool *p, struct conn *c)
+{
+	const struct pool_msg *m;
+	const char *bad = NULL;
+	int e = errno;
+
+	if (c->fd == -1)
+		return false;
+	while (client_conn_fill(c) == 1)
+		;
+	while ((m = client_conn_next(c, &bad)) != NULL)
+		if (m->type == PM_BYE) {
+			(void)on_bye(p, m);
+			return true;
+		}
+	errno = e;
+	return false;
+}
+
 /* --- connecting again ----------------------------------------------------- */
 
 struct conn *
@@ -163,6 +191,10 @@ connect_again(struct reeve_pool *p)
 
 	p->queries = 0;
 	while (connect_once(p) == -1) {
+		if (conn_said_bye(p, client_conn(p))) {
+			client_conn_close(client_conn(p));
+			return -1;
+		}
 		e = errno;
 		client_conn_close(client_conn(p));
 		if (now_ms() >= until)
@@ -178,8 +210,12 @@ connect_again(struct reeve_pool *p)
 int
 client_conn_lost(struct reeve_pool *p, struct conn *c)
 {
+	bool final = conn_said_bye(p, c);
+
 	forget_sent(p, c);
 	client_conn_close(c);
+	if (final)
+		return -1;
 	return c == client_conn(p) || p->resend > 0 ? connect_again(p) : 0;
 }
 
@@ -421,8 +457,7 @@ on_message(
 			.id = m->id };
 		return keep_text(p, (const char *)(m + 1), ev);
 	case PM_BYE:
-		return client_fail(
-		    p, EPROTO, "the pool: %s", (const char *)(m + 1));
+		return on_bye(p, m);
 	default:
 		return 0;
 	}
@@ -543,9 +578,12 @@ reeve_pool_open(const char *path)
 					     : 0;
 	if (e == 0) {
 		(void)snprintf(p->path, sizeof p->path, "%s", path);
-		if (getrandom(p->session, sizeof p->session, 0) == -1 ||
-		    connect_once(p) == -1)
+		if (getrandom(p->session, sizeof p->session, 0) == -1)
 			e = errno;
+		else if (connect_once(p) == -1) {
+			(void)conn_said_bye(p, client_conn(p));
+			e = errno;
+		}
 	}
 	if (e != 0) {
 		reeve_pool_close(p);

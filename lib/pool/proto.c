@@ -223,3 +223,10 @@ pool_recv(int fd, void *p, size_t n, int *fds, size_t *nfds)
 		take_fds(&mh, fds, nfds);
 	return got;
 }
+
+bool
+pool_kind_acts(const char *kind)
+{
+	return strcmp(kind, "command") == 0 || strcmp(kind, "encrypt") == 0 ||
+	       strcmp(kind, "decrypt") == 0;
+}

@@ -21,6 +21,7 @@
 
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,9 @@ enum pool_msg_type {
 	PM_RESULT,       /* struct pool_result, text */
 	PM_PROGRESS,     /* struct pool_progress, text */
 	PM_ANSWER,       /* JSON, to PM_QUERY */
-	PM_BYE           /* text; then the connection is closed */
+	/* Text; then the connection is closed.  id: EACCES for who may not
+	 * submit, who need not try again; or 0. */
+	PM_BYE
 };
 
 struct pool_msg {
@@ -127,6 +130,11 @@ struct pool_progress {
 	uint32_t pad;
 };
 
+/*
+ * Kinds that act with the pool's rights: they run programs, or open files by
+ * name.  Who has less than the pool's user may not submit them.
+ */
+bool pool_kind_acts(const char *kind);
 const char *pool_status_name(enum pool_status s);
 
 /*

@@ -39,7 +39,8 @@ extern "C" {
 struct reeve_pool;
 
 /* The path of the pool's socket; NULL: $REEVE_POOL.  NULL with errno: there
- * is none, or it does not speak this. */
+ * is none, it does not speak this, or (EACCES) this user may not submit jobs,
+ * which any later call may tell as well. */
 struct reeve_pool *reeve_pool_open(const char *path);
 void reeve_pool_close(struct reeve_pool *p);
 const char *reeve_pool_error(const struct reeve_pool *p);

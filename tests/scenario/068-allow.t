@@ -42,7 +42,7 @@ as() { setpriv --reuid 4711 --regid 4711 --clear-groups "$B/reevectl" -c "$CONF"
 # are good but for who asks.
 params() {
 	case $1 in
-	hello | status | pid | config | events | messages | plan | reload | shutdown | analyze) echo '{}' ;;
+	hello | status | pid | config | events | messages | plan | reload | shutdown | analyze | upgrade) echo '{}' ;;
 	why | tail | start | stop | restart | roll) echo '{"names": ["web"]}' ;;
 	scale) echo '{"name": "web", "number": 2}' ;;
 	signal) echo '{"names": ["web"], "signal": "USR1"}' ;;
@@ -83,7 +83,7 @@ code 0 "root may" ctl status
 # Each verb alone: that one is granted, no other (but hello, and run's signal).
 while read -r verb set; do
 	case $verb in
-	shutdown | run | run_signal) continue ;;
+	shutdown | upgrade | run | run_signal) continue ;;
 	esac
 	allow "$verb: uid 4711"
 	ctl reload >"$T/out/reload" 2>&1 || fail "reload" "$T/out/reload"

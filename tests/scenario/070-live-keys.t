@@ -109,6 +109,7 @@ ipc_rate|10000/1s|5/1m|ipc = true
 watch|-|$T/out/*.w -> restart base
 watch_exclude|-|*.x|watch = $T/out/*.w -> restart base
 watch_delay|200ms|1|watch = $T/out/*.w -> restart base
+allow_jobs|false|true|[pool]
 stdin|null|inherit
 output|logs|inherit
 redirect_stderr|false|true

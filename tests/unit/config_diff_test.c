@@ -270,6 +270,7 @@ static const struct row rows[] = {
 	    "on_change_delay: 200ms -> 1" },
 	{ T, "then", "roll web", "roll web, task:u", NULL },
 	{ T, "on_failure", "task:u", "task:v", NULL },
+	{ P, "allow_jobs", "false", "true", NULL },
 	{ POOL, "threads", "1", "2", NULL },
 	{ POOL, "queue", "10", "20", NULL },
 	{ POOL, "grace", "5", "6", NULL },
@@ -357,7 +358,7 @@ row_load(const struct row *row, const char *value)
 	    in_group ? line : "", in_task ? "[task:t]\n" : "",
 	    in_task ? row_task(row) : "", in_task ? line : "",
 	    in_task ? "[task:u]\ncommand = sh\n[task:v]\ncommand = sh\n" : "",
-	    in_pool  ? "[pool]\n"
+	    in_pool || strcmp(row->key, "allow_jobs") == 0 ? "[pool]\n"
 	    : in_job ? "[pool:small]\n[job:digest]\n"
 		     : "",
 	    in_pool || in_job ? line : "");

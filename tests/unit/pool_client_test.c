@@ -303,6 +303,31 @@ START_TEST(nobody_is_there)
 }
 END_TEST
 
+/* Closed before it could write: why is read, and it does not try again. */
+START_TEST(hears_that_it_may_not)
+{
+	struct {
+		struct pool_msg m;
+		char text[16];
+	} bye = { { sizeof bye, PM_BYE, 0, EACCES }, "you may not" };
+	struct reeve_pool_request rq = REEVE_POOL_REQUEST("noop");
+	struct reeve_pool *p = reeve_pool_open(path);
+	uint64_t id;
+	int fd;
+
+	ck_assert_ptr_nonnull(p);
+	fd = accept(listener, NULL, NULL);
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(write(fd, &bye, sizeof bye), (ssize_t)sizeof bye);
+	close(fd);
+	ck_assert_int_eq(reeve_pool_submit(p, &rq, &id), 0);
+	ck_assert_int_eq(reeve_pool_flush(p), -1);
+	ck_assert_int_eq(errno, EACCES);
+	ck_assert_str_eq(reeve_pool_error(p), "the pool: you may not");
+	reeve_pool_close(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -317,6 +342,7 @@ main(void)
 	tcase_add_test(tc, moves);
 	tcase_add_test(tc, shares_memory);
 	tcase_add_test(tc, tells_why_it_was_dropped);
+	tcase_add_test(tc, hears_that_it_may_not);
 	tcase_add_test(tc, nobody_is_there);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

@@ -3,6 +3,9 @@
 
     client.py SOCKET FILE...        prints what `sha256sum FILE...` prints
 
+SOCKET is pool.sock beside the socket of reeved; `-` is $REEVE_POOL, which a
+program of reeved with allow_jobs = on has.
+
 The pool gets the descriptors (SCM_RIGHTS); no byte of a file goes through the
 socket.  See reeve-protocol(7).
 """
@@ -40,13 +43,24 @@ def read(stream, n):
 
 def main():
     path, files = sys.argv[1], sys.argv[2:]
+    if path == "-":
+        path = os.environ["REEVE_POOL"]
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(path)
-    sock.sendall(message(HELLO, 0, struct.pack("=II16s", 1, 0, os.urandom(16))))
+    hello = struct.pack("=II16s", 1, 0, os.urandom(16))
+    try:
+        sock.sendall(message(HELLO, 0, hello))
+    except BrokenPipeError:
+        pass  # it has said why
+    stream = sock.makefile("rb")
+    length, kind, _, _ = HEAD.unpack(read(stream, HEAD.size))
+    body = read(stream, length - HEAD.size)
+    if kind == BYE:
+        sys.exit(body.split(b"\0")[0].decode())
     for i, name in enumerate(files):
         with open(name, "rb") as f:
             socket.send_fds(sock, [submit(i + 1, "digest", name)], [f.fileno()])
-    stream, answers, code = sock.makefile("rb"), {}, 0
+    answers, code = {}, 0
     while len(answers) < len(files):
         length, kind, _, number = HEAD.unpack(read(stream, HEAD.size))
         body = read(stream, length - HEAD.size)
