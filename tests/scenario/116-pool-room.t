@@ -113,9 +113,13 @@ like "a pool that cannot note what runs does not begin" "$said" "No space left"
 # --- memory ----------------------------------------------------------------------------
 
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pool/status"; }
-for _ in 1 2 3 4 5; do rogue leak </dev/null; done
-before=$(rss)
-for _ in 1 2 3 4 5 6 7 8 9 10; do rogue leak </dev/null; done
-# Each takes 10 MB.
-is "what a job forgot is given back" "$(($(rss) - before < 40000))" 1
+if [ "$VARIANT" = release ]; then
+	for _ in 1 2 3 4 5; do rogue leak </dev/null; done
+	before=$(rss)
+	for _ in 1 2 3 4 5 6 7 8 9 10; do rogue leak </dev/null; done
+	# Each takes 10 MB.
+	is "what a job forgot is given back" "$(($(rss) - before < 40000))" 1
+else
+	skip "what a job forgot is given back" "a sanitizer keeps what is freed for a while"
+fi
 plan_done
