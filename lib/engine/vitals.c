@@ -309,7 +309,7 @@ vitals_adopt(struct inst *in, bool lost)
 		return;
 	}
 	v->health.known = v->health.lost = lost;
-	if (lost && str_starts(in->slot->reason, FAILED))
+	if (lost && str_starts(str_text(in->slot->reason), FAILED))
 		snprintf(v->error, sizeof v->error, "%s",
 		    in->slot->reason + strlen(FAILED));
 	vitals_name(in, name);
