@@ -284,6 +284,12 @@ client_write(struct client *c, const char *p, size_t n, struct client_error *ce)
 			return client_fail(
 			    ce, 4, "reeved does not read its control socket");
 		}
+		/* A server that refuses says why before it goes: that is read.
+		 */
+		if (put == -1 && (errno == EPIPE || errno == ECONNRESET)) {
+			c->nfds = 0;
+			return 0;
+		}
 		if (put == -1)
 			return client_lost(c, ce);
 		c->nfds = 0; /* they went with the first bytes */

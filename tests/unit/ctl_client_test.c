@@ -219,6 +219,29 @@ START_TEST(error_of_the_connection)
 }
 END_TEST
 
+/* One that has been refused and let go learns of it when it asks. */
+START_TEST(refused_before_it_asks)
+{
+	static const char text[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":"
+				   "{\"code\":-32006,\"message\":\"full\"}}\n";
+	struct client *c = client_new(path, 5000);
+	json_t *msg = NULL;
+	int fd;
+
+	ck_assert_int_eq(client_connect(c, &ce), 0);
+	fd = accept(listener, NULL, NULL);
+	ck_assert_int_eq(fd_write_all(fd, text, strlen(text)), 0);
+	fd_closep(&fd);
+	ck_assert_int_ne(client_send(c, "status", NULL, &ce), -1);
+	ck_assert_int_ne(client_recv(c, 5000, &msg, &ce), -1);
+	ck_assert_int_eq(json_integer_value(json_object_get(
+			     json_object_get(msg, "error"), "code")),
+	    -32006);
+	json_decref(msg);
+	client_free(c);
+}
+END_TEST
+
 START_TEST(query_is_asked_again)
 {
 	static const struct conn conns[] = { { { "{\"half", NULL } },
@@ -389,6 +412,7 @@ main(void)
 	tcase_add_test(tc, answer_and_notes);
 	tcase_add_test(tc, error_has_text_exit_and_data);
 	tcase_add_test(tc, error_of_the_connection);
+	tcase_add_test(tc, refused_before_it_asks);
 	tcase_add_test(tc, query_is_asked_again);
 	tcase_add_test(tc, order_is_resumed_with_since);
 	tcase_add_test(tc, harmless_order_is_given_again);
