@@ -3,7 +3,6 @@
  */
 #include "pool/board.h"
 
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -75,6 +74,20 @@ board_map(int fd, size_t size, struct err *err)
 	return NULL;
 }
 
+/*
+ * Held as long as the owner lives.  A record lock, not flock(2): when a process
+ * dies the kernel drops these as it closes its descriptors, and ends its
+ * sockets only after that, whatever their numbers.  So who has seen a pool's
+ * connection end finds its board free.
+ */
+static int
+board_lock(int fd)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_SETLK, &fl);
+}
+
 static int
 board_files(struct board *b, const char *dir, struct err *err)
 {
@@ -92,7 +105,7 @@ board_files(struct board *b, const char *dir, struct err *err)
 	b->poison_fd = openat(b->dir, "poison", flags, 0600);
 	if (b->fd == -1 || b->poison_fd == -1)
 		return err_sys(err, "%s/%s", dir, b->name);
-	if (flock(b->fd, LOCK_EX | LOCK_NB) == -1)
+	if (board_lock(b->fd) == -1)
 		return err_sys(err, "lock of %s/%s", dir, b->name);
 	b->file = board_map(b->fd, sizeof *b->file, err);
 	if (b->file == NULL)
@@ -313,7 +326,7 @@ board_collect_one(struct board *b, const char *name)
 	if (fd == -1)
 		return;
 	/* Its owner lives. */
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+	if (board_lock(fd) == -1) {
 		close(fd);
 		return;
 	}
