@@ -75,6 +75,15 @@ spawn_err_text(char *out, size_t size, const struct spawn_err *se,
 		out[0] = '\0';
 }
 
+/* The loop is never run: a timer may be started, and does not come. */
+static void
+no_timer(struct loop_timer *t, void *arg)
+{
+	(void)t;
+	(void)arg;
+	abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -95,6 +104,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kp->handoff.phase = HANDOFF_DONE;
 	kp->synced = true;
 	child_table_init(&kp->children);
+	loop_timer_init(&kp->force, lp, no_timer, kp);
+	loop_timer_init(&kp->restart, lp, no_timer, kp);
+	loop_timer_init(&kp->watchdog, lp, no_timer, kp);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		0, sv) == -1)
 		abort();
@@ -123,6 +135,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			spawn_settle(c->spawn);
 		child_free(&kp->children, c);
 	}
+	loop_timer_stop(&kp->force);
+	loop_timer_stop(&kp->restart);
+	loop_timer_stop(&kp->watchdog);
 	chan_free(kp->ch);
 	fd_closep(&sv[1]);
 	fdstore_fini(&kp->store);

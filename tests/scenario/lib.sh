@@ -294,7 +294,7 @@ end_reeved() {
 }
 
 wait_reeved() {
-	if ! await 20 'gone $REEVED'; then
+	if ! await "${END_LIMIT:-20}" 'gone $REEVED'; then
 		fail "reeved ends"
 		show_log
 		kill -KILL "$REEVED"
