@@ -21,11 +21,22 @@ static const struct ctl_cmd cmds[] = {
 
 #define NCMDS (sizeof cmds / sizeof cmds[0])
 
+/* job.submit is job_submit: clients of JSON-RPC often name methods so. */
+static bool
+cmd_is_called(const char *name, const char *asked)
+{
+	for (; *name == *asked || (*name == '_' && *asked == '.');
+	    name++, asked++)
+		if (*name == '\0')
+			return true;
+	return false;
+}
+
 const struct ctl_cmd *
 ctl_cmd_find(const char *name)
 {
 	for (size_t i = 0; i < NCMDS; i++) {
-		if (strcmp(cmds[i].name, name) == 0)
+		if (cmd_is_called(cmds[i].name, name))
 			return &cmds[i];
 	}
 	return NULL;

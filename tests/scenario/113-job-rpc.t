@@ -57,6 +57,8 @@ id=$(submit "{\"kind\": \"digest\", \"input\": \"$T/out/a\"}")
 like "a number" "$id" '^[0-9]+$'
 like "its end" "$(wait_for "$id")" '^"status": "ok" "text": ".*'"$(sha256sum <"$T/out/a" | cut -d' ' -f1)"
 like "... as often as one asks" "$(wait_for "$id")" '^"status": "ok"'
+like "job.submit, job.wait: the same" "$(rpc job.wait "{\"ids\": [$(rpc job.submit '{"kind": "noop"}' |
+	tr -dc 0-9)]}")" '"status": "ok"'
 id=$(submit '{"kind": "copy"}' "$T/out/a" "$T/out/b")
 like "descriptors that come along" "$(wait_for "$id")" '^"status": "ok"'
 code 0 "the same bytes" cmp "$T/out/a" "$T/out/b"

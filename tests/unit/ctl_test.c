@@ -428,6 +428,31 @@ START_TEST(bad_requests_are_told)
 }
 END_TEST
 
+START_TEST(dots_are_underscores)
+{
+	static const char *const none[] = { "job", "job.", "job.wait.",
+		".job.wait", "job..wait", "sta.tus", "jobwait" };
+	char text[128];
+
+	/* Found, and then its parameters are wrong. */
+	put(REQ(1, "job.wait", "{\"ids\":[]}"));
+	expect_error(-32602, 2);
+	put(REQ(1, "job_wait", "{\"ids\":[]}"));
+	expect_error(-32602, 2);
+	put(REQ(1, "job.submit", "{}"));
+	expect_error(-32602, 2);
+	put(REQ(1, "task.cancel", "{\"ids\":[]}"));
+	expect_error(-32602, 2);
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+		snprintf(text, sizeof text,
+		    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\"}\n",
+		    none[i]);
+		put(text);
+		expect_error(-32601, 2);
+	}
+}
+END_TEST
+
 START_TEST(notification_gets_no_answer)
 {
 	json_t *v;
@@ -1497,6 +1522,7 @@ main(void)
 	tcase_add_test(tc, config_tells_values_and_origins);
 	tcase_add_test(tc, analyze_tells_the_chain_and_all_slots);
 	tcase_add_test(tc, bad_requests_are_told);
+	tcase_add_test(tc, dots_are_underscores);
 	tcase_add_test(tc, notification_gets_no_answer);
 	tcase_add_loop_test(
 	    tc, garbage_closes, 0, (int)(sizeof garbage / sizeof garbage[0]));
