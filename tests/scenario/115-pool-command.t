@@ -70,14 +70,16 @@ like "... of no machine" "$(job run command --arg program="$T/out/odd" 2>&1 </de
 
 # --- its end --------------------------------------------------------------------------
 
-# Itself, one in its group, one that left the group, one below that.
+# Itself, one in its group, one that left the group, one below that, and a
+# daemon: its own session, its parent gone.
 cat >"$T/out/tree.sh" <<EOT
 echo \$\$ >>$T/out/tree
 sleep 1000 & echo \$! >>$T/out/tree
 setsid sh -c 'echo \$\$ >>$T/out/tree; sleep 1000 & echo \$! >>$T/out/tree; wait' &
+(setsid sh -c 'echo \$\$ >>$T/out/tree; exec sleep 1000' &)
 wait
 EOT
-tree_is_up() { [ "$(wc -l <"$T/out/tree")" = 4 ]; }
+tree_is_up() { [ "$(wc -l <"$T/out/tree")" = 5 ]; }
 tree_is_gone() {
 	while read -r pid; do gone "$pid" || return 1; done <"$T/out/tree"
 }
@@ -89,7 +91,7 @@ begin_tree() { # WHAT OPTION...
 	c=$!
 	started $c
 	await 20 tree_is_up
-	is "$what: four processes" "$(wc -l <"$T/out/tree")" 4
+	is "$what: five processes" "$(wc -l <"$T/out/tree")" 5
 }
 no_tree() {
 	await 20 tree_is_gone
@@ -126,5 +128,10 @@ isnt "another pool runs" "$(pid_of pool)" "$pool"
 : >"$T/out/tree"
 sh_job "sleep 1000 & echo \$! >$T/out/tree" </dev/null
 is "a child outlives it: it has ended well" "$?" 0
+no_tree
+sh_job "(setsid sh -c 'echo \$\$ >$T/out/daemon; exec sleep 1000' &)
+    while [ ! -s $T/out/daemon ]; do sleep 0.01; done" </dev/null
+is "a daemon of it: it has ended well" "$?" 0
+mv "$T/out/daemon" "$T/out/tree"
 no_tree
 plan_done

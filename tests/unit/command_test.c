@@ -158,6 +158,23 @@ is_alive(long pid)
 	return state != 'Z' && state != 'X';
 }
 
+/* Up to three numbers that the program printed: they are dead at once. */
+static void
+all_are_dead(void)
+{
+	long pids[3] = { 0 };
+	char *out;
+	size_t n;
+
+	out = try_output(&t, &n);
+	ck_assert_int_ge(
+	    sscanf(out, "%ld %ld %ld", &pids[0], &pids[1], &pids[2]), 1);
+	free(out);
+	for (int i = 0; i < 3; i++)
+		while (pids[i] != 0 && is_alive(pids[i]))
+			poll(NULL, 0, 5);
+}
+
 static void *
 cancels_when_it_has_begun(void *arg)
 {
@@ -172,10 +189,7 @@ cancels_when_it_has_begun(void *arg)
 
 START_TEST(command_dies_with_its_tree)
 {
-	long a = 0, b = 0, c = 0;
 	pthread_t th;
-	char *out;
-	size_t n;
 
 	/* One in its group, one that left the group, and itself. */
 	script("sleep 1000 & a=$!; setsid sleep 1000 & echo $$ $a $!; wait");
@@ -185,28 +199,35 @@ START_TEST(command_dies_with_its_tree)
 	    0);
 	ck_assert_int_eq(try_run(&t, &job_kind_command), JOB_CANCELLED);
 	pthread_join(th, NULL);
-	out = try_output(&t, &n);
-	ck_assert_int_eq(sscanf(out, "%ld %ld %ld", &a, &b, &c), 3);
-	free(out);
-	while (is_alive(a) || is_alive(b) || is_alive(c))
-		poll(NULL, 0, 5);
+	all_are_dead();
 }
 END_TEST
 
 START_TEST(command_leaves_nothing_running)
 {
-	long pid = 0;
-	char *out;
-	size_t n;
-
 	script("sleep 1000 & echo $!");
 	try_bytes(&t, "", 0);
 	TRY_OK(&t, &job_kind_command);
-	out = try_output(&t, &n);
-	ck_assert_int_eq(sscanf(out, "%ld", &pid), 1);
-	free(out);
-	while (is_alive(pid))
-		poll(NULL, 0, 5);
+	all_are_dead();
+}
+END_TEST
+
+/* A session of its own, and no parent but the machine's: a daemon. */
+START_TEST(command_leaves_no_daemon)
+{
+	script("setsid sh -c 'sleep 1000 & echo $! $$; wait' & "
+	       "while ! test -s \"$0\"; do sleep 0.01; done");
+	try_arg(&t, "arg3=/dev/stdout");
+	try_bytes(&t, "", 0);
+	TRY_OK(&t, &job_kind_command);
+	all_are_dead();
+	/* One with another environment, below one that has it. */
+	script("setsid sh -c 'env -i sh -c \"echo \\$\\$; exec sleep 1000\"' & "
+	       "while ! test -s \"$0\"; do sleep 0.01; done");
+	try_arg(&t, "arg3=/dev/stdout");
+	try_bytes(&t, "", 0);
+	TRY_OK(&t, &job_kind_command);
+	all_are_dead();
 }
 END_TEST
 
@@ -223,6 +244,7 @@ command_case(void)
 	tcase_add_test(tc, command_says_how_it_failed);
 	tcase_add_test(tc, command_dies_with_its_tree);
 	tcase_add_test(tc, command_leaves_nothing_running);
+	tcase_add_test(tc, command_leaves_no_daemon);
 	return tc;
 }
 

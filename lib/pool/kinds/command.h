@@ -12,7 +12,8 @@
 #include "reeve/job.h"
 
 #define COMMAND_BUFFER ((size_t)64 << 10)
-#define COMMAND_SAID   512 /* bytes of what it said last */
+#define COMMAND_SAID   512          /* bytes of what it said last */
+#define COMMAND_MARK   "REEVE_JOB=" /* in the environment of all of it */
 
 /* Our ends; -1: there is no pipe. */
 struct command {
@@ -32,6 +33,7 @@ struct command {
 	size_t said_len;
 	int status; /* as si_status and si_code of waitid */
 	int code;
+	char mark[64];
 };
 
 /* Starts it; ends: its descriptors 0 to 2, borrowed.  -1: it failed. */
@@ -42,5 +44,11 @@ void command_settle(struct command *c);
 /* Moves bytes until the child has ended; -1: cancelled, or they could not be
  * moved.  The child and all that it left are dead and reaped in any case. */
 int command_wait(struct command *c);
+
+void command_mark(struct command *c);
+/* SIGKILL to it, and all below it. */
+void command_kill_below(pid_t pid, int depth);
+/* It has ended: what it left is killed, wherever it went. */
+void command_sweep(const struct command *c);
 
 #endif

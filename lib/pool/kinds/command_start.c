@@ -78,13 +78,16 @@ command_count(char *const *v)
 	return n;
 }
 
-/* That of the pool, without what reeved tells the pool alone. */
+/*
+ * That of the pool, without what reeved tells the pool alone; and the mark by
+ * which what it leaves is found.
+ */
 static char **
-command_environ(void)
+command_environ(struct command *c)
 {
 	static const char *const ours[] = { "LISTEN_",
-		"NOTIFY_SOCKET=", "WATCHDOG_" };
-	char **env = xcalloc(command_count(environ), sizeof *env);
+		"NOTIFY_SOCKET=", "WATCHDOG_", COMMAND_MARK };
+	char **env = xcalloc(command_count(environ) + 1, sizeof *env);
 	size_t n = 0;
 	bool keep;
 
@@ -95,6 +98,8 @@ command_environ(void)
 		if (keep)
 			env[n++] = environ[i];
 	}
+	command_mark(c);
+	env[n] = c->mark;
 	return env;
 }
 
@@ -114,18 +119,18 @@ command_limits(struct spec *sp)
 
 /* Its strings stay the job's. */
 static struct spec *
-command_spec(const char *path, char *const *argv)
+command_spec(struct command *c, char *const *argv)
 {
 	struct spec *sp = xcalloc(1, sizeof *sp);
 	size_t n = command_count(argv);
 
 	spec_init(sp);
 	sp->label = "command";
-	sp->path = path;
+	sp->path = c->path;
 	sp->flags = SPEC_DIE_WITH_PARENT;
 	sp->argv = xcalloc(n, sizeof(char *));
 	memcpy(sp->argv, argv, n * sizeof(char *));
-	sp->envp = command_environ();
+	sp->envp = command_environ(c);
 	sp->nfds = 3;
 	sp->fds = xcalloc(sp->nfds, sizeof *sp->fds);
 	for (int i = 0; i < 3; i++)
@@ -180,7 +185,7 @@ command_spawn(struct command *c, char *const *argv, const int *ends)
 	if (c->path == NULL)
 		return reeve_job_fail(
 		    c->job, "run %s: %s", argv[0], strerror(errno));
-	pid = spawn_start(NULL, command_spec(c->path, argv), &fds, &c->pidfd,
+	pid = spawn_start(NULL, command_spec(c, argv), &fds, &c->pidfd,
 	    &c->start, command_on_outcome, c, &se);
 	if (pid == -1)
 		return command_fail(c, argv[0], &se);

@@ -23,8 +23,6 @@
 /* --- the end of all of it
  * ---------------------------------------------------------- */
 
-static void command_kill_below(pid_t pid, int depth);
-
 /* Any thread of it may have forked. */
 static void
 command_kill_children(pid_t pid, const char *thread, int depth)
@@ -47,7 +45,7 @@ command_kill_children(pid_t pid, const char *thread, int depth)
  * Children of a process that is stopped stay its children, and their numbers
  * stay theirs: it does not reap them meanwhile.
  */
-static void
+void
 command_kill_below(pid_t pid, int depth)
 {
 	char path[40];
@@ -97,6 +95,11 @@ command_reap(struct command *c)
 
 	/* What it left running would write to an output that is done. */
 	kill(-c->pid, SIGKILL);
+	/* One that was killed has not ended yet, perhaps. */
+	while (waitid(P_PID, (id_t)c->pid, &si, WEXITED | WNOWAIT) == -1 &&
+	       errno == EINTR)
+		;
+	command_sweep(c);
 	while (
 	    waitid(P_PID, (id_t)c->pid, &si, WEXITED) == -1 && errno == EINTR)
 		;
