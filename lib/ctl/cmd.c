@@ -26,7 +26,7 @@ static bool
 cmd_is_called(const char *name, const char *asked)
 {
 	for (; *name == *asked || (*name == '_' && *asked == '.');
-	    name++, asked++)
+	     name++, asked++)
 		if (*name == '\0')
 			return true;
 	return false;
