@@ -7,7 +7,7 @@
  *	loop	for ever, and does not ask
  *	segv abort overflow fpe	dies of it
  *	leak	takes memory of the pool and forgets it
- *	malloc	the same of malloc, mb=N, and fails where there is none
+ *	malloc	the same of malloc, mb=N, or fails and gives it back
  *	map	has its input mapped, waits as above, answers its sum
  *	read	reads a byte, waits as above, answers the sum of all
  *	past	writes 1 byte at=N into an output in memory of size=N
@@ -127,17 +127,6 @@ rogue_overrun(struct reeve_job *job)
 	return 0; /* and says that all is well */
 }
 
-static int
-rogue_leak(struct reeve_job *job)
-{
-	int i;
-
-	for (i = 0; i < 1000; i++)
-		if (job->api->alloc(job, 10000) == NULL)
-			return -1;
-	return 0;
-}
-
 static long
 rogue_number(struct reeve_job *job, const char *name)
 {
@@ -146,22 +135,40 @@ rogue_number(struct reeve_job *job, const char *name)
 	return text == NULL ? 0 : strtol(text, NULL, 10);
 }
 
+static int
+rogue_leak(struct reeve_job *job)
+{
+	long i, mb = rogue_number(job, "mb");
+
+	for (i = 0; i < (mb == 0 ? 10 : mb) * 100; i++)
+		if (job->api->alloc(job, 10000) == NULL)
+			return -1;
+	return 0;
+}
+
 /* Keeps it for ever. */
 static int
 rogue_malloc(struct reeve_job *job)
 {
 	long i, mb = rogue_number(job, "mb");
+	void **p, *last = NULL;
 
 	for (i = 0; i < mb; i++) {
-		char *p = malloc(1 << 20);
-
+		p = malloc(1 << 20);
 		if (p == NULL)
-			return reeve_job_fail(
-			    job, "no memory after %ld MiB", i);
+			break;
 		memset(p, 1, 1 << 20);
+		*p = last;
+		last = p;
 		__asm__ volatile("" : : "r"(p) : "memory");
 	}
-	return 0;
+	if (i == mb)
+		return 0;
+	for (p = last; p != NULL; p = last) {
+		last = *p;
+		free(p);
+	}
+	return reeve_job_fail(job, "no memory after %ld MiB", i);
 }
 
 static int

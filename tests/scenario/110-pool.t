@@ -1,9 +1,9 @@
 #!/bin/sh
 # CPU jobs: what the pool answers, and what becomes of jobs when it dies.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 
-cp "$B/plugins/rogue.so" "$T/bad.so"
-chmod 755 "$T/bad.so"
+plugin rogue bad.so
 cat >"$T/pool.ini" <<EOT
 [pool]
 threads = 2
@@ -15,20 +15,8 @@ plugin = $T/bad.so
 plugin = $T/bad.so
 concurrency = 1
 EOT
-conf <<EOT
-[program:pool]
-command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
-socket = unix:$T/run/pool.sock
-ready = notify
-startsecs = 100ms
-stopwaitsecs = 20
-EOT
-start_reeved
-up pool
-is "the pool is ready" "$(state pool)" RUNNING
-[ "$(state pool)" = RUNNING ] || bail
-export REEVE_POOL="$T/run/pool.sock"
-job() { timeout $((30 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+start_pool "stopwaitsecs = 20
+startsecs = 100ms"
 bad() { what=$1 && shift && job run bad --arg "do=$what" "$@"; }
 
 # --- what it answers --------------------------------------------------------------
@@ -69,21 +57,19 @@ code 0 "a job that leaks" bad leak
 
 code 1 "a run's time limit" bad wait --timeout 0.2
 like "says so" "$(bad wait --timeout 0.2 2>&1)" "time was up"
-pool=$(pid_of pool)
 like "one that does not stop" "$(bad stubborn --timeout 0.2 --arg "until=$T/out/go" 2>&1)" "did not stop"
-await 20 "[ \"\$(pid_of pool)\" != $pool ] && [ \"\$(state pool)\" = RUNNING ]"
-isnt "the pool was replaced" "$(pid_of pool)" "$pool"
+was=$pool
+next_pool
 : >"$T/out/go"
-await 20 "gone $pool"
-is "and the old one has gone" "$(proc_state "$pool")" ""
+await 20 "gone $was"
+is "and the old one has gone" "$(proc_state "$was")" ""
 rm "$T/out/go"
 
 # --- deaths ----------------------------------------------------------------------------
 
-pool=$(pid_of pool)
 like "SIGSEGV is told" "$(bad segv --arg n=1 2>&1)" "died of it \(SIGSEGV\)"
 like "abort, too" "$(bad abort --arg n=1 2>&1)" "died of it \(SIGABRT\)"
-isnt "another pool runs" "$(pid_of pool)" "$pool"
+next_pool
 bad segv --arg n=9 -i "$T/out/b" >/dev/null 2>&1
 await 10 "grep -q 'of $T/out/b, ran when the pool died: SIGSEGV' $T/log/pool*"
 has "its log names the job and the signal" "$(echo "$T"/log/pool*)" \

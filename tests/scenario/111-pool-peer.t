@@ -2,8 +2,9 @@
 # The pool's protocol: shared buffers, a client in Python, and peers that
 # break the rules.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 
-cp "$B/plugins/rogue.so" "$T/rogue.so"
+plugin rogue
 cat >"$T/pool.ini" <<EOT
 [pool]
 threads = 2
@@ -11,18 +12,7 @@ queue = 4
 [job:rogue]
 plugin = $T/rogue.so
 EOT
-conf <<EOT
-[program:pool]
-command = $B/reeve-pool -c $T/pool.ini -d $T/out/pool.d
-socket = unix:$T/run/pool.sock
-ready = notify
-startsecs = 100ms
-EOT
-start_reeved
-up pool
-is "the pool is ready" "$(state pool)" RUNNING
-[ "$(state pool)" = RUNNING ] || bail
-pool=$(pid_of pool)
+start_pool "startsecs = 100ms"
 before=$(fds "$pool")
 
 seq 1 1000 >"$T/out/a"
@@ -32,13 +22,9 @@ is "the client in Python" "$(python3 "$SRC/conf/examples/jobs/client.py" "$T/run
 cat >"$T/peer.py" <<'EOT'
 import fcntl, hashlib, mmap, os, socket, struct, sys
 
-HEAD = struct.Struct("=IHHQ")
-BODY = struct.Struct("=HBBIIIIIqqqq")
-F_ADD_SEALS, SHRINK, GROW, WRITE = 1033, 2, 4, 8
+from pool_peer import BODY, HEAD, message
 
-def message(kind, number, body=b"", fds=0):
-    body += b"\0" * (-len(body) % 8)
-    return HEAD.pack(HEAD.size + len(body), kind, fds, number) + body
+F_ADD_SEALS, SHRINK, GROW, WRITE = 1033, 2, 4, 8
 
 def connect(hello=True):
     s = socket.socket(socket.AF_UNIX)
@@ -188,22 +174,22 @@ def rude():
 
 globals()[sys.argv[2]]()
 EOT
-peer() { timeout $((60 * TEST_SLOW)) python3 "$T/peer.py" "$T/run/pool.sock" "$1" 2>&1; }
+says() { peer "$T/peer.py" "$T/run/pool.sock" "$1"; }
 
-is "one memory, many jobs" "$(peer buffers)" "read 64
+is "one memory, many jobs" "$(says buffers)" "read 64
 copied 0
 there True True True
 more than its part 1
 no more True
 dropped 0
 gone True"
-is "sealed memory is read, not written" "$(peer sealed)" "read 0
+is "sealed memory is read, not written" "$(says sealed)" "read 0
 written 1"
-is "full is refused, with the length; all others are answered" "$(peer full)" "7 6 4
+is "full is refused, with the length; all others are answered" "$(says full)" "7 6 4
 8 6 4
 [(1, 2), (2, 2), (3, 2), (4, 2), (5, 2), (6, 2)]"
-is "who breaks the rules is told which, and dropped" "$(peer rude)" ""
-is "it is the same pool" "$(pid_of pool)" "$pool"
+is "who breaks the rules is told which, and dropped" "$(says rude)" ""
+same_pool
 await 10 "[ \"\$(fds $pool)\" = $before ]"
 is "no descriptor is left" "$(fds "$pool")" "$before"
 plan_done

@@ -2,16 +2,11 @@
 # [pool] and [job:x]: the pool is a program of reeved's own; what a reload
 # changes live, what it rolls, what it refuses; and the engine dies meanwhile.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 
-job() { timeout $((30 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
 threads() { job stats --json | tr -d ' \n' | grep -Eo '"name":"'"$1"'","threads":[0-9]+' | grep -Eo '[0-9]+$'; }
 limit() { job kinds --json | tr -d ' \n' | grep -Eo '"kind":"'"$1"'","pool":"[a-z]*","summary":"[^"]*","plugin":[a-z]*,"concurrency":[0-9]+' |
 	grep -Eo '[0-9]+$'; }
-plugin() { # FROM
-	cp "$B/plugins/$1.so" "$T/next.so"
-	chmod 755 "$T/next.so"
-	mv "$T/next.so" "$T/bad.so"
-}
 settings() { # THREADS LIMIT MORE...
 	cat <<EOT
 [pool]
@@ -30,7 +25,7 @@ EOT
 
 # --- there when a section asks for it ---------------------------------------------------
 
-plugin rogue
+plugin rogue bad.so
 settings 2 1 | conf
 start_reeved
 up pool
@@ -112,7 +107,7 @@ job map bad --arg do=wait --arg "until=$T/out/go" --arg "file=$T/out/count" "$T"
 map=$!
 started $map
 await 20 "[ -s $T/out/count ]"
-plugin rogue2
+plugin rogue2 bad.so
 like "a plugin that was replaced: a roll" "$(ctl reload --plan)" "bad.so was replaced"
 ctl reload --no-wait >/dev/null
 kill_engine
@@ -141,16 +136,16 @@ refused() { # WHAT REGEX
 }
 chmod 777 "$T/bad.so"
 refused "a plugin that others may write" "bad.so: others may write to it: chmod go-w"
-plugin bad_abi
+plugin bad_abi bad.so
 refused "a plugin for another version" "built for version [0-9]+ of reeve/job.h"
-plugin no_symbol
+plugin no_symbol bad.so
 refused "no plugin" "it has no reeve_job_plugin"
 rm "$T/bad.so"
 refused "a plugin that is not there" "bad.so: No such file"
 kill_engine
 is "it goes on with what it has" "$(pid_of pool)" "$pool"
 like "and works" "$(job run bad --arg do=hello </dev/null 2>&1 && echo yes)" yes
-plugin rogue
+plugin rogue bad.so
 settings 1 0 "[job:odd]" | conf
 refused "a kind that nobody has" "reeve.conf:[0-9]+: .job:odd. needs plugin = FILE"
 settings 1 0 "[job:copy]" "pool = image" | conf
@@ -161,12 +156,12 @@ settings 1 0 "[program:pool]" "command = sleep 100" | conf
 refused "another program of that name" "program:pool.: the sections .pool. and .job:KIND."
 
 # One that only its own load() refuses: found out by the roll, which is undone.
-plugin refuses
+plugin refuses bad.so
 settings 1 0 | conf
 code 1 "a plugin that refuses" ctl reload
 is "the old one stays" "$(pid_of pool)" "$pool"
 is "and works" "$(job run digest -i "$T/out/a")" "$(sha256sum "$T/out/a")"
-plugin rogue
+plugin rogue bad.so
 ctl reload >/dev/null
 awaits 20 "a good one comes in" '[ "$(pid_of pool)" != '"$pool"' ] && [ "$(state pool)" = RUNNING ]'
 

@@ -2,10 +2,10 @@
 # CPU jobs over the control socket: submitted, watched, waited for; whoever of
 # engine and pool dies meanwhile.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 need python3
 
-cp "$B/plugins/rogue.so" "$T/bad.so"
-chmod 755 "$T/bad.so"
+plugin rogue
 config() { # THREADS
 	conf <<-EOT
 		[pool]
@@ -13,36 +13,13 @@ config() { # THREADS
 		queue = 400
 		grace = 300ms
 		[job:bad]
-		plugin = $T/bad.so
+		plugin = $T/rogue.so
 	EOT
 }
 config 2
 start_reeved
 up pool
 
-cat >"$T/rpc.py" <<'EOT'
-"""rpc.py SOCKET METHOD PARAMS [INPUT [OUTPUT]]: notifications, then the result."""
-import array, json, os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(60)
-s.connect(sys.argv[1])
-req = json.dumps({"jsonrpc": "2.0", "id": 1, "method": sys.argv[2],
-                  "params": json.loads(sys.argv[3])}) + "\n"
-fds = [os.open(p, f) for p, f in zip(sys.argv[4:], (os.O_RDONLY, os.O_RDWR | os.O_CREAT))]
-socket.send_fds(s, [req.encode()], fds)
-for line in s.makefile():
-    m = json.loads(line)
-    if "method" in m:
-        print("note", json.dumps(m["params"]), flush=True)
-        continue
-    if "error" in m:
-        print("error", m["error"]["code"], m["error"]["message"])
-        sys.exit(1)
-    print(json.dumps(m["result"]))
-    sys.exit(0)
-sys.exit("closed")
-EOT
-rpc() { timeout $((60 * TEST_SLOW)) python3 "$T/rpc.py" "$T/run/reeve.sock" "$@"; }
 submit() { rpc job_submit "$@" | sed -n 's/^{"id": \([0-9]*\)}$/\1/p'; }
 wait_for() { rpc job_wait "{\"ids\": [$1]}" | grep -v '^note' | grep -Eo '"(status|text)": "[^"]*"' | tr '\n' ' '; }
 await_begun() { await 20 "[ -s $T/out/$1 ]"; }

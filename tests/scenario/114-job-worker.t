@@ -6,17 +6,7 @@ need python3
 need setpriv
 [ "$(id -u)" = 0 ] || skip_all "needs root to become others"
 
-cat >"$T/rpc.py" <<'EOT'
-"""rpc.py SOCKET METHOD PARAMS"""
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(60)
-s.connect(sys.argv[1])
-s.sendall((json.dumps({"jsonrpc": "2.0", "id": 1, "method": sys.argv[2],
-                       "params": json.loads(sys.argv[3])}) + "\n").encode())
-m = json.loads(s.makefile().readline())
-print("error", m["error"]["code"], m["error"]["message"]) if "error" in m else print(json.dumps(m["result"]))
-EOT
+cp "$SRC/tests/helpers/rpc.py" "$T/rpc.py"
 # What a worker does: each step by a child of it.
 cat >"$T/worker" <<EOT
 #!/bin/sh
@@ -33,11 +23,13 @@ exec sleep 10000
 EOT
 cp "$SRC/conf/examples/jobs/client.py" "$T/client.py"
 cat >"$T/raw.py" <<'EOT'
-"""raw.py SOCKET mute | TYPE TEXT: the text of the BYE that it brings."""
+"""raw.py SOCKET mute | many | stay FILE | TYPE TEXT: the text of the BYE that it
+brings; stay: makes FILE once it is in."""
 import importlib.util, os, socket, struct, sys
 spec = importlib.util.spec_from_file_location("client", os.path.dirname(__file__) + "/client.py")
 client = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(client)
+WELCOME = 65
 def dial():
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(60)
@@ -51,10 +43,34 @@ def text(s):
         if kind == client.BYE:
             return body.split(b"\0")[0].decode()
 hello = client.message(client.HELLO, 0, struct.pack("=II16s", 1, 0, bytes(16)))
+def enter():
+    s = dial()
+    try:
+        s.sendall(hello)
+    except BrokenPipeError:
+        pass  # refused already
+    return s, client.HEAD.unpack(s.recv(client.HEAD.size, socket.MSG_PEEK))[1] == WELCOME
 if sys.argv[2] == "mute":
     some = [dial() for i in range(100)]
     print(text(some[0]))
     print(text(some[-1]))
+elif sys.argv[2] == "many":
+    some = [enter() for i in range(520)]
+    print([ok for _, ok in some].index(False), [ok for _, ok in some].count(True))
+    print(text(some[-1][0]), flush=True)
+    # Whoever goes makes room.
+    for s, _ in some[:3] + some[512:]:
+        s.close()
+    while not enter()[1]:
+        pass
+    open(sys.argv[3], "w").close()
+    sys.stdin.read()
+elif sys.argv[2] == "stay":
+    s, ok = enter()
+    ends = os.pipe()
+    socket.send_fds(s, [client.submit(1, "digest", "endless")], [ends[0]])
+    open(sys.argv[3], "w").close()
+    print(text(s))
 else:
     s = dial()
     body = sys.argv[3].encode() + b"\0" if sys.argv[3] else b""
@@ -64,6 +80,7 @@ EOT
 chmod 755 "$T/worker" "$T/client.py" "$T/rpc.py"
 mkdir "$T/out/w"
 chmod 777 "$T/out/w"
+mkfifo "$T/fifo"
 seq 1 1000 >"$T/out/a"
 chmod 711 "$T" "$T/out" "$T/run"
 
@@ -125,6 +142,17 @@ like "... nor wait for them" "$(as nobody python3 "$T/raw.py" "$pool" 7 '')" 'ke
 is "those that say nothing are let go" "$(as nobody python3 "$T/raw.py" "$pool" mute)" "too many have not said hello
 it has not said hello"
 
+as nobody python3 "$T/raw.py" "$pool" many "$T/out/w/many" <"$T/fifo" >"$T/out/many" &
+c=$!
+started $c
+exec 9>"$T/fifo"
+awaits 30 "when one of many goes there is room for another" '[ -e "$T/out/w/many" ]'
+is "512 of them at a time" "$(cat "$T/out/many")" "512 512
+512 clients of programs are connected"
+ok "... which is no matter of root's" job root noop
+exec 9>&-
+wait $c
+
 # Adopted, it is still who it was.
 kill_engine
 pid=$(pid_of may)
@@ -135,6 +163,11 @@ ctl restart --hard may >/dev/null
 awaits 30 "it tries again" '[ -e "$T/out/w/may.done" ]'
 like "... also with another engine" "$(out may.rpc)" '^{"id": [0-9]+}$'
 
+as nobody python3 "$T/raw.py" "$pool" stay "$T/out/w/stay" >"$T/out/stay" &
+stay=$!
+started $stay
+runs() { [ "$("$B/reevectl" -c "$CONF" job list --json | grep -c '"state": *"running"')" = "$1" ]; }
+awaits 30 "one that is connected has a job" 'runs 1'
 config off
 was=$(pid_of pool)
 like "taken away: a roll" "$(ctl reload --plan)" 'allow_jobs: true -> false'
@@ -144,6 +177,9 @@ awaits 30 "it tries again" '[ -e "$T/out/w/may.done" ]'
 like "refused" "$(out may.rpc)" "^error -32005 .*program:may. needs 'allow_jobs = on'"
 await 10 'grep -q "^allow_uid =$" "$T/run/pool.conf"'
 is "the pool is the same" "$(pid_of pool)" "$was"
+wait $stay
+is "who is connected is let go" "$(cat "$T/out/stay")" "allow_jobs was taken away"
+awaits 30 "... with the job" 'runs 0'
 awaits 30 "the pool's socket is closed to others" '[ "$(stat -c %a "$pool")" = 600 ]'
 awaits 30 "it is refused, too" 'job nobody noop | grep -q "Permission denied"'
 awaits 30 "jobs go on" 'job root noop'

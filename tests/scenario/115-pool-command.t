@@ -2,25 +2,14 @@
 # The kind command: a program for each file, and that nothing of it is left,
 # whichever way its job ends.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 
 cat >"$T/pool.ini" <<EOT
 [pool]
 threads = 2
 grace_ms = 10000
 EOT
-conf <<EOT
-[program:pool]
-command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
-socket = unix:$T/run/pool.sock
-ready = notify
-startsecs = 100ms
-EOT
-start_reeved
-up pool
-is "the pool is ready" "$(state pool)" RUNNING
-[ "$(state pool)" = RUNNING ] || bail
-export REEVE_POOL="$T/run/pool.sock"
-job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+start_pool "startsecs = 100ms"
 sh_job() { # SCRIPT OPTION...
 	script=$1 && shift
 	job run command --arg program=sh --arg arg1=-c --arg "arg2=$script" "$@"

@@ -3,8 +3,9 @@
 # queues of their own, the one time limit apart from the other, fairness
 # before 10,000 that wait, progress, and threads changed while all of it runs.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 
-cp "$B/plugins/rogue.so" "$T/rogue.so"
+plugin rogue
 settings() { # THREADS
 	cat >"$T/pool.ini" <<-EOT
 		[pool]
@@ -28,32 +29,8 @@ settings() { # THREADS
 	EOT
 }
 settings 1
-conf <<EOT
-[program:pool]
-command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
-socket = unix:$T/run/pool.sock
-ready = notify
-startsecs = 100ms
-stopwaitsecs = 20
-EOT
-start_reeved
-up pool
-is "the pool is ready" "$(state pool)" RUNNING
-[ "$(state pool)" = RUNNING ] || bail
-pool=$(pid_of pool)
-export REEVE_POOL="$T/run/pool.sock" OUT="$T/out"
-job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
-peer() { # a script on standard input
-	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$SRC/tests/helpers \
-	    timeout $((120 * TEST_SLOW)) python3 - 2>&1
-}
-stat_of() { # POOL FIELD
-	job stats --json | python3 -c '
-import json, sys
-for p in json.load(sys.stdin)["pools"]:
-    if p["name"] == sys.argv[1]:
-        print(p[sys.argv[2]])' "$@"
-}
+start_pool "stopwaitsecs = 20
+startsecs = 100ms"
 
 # --- named pools -------------------------------------------------------------
 
@@ -85,7 +62,7 @@ code 0 "and there is room again" job run image </dev/null
 # --- two time limits ------------------------------------------------------------
 
 # The one thread is held: `short` waits longer than it may run.
-peer >"$T/out/limits" <<'EOT'
+peer - >"$T/out/limits" <<'EOT'
 import os
 from pool_peer import Peer
 p, out = Peer(os.environ["REEVE_POOL"]), os.environ["OUT"]
@@ -108,7 +85,7 @@ is "what waited too long never began" "$(cat "$T/out/patient" 2>/dev/null)" ""
 
 rm -f "$T/out/go.rogue"
 : >"$T/out/trace"
-peer >"$T/out/fair" <<'EOT'
+peer - >"$T/out/fair" <<'EOT'
 import json, os
 from pool_peer import Peer
 p, out = Peer(os.environ["REEVE_POOL"]), os.environ["OUT"]
@@ -137,7 +114,7 @@ is "the others in their order" \
 
 # --- progress ----------------------------------------------------------------------
 
-peer >"$T/out/progress" <<'EOT'
+peer - >"$T/out/progress" <<'EOT'
 import os
 from pool_peer import Peer, WATCH
 p = Peer(os.environ["REEVE_POOL"])
@@ -168,7 +145,7 @@ settings 4
 kill -HUP "$pool"
 await 20 '[ "$(stat_of "" threads)" = 4 ]'
 is "threads are added live" "$(stat_of '' threads)" 4
-peer >"$T/out/shrink" <<'EOT'
+peer - >"$T/out/shrink" <<'EOT'
 import os
 from pool_peer import Peer
 p, out = Peer(os.environ["REEVE_POOL"]), os.environ["OUT"]

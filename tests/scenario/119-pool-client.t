@@ -3,9 +3,10 @@
 # and plain lines elsewhere, keys, pictures, shared memory from C; and that a
 # pool with nothing to do does nothing.
 . "$(dirname "$0")/lib.sh"
+. "$SRC/tests/scenario/lib-jobs.sh"
 need tmux python3 sha256sum
 
-cp "$B/plugins/rogue.so" "$T/rogue.so"
+plugin rogue
 cat >"$T/pool.ini" <<EOT
 [pool]
 threads = 2
@@ -17,20 +18,7 @@ if [ -e "$THUMB" ]; then
 	cp "$THUMB" "$T/thumb.so"
 	printf '[job:thumb]\nplugin = %s\n' "$T/thumb.so" >>"$T/pool.ini"
 fi
-conf <<EOT
-[program:pool]
-command = $B/reeve-pool -v -c $T/pool.ini -d $T/out/pool.d
-socket = unix:$T/run/pool.sock
-ready = notify
-startsecs = 100ms
-EOT
-start_reeved
-up pool
-is "the pool is ready" "$(state pool)" RUNNING
-[ "$(state pool)" = RUNNING ] || bail
-pool=$(pid_of pool)
-export REEVE_POOL="$T/run/pool.sock"
-job() { timeout $((60 * TEST_SLOW)) "$B/reevectl" -c "$CONF" job "$@"; }
+start_pool "startsecs = 100ms"
 
 # --- lines ---------------------------------------------------------------------
 
