@@ -76,7 +76,8 @@ check(const char *file, bool quiet)
 	if (cf == NULL)
 		return n != 0 ? EXIT_CONFIG : 1;
 	if (!quiet)
-		printf("%s: good, %zu programs\n", cf->file, cf->nprograms);
+		printf("%s: good, %zu program%s\n", cf->file, cf->nprograms,
+		    cf->nprograms == 1 ? "" : "s");
 	else if (cf->nodaemon)
 		code = EXIT_FOREGROUND;
 	config_free(cf);

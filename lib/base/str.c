@@ -89,6 +89,19 @@ strv_env_set(struct strv *sv, const char *key, const char *value)
 	*old = s;
 }
 
+void
+strv_env_unset(struct strv *sv, const char *key)
+{
+	char **e = strv_env_find(sv, key, strlen(key));
+
+	if (e == NULL)
+		return;
+	free(*e);
+	sv->n--;
+	memmove(e, e + 1, (size_t)(sv->v + sv->n - e) * sizeof *e);
+	sv->v[sv->n] = NULL;
+}
+
 const char *
 strv_env_get(const struct strv *sv, const char *key)
 {

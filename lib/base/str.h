@@ -24,6 +24,7 @@ bool strv_equal(const struct strv *a, const struct strv *b);
 void strv_copy(struct strv *to, const struct strv *from);
 /* Sets "KEY=value" in an environment vector, replacing KEY's old entry. */
 void strv_env_set(struct strv *sv, const char *key, const char *value);
+void strv_env_unset(struct strv *sv, const char *key);
 /* Value of KEY in an environment vector, or NULL; borrowed. */
 const char *strv_env_get(const struct strv *sv, const char *key);
 

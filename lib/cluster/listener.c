@@ -312,8 +312,9 @@ listener_bind(
 		    err, "bind %s: a Unix socket has no group", name);
 	if (listener_addr(s, &a, err) == -1)
 		return -1;
-	fd = sys_socket(
-	    a.u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Blocking, as socket(2) makes them and sd_listen_fds(3) hands them on:
+	 * a worker that just calls accept() works. */
+	fd = sys_socket(a.u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return err_sys(err, "socket for %s", name);
 	rc = s->family == FAMILY_UNIX

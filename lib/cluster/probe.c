@@ -159,8 +159,12 @@ probe_judge(struct probe *p, size_t line)
 		probe_end(p, true);
 		return;
 	}
-	snprintf(why, sizeof why, "status %u, not %u-%u", status, t->status_min,
-	    t->status_max);
+	if (t->status_min == t->status_max)
+		snprintf(why, sizeof why, "status %u, not %u", status,
+		    t->status_min);
+	else
+		snprintf(why, sizeof why, "status %u, not %u-%u", status,
+		    t->status_min, t->status_max);
 	probe_fail(p, why);
 }
 

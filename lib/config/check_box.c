@@ -52,6 +52,8 @@ box_line(const struct box *b, enum schema_id id)
 	    box_line(b, SCHEMA_PROGRAM_##key), "[program:%s] " #key ": " fmt,  \
 	    (b)->p->name __VA_OPT__(, ) __VA_ARGS__)
 
+#define NO_CPU "there is no CPU %s: this machine has 0 to %ld"
+
 /* Why a right is not there, and what to do about it. */
 #define BOX_NEED(b, key, cap, what)                                            \
 	do {                                                                   \
@@ -119,17 +121,28 @@ box_capabilities(const struct box *b)
 /* --- where it runs ---------------------------------------------------------
  */
 
+/* The first of them that this machine does not have; NULL: none. */
+static const char *
+box_no_cpu(const struct strv *cpus, long n)
+{
+	for (size_t i = 0; i < cpus->n; i++)
+		if (n > 0 && atol(cpus->v[i]) >= n)
+			return cpus->v[i];
+	return NULL;
+}
+
 static void
 box_cpus(const struct box *b)
 {
 	const struct config_program *p = b->p;
 	long n = sysconf(_SC_NPROCESSORS_CONF);
+	const char *in_set = box_no_cpu(&p->cpu_set, n);
+	const char *in_list = box_no_cpu(&p->cpu_list, n);
 
-	for (size_t i = 0; i < p->cpu_set.n; i++)
-		if (n > 0 && atol(p->cpu_set.v[i]) >= n)
-			BOX_ERROR(b, cpu_set,
-			    "there is no CPU %s: this machine has 0 to %ld",
-			    p->cpu_set.v[i], n - 1);
+	if (in_set != NULL)
+		BOX_ERROR(b, cpu_set, NO_CPU, in_set, n - 1);
+	if (in_list != NULL)
+		BOX_ERROR(b, cpu_affinity, NO_CPU, in_list, n - 1);
 	if (p->cpu_set.n == 0 || p->cpu_affinity != AFFINITY_LIST)
 		return;
 	for (size_t i = 0; i < p->cpu_list.n; i++)

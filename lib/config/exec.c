@@ -298,6 +298,10 @@ exec_find_command(const struct config *cf, struct err *err)
 		.program = p, .nslots = 1, .base_env = &env, .lenient = true
 	};
 
+	if (p->workers == 0 && p->workers_per_cpu == 0) {
+		err_set(err, "--workers: 0 would run nothing");
+		return 2;
+	}
 	/* What else is wrong is found by the start, in its turn. */
 	if (config_slot_build(&s, &in, &key, err) == -1)
 		return 0;

@@ -44,7 +44,7 @@ int exec_env(struct exec *x, const char *text, struct err *err);
 void exec_write(struct buf *out, struct exec *x);
 /*
  * Can the command be found?  0, or as a shell's exit code 126 (not executable)
- * or 127, and err.
+ * or 127, and err; 2 where --workers is 0: there would be nothing to wait for.
  */
 int exec_find_command(const struct config *cf, struct err *err);
 

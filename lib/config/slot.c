@@ -71,8 +71,15 @@ slot_env_base(struct strv *env, const struct slot_in *in)
 static void
 slot_env_user(struct strv *env, const struct config_owner *user)
 {
-	if (!user->set || user->login == NULL)
+	if (!user->set)
 		return;
+	if (user->login == NULL) {
+		strv_env_unset(env, "USER");
+		strv_env_unset(env, "LOGNAME");
+		strv_env_unset(env, "SHELL");
+		strv_env_set(env, "HOME", "/");
+		return;
+	}
 	strv_env_set(env, "HOME", user->home);
 	strv_env_set(env, "USER", user->login);
 	strv_env_set(env, "LOGNAME", user->login);

@@ -1,6 +1,6 @@
 /*
  * budget - restart_rate=, of [reeve] and of groups: what died of one cause
- * does not come back at one instant.
+ * does not come back, and what is ill of one is not restarted, at one instant.
  *
  * A start asks its group first, and when that lets it go all of reeved; each
  * counts it once, and it waits out what either says.  What was given out is
@@ -14,7 +14,7 @@
 static bool
 budget_was_up(const struct slot *sl)
 {
-	return sl->state == PS_EXITED ||
+	return sl->state == PS_EXITED || sl->state == PS_RUNNING ||
 	       (sl->state == PS_BACKOFF && sl->failures == 0);
 }
 
@@ -67,6 +67,8 @@ budget_take(struct slot *sl)
 static void
 budget_ask_again(struct slot *sl)
 {
+	if (sl->cur != NULL)
+		vitals_ask_again(sl->cur);
 	if (sl->state != PS_BACKOFF || sl->budgeted == 0 ||
 	    sl->retry_at_ms == 0 || sl->queued != 0)
 		return;

@@ -131,7 +131,7 @@ struct slot {
 	uint32_t generation; /* of the newest instance */
 	uint64_t restarts;
 	unsigned failures;   /* failed starts in a row */
-	mono_ms retry_at_ms; /* BACKOFF, FATAL: 0 when not */
+	mono_ms retry_at_ms; /* BACKOFF, FATAL, ill: 0 when not */
 	uint8_t budgeted;    /* BUDGET_*: have counted the start that is due */
 	struct loop_timer retry;
 	char *note;      /* why it is in its state, for people; or NULL */
@@ -428,6 +428,10 @@ bool vitals_are_lost(const struct inst *in);
 const char *vitals_word(const struct inst *in);
 const char *vitals_error(const struct inst *in); /* the last; "": none */
 unsigned vitals_slot(const struct inst *in); /* of the keeper's store, or 0 */
+/* Does it wait for restart_rate=, until its slot's retry_at_ms? */
+bool vitals_await_turn(const struct inst *in);
+/* restart_rate= has changed. */
+void vitals_ask_again(struct inst *in);
 
 /* --- probing.c: instances that are asked whether they are ready ----------- */
 

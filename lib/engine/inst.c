@@ -496,8 +496,11 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	else
 		log_info("%s %d %s", sl->name, (int)in->pid, in->why);
 	inst_leave(in);
-	if (in->role == INST_CUR &&
-	    (!in->stopping || in->cause == DEATH_NOT_READY)) {
+	if (in->role == INST_CUR && in->cause == DEATH_UNHEALTHY &&
+	    sl->start_again)
+		slot_note(sl, "%s; %s", str_text(in->reason), in->why);
+	else if (in->role == INST_CUR &&
+		 (!in->stopping || in->cause == DEATH_NOT_READY)) {
 		slot_note(sl, "%s", in->why);
 		slot_event(sl, policy_failed_start(in->conf, ran, in->ready,
 				   ex->code, ex->signo)

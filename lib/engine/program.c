@@ -40,6 +40,7 @@ static slot_action act_spawn, act_up, act_backoff, act_exited, act_stop,
 static const struct edge edges[PS__N][PE__N] = {
 	[PS_STOPPED][PE_START] = { true, PS_STARTING, act_spawn },
 	[PS_STOPPED][PE_WAIT] = { true, PS_STOPPED, act_wait },
+	[PS_STOPPED][PE_GIVE_UP] = { true, PS_FATAL, act_fatal }, /* health */
 
 	[PS_STARTING][PE_UP] = { true, PS_RUNNING, act_up },
 	[PS_STARTING][PE_SPAWN_FAIL] = { true, PS_BACKOFF, act_backoff },
@@ -285,8 +286,8 @@ act_fatal(struct slot *sl)
 	    span, sizeof span, policy_span_ms(conf, &slot_history(sl)->past));
 	config_rate_text(limit, sizeof limit, &conf->restart_limit);
 	if (tries)
-		slot_note(
-		    sl, "gave up after %u tries%s%s", sl->failures, colon, why);
+		slot_note(sl, "gave up after %u %s%s%s", sl->failures,
+		    sl->failures == 1 ? "try" : "tries", colon, why);
 	else
 		slot_note(sl, "%lld deaths in %s (restart_limit %s)%s%s",
 		    (long long)conf->restart_limit.count + 1, span, limit,
@@ -297,6 +298,7 @@ act_fatal(struct slot *sl)
 	if (sl->history != NULL)
 		sl->history->past.n = 0;
 	sl->budgeted = 0;
+	sl->retry_at_ms = 0;
 	if (conf->fatal_retry_ms == 0 || sl->prog->en->stopping)
 		return;
 	sl->retry_at_ms = loop_now(sl->prog->en->lp) + conf->fatal_retry_ms;
@@ -361,12 +363,33 @@ act_stop(struct slot *sl)
 		slot_event(sl, PE_GONE);
 }
 
+/* Its health was lost, and health_action= is restart: that is a death, too. */
+static void
+slot_was_ill(struct slot *sl)
+{
+	struct table_past *past = &slot_history_make(sl)->past;
+
+	sl->start_again = false;
+	sl->failures = 0;
+	sl->budgeted = 0;
+	policy_note_death(past, loop_now(sl->prog->en->lp));
+	if (policy_over_limit(sl->prog->conf, past)) {
+		slot_event(sl, PE_GIVE_UP);
+		return;
+	}
+	sl->restarts++;
+	slot_event(sl, PE_START);
+}
+
 static void
 act_rest(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
-	if (sl->wanted || sl->start_again) {
+	if (sl->wanted && sl->start_again &&
+	    slot_last_death(sl)->cause == DEATH_UNHEALTHY) {
+		slot_was_ill(sl);
+	} else if (sl->wanted || sl->start_again) {
 		if (sl->start_again)
 			slot_ordered(sl);
 		sl->wanted = true;

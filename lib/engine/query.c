@@ -74,6 +74,22 @@ query_messages(char *out, size_t size, const struct slot *sl)
 }
 
 static void
+query_ill(char *out, size_t size, const struct slot *sl)
+{
+	int64_t ms = sl->retry_at_ms - loop_now(sl->prog->en->lp);
+	char rate[CONFIG_NAME_MAX + 32], span[32];
+
+	if (!vitals_await_turn(sl->cur)) {
+		snprintf(out, size, "UNHEALTHY: %s", vitals_error(sl->cur));
+		return;
+	}
+	budget_text(sl, rate, sizeof rate);
+	str_duration(span, sizeof span, ms > 0 ? ms : 0);
+	snprintf(out, size, "UNHEALTHY: %s; %s: restart in %s",
+	    vitals_error(sl->cur), rate, span);
+}
+
+static void
 query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
     char *out, size_t size)
 {
@@ -85,8 +101,7 @@ query_describe(const struct slot *sl, int64_t uptime_ms, int64_t retry_ms,
 		query_messages(waiting, sizeof waiting, sl);
 		query_uptime(up, sizeof up, uptime_ms);
 		if (sl->cur != NULL && vitals_are_lost(sl->cur))
-			snprintf(
-			    out, size, "UNHEALTHY: %s", vitals_error(sl->cur));
+			query_ill(out, size, sl);
 		else if (sl->cur != NULL && sl->cur->status != NULL)
 			snprintf(out, size, "%s", sl->cur->status);
 		else

@@ -113,6 +113,9 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->restarts = ts->restarts;
 	sl->times = ts->times;
 	sl->budgeted = ts->budgeted;
+	/* An ill one that waits; of those that are down: recover_empty. */
+	if (sl->state == PS_RUNNING)
+		sl->retry_at_ms = ts->retry_at_ms;
 	slot_note(sl, "%.*s", (int)sizeof ts->note - 1, ts->note);
 	sl->alone_generation = ts->alone_generation;
 	str_set(&sl->reason, ts->reason);

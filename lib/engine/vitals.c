@@ -28,6 +28,7 @@ struct vitals {
 	struct inst *in;
 	struct ask ask; /* unless it has to speak */
 	struct loop_timer timer;
+	struct loop_timer turn; /* to the slot's retry_at_ms: restart_rate= */
 	struct health health;
 	bool running;
 	char error[PROBE_ERROR_MAX]; /* of the last failure */
@@ -45,18 +46,82 @@ vitals_is_watchdog(const struct vitals *v)
 
 /* --- what is done ----------------------------------------------------- */
 
-static void
-vitals_restart(struct inst *in)
+/* It goes on until restart_rate= has room: what ails it may ail all. */
+static bool
+vitals_has_turn(struct vitals *v)
 {
+	struct slot *sl = v->in->slot;
+	char rate[CONFIG_NAME_MAX + 32], span[32];
+	int64_t ms = budget_take(sl);
+
+	if (ms <= 0) {
+		sl->retry_at_ms = 0;
+		return true;
+	}
+	budget_text(sl, rate, sizeof rate);
+	str_duration(span, sizeof span, ms);
+	log_info("%s: %s: its restart waits %s", sl->name, rate, span);
+	engine_event(sl->prog->en, sl->name, "health",
+	    "%s: its restart waits %s", rate, span);
+	sl->retry_at_ms = loop_now(sl->prog->en->lp) + ms;
+	loop_timer_start(&v->turn, ms);
+	slot_save(sl);
+	return false;
+}
+
+/* That it wants to be up and to start again says whose stop it is. */
+static void
+vitals_restart(struct vitals *v)
+{
+	struct inst *in = v->in;
 	struct slot *sl = in->slot;
 
-	if (sl->state != PS_RUNNING || !sl->wanted)
+	if (sl->state != PS_RUNNING || !sl->wanted || !vitals_has_turn(v))
 		return;
 	inst_stop(in, in->conf->stopwaitsecs_ms, DEATH_UNHEALTHY, NULL);
 	sl->start_again = true;
-	sl->restarts++;
 	slot_event(sl, PE_STOP);
 	slot_save(sl);
+}
+
+static void
+vitals_on_turn(struct loop_timer *t, void *arg)
+{
+	struct vitals *v = arg;
+	struct inst *in = v->in;
+
+	(void)t;
+	if (v->health.lost && in->role == INST_CUR &&
+	    in->conf->health_action == HEALTH_RESTART &&
+	    !rolling_owns(in->slot))
+		vitals_restart(v);
+}
+
+/* For its turn; also one that an engine before this one was told. */
+static bool
+vitals_waits(struct vitals *v)
+{
+	struct slot *sl = v->in->slot;
+	mono_ms now = loop_now(sl->prog->en->lp);
+
+	if (loop_timer_active(&v->turn))
+		return true;
+	if (sl->retry_at_ms == 0)
+		sl->budgeted = 0;
+	if (sl->retry_at_ms <= now)
+		return false;
+	loop_timer_start(&v->turn, sl->retry_at_ms - now);
+	return true;
+}
+
+static void
+vitals_turn_stop(struct vitals *v)
+{
+	if (!loop_timer_active(&v->turn))
+		return;
+	loop_timer_stop(&v->turn);
+	v->in->slot->retry_at_ms = 0;
+	v->in->slot->budgeted = 0;
 }
 
 static void
@@ -81,7 +146,8 @@ vitals_act(struct vitals *v)
 		rolling_start_slot(in->slot, why);
 		return;
 	case HEALTH_RESTART:
-		vitals_restart(in);
+		if (!vitals_waits(v))
+			vitals_restart(v);
 		return;
 	case HEALTH_REPORT:
 		return;
@@ -114,6 +180,8 @@ vitals_answer(struct vitals *v, const char *error)
 		return;
 	slot_save(in->slot);
 	if (news == HEALTH_BACK) {
+		vitals_turn_stop(v);
+		slot_save(in->slot);
 		log_info(
 		    "%s %d is healthy again", in->slot->name, (int)in->pid);
 		engine_event(en, in->slot->name, "health", "healthy again");
@@ -265,6 +333,7 @@ vitals_make(struct inst *in, struct err *err)
 	v->in = in;
 	v->fd = -1;
 	loop_timer_init(&v->timer, in->slot->prog->en->lp, vitals_on_timer, v);
+	loop_timer_init(&v->turn, in->slot->prog->en->lp, vitals_on_turn, v);
 	if (in->conf->health_text == NULL ||
 	    ask_init(&v->ask, in, "health", in->conf->health_text,
 		vitals_on_answer, v, err) == 0) {
@@ -382,6 +451,7 @@ vitals_stop(struct inst *in)
 		return;
 	v->running = false;
 	loop_timer_stop(&v->timer);
+	vitals_turn_stop(v);
 	ask_cancel(&v->ask);
 }
 
@@ -413,4 +483,19 @@ unsigned
 vitals_slot(const struct inst *in)
 {
 	return in->vitals != NULL ? in->vitals->slot : 0;
+}
+
+bool
+vitals_await_turn(const struct inst *in)
+{
+	return in->vitals != NULL && loop_timer_active(&in->vitals->turn);
+}
+
+void
+vitals_ask_again(struct inst *in)
+{
+	if (!vitals_await_turn(in))
+		return;
+	in->slot->budgeted = 0;
+	loop_timer_start(&in->vitals->turn, 0);
 }

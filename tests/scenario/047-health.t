@@ -43,6 +43,25 @@ health = exec:sh -c 'echo "looked at \$REEVE_PID"; test ! -e $T/out/exec.ill'
 health_interval = 100ms
 health_failures = 2
 startsecs = 100ms
+[program:limit]
+command = $CHILD sleep
+health = tcp:127.0.0.1:1
+health_interval = 50ms
+health_failures = 1
+health_action = restart
+restart_limit = 2/1h
+startsecs = 0
+[program:many]
+command = $CHILD sleep
+workers = 4
+health = tcp:127.0.0.1:1
+health_interval = 50ms
+health_failures = 1
+health_action = restart
+startsecs = 0
+[group:ill]
+programs = many
+restart_rate = 1/2h
 [program:plain]
 command = $CHILD sleep
 startsecs = 100ms
@@ -63,6 +82,24 @@ is "the state stays" "$(state report.0)" RUNNING
 like "status says it" "$(ctl status report)" "UNHEALTHY: connect 127.0.0.1:1: Connection refused"
 like "an event, too" "$(ctl events)" "health +report.0 +unhealthy: connect 127.0.0.1:1: Connection refused .3 in a row"
 is "one, however often it fails" "$(ctl events | grep -c 'report.0 .*unhealthy')" 1
+
+# restart: as a death for restart_limit, and for restart_rate, which keeps up
+# what it cannot start again yet.
+turns() { ctl status 'ill:*' | grep -c 'UNHEALTHY: connect .* restart_rate of ill: restart in [1-7] h'; }
+restarts() { ctl --json status 'ill:*' | grep -Eo '"restarts" *: *[0-9]+' | grep -c "$1"; }
+awaits 10 "restart_limit: FATAL" 'is_state limit.0 FATAL'
+like "of its health" "$(ctl status limit)" "3 deaths in .*restart_limit 2/1h.: .*failed health probe"
+is "restarted as often as it may" "$(status_field limit.0 restarts)" 2
+awaits 10 "restart_rate of the group: all are ill, one was restarted" '[ "$(restarts "1$")" = 1 ] && [ "$(turns)" = 4 ]'
+like "it is an event" "$(ctl events)" "health +many.. +restart_rate of ill: its restart waits"
+ill=$(pids 'ill:*')
+kill_engine
+awaits 10 "another engine lets them wait" '[ "$(turns)" = 4 ]'
+is "and up" "$(pids 'ill:*')" "$ill"
+sed -i 's|^restart_rate = .*|restart_rate = 1000/1s|' "$CONF"
+code 0 "with another rate" ctl reload
+awaits 10 "all are restarted" '[ "$(restarts "0$")" = 0 ]'
+code 0 "enough of them" ctl stop many
 
 # roll: the new one is ready before the old one goes; its neighbour stays.
 a=$(pid_of roll.0) b=$(pid_of roll.1)

@@ -49,7 +49,7 @@ awaits 5 "and it has its three deaths again" 'is_state web.0 RUNNING'
 
 # fatal_retry: FATAL has an exit of its own.
 awaits 5 "failed starts count as well: FATAL" 'is_state again.0 FATAL'
-like "the next try is told" "$(ctl status later)" 'FATAL.*gave up after 1 tries.*next try in (1 h|59 min|59m|1h|[0-9]+ ?m)'
+like "the next try is told" "$(ctl status later)" 'FATAL.*gave up after 1 try.*next try in (1 h|59 min|59m|1h|[0-9]+ ?m)'
 n=$(status_field later.0 next_retry_ms)
 ok "as a number, too ($n)" test "$n" -gt 3000000 -a "$n" -le 3600000
 like "and why tells" "$(ctl why later)" 'next try'

@@ -17,7 +17,7 @@ rate() {
 		workers = 3
 	EOT
 }
-rate 4/12s
+rate 4/3h
 start_reeved
 awaits 5 "all are up" 'all_state RUNNING web'
 p=$(pid_of web.3)
@@ -25,7 +25,7 @@ kill -KILL "$p"
 awaits 5 "one that died alone comes back at once" 'is_state web.3 RUNNING && [ "$(pid_of web.3)" != "$p" ]'
 old=$(pids web)
 kill -KILL $old
-waiting() { ctl --json status web | grep -c '"BACKOFF"'; }
+waiting() { ctl status web | grep -c BACKOFF; }
 awaits 10 "of twelve some wait" '[ "$(ctl status web | grep -c BACKOFF)" -ge 6 ]'
 n=$(ctl status web | grep -c RUNNING)
 ok "what the burst has left is up ($n)" test "$n" -ge 3 -a "$n" -le 6
@@ -37,6 +37,10 @@ kill_engine
 ok "another engine lets them wait as well" test "$(ctl status web | grep -c BACKOFF)" -ge 4
 code 0 "a person need not wait" ctl start "$slot"
 is "it is up" "$(state "$slot")" RUNNING
+n=$(waiting)
+rate 4/1s
+code 0 "another rate" ctl reload
+awaits 10 "of it some come at once" '[ "$(waiting)" -le $((n - 3)) ]'
 awaits 60 "they come, one after the other" 'all_state RUNNING web'
 rate none
 code 0 "none is live" ctl reload

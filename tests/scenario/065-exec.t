@@ -113,6 +113,8 @@ code 2 "an unknown option" x --nosuch -- true
 code 2 "an option without its value" x --name
 code 2 "a bad --ready" x --ready soon -- true
 has "names the option, and no file" "$T/out/ok" '^reeved: --ready: ready: .soon. is not'
+code 2 "nothing to run" x --workers 0 -- true
+has "says so" "$T/out/ok" "^reeved: --workers: 0 would run nothing"
 code 2 "a bad --workers" x --workers many -- true
 has "names it" "$T/out/ok" '^reeved: --workers: '
 code 2 "a bad --socket" x --socket ftp://x -- true

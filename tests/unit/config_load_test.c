@@ -575,6 +575,8 @@ static const struct {
 } boxes[] = {
 	{ "cpu_set = 0,4095",
 	    "4: [program:web] cpu_set: there is no CPU 4095" },
+	{ "cpu_affinity = 4095",
+	    "4: [program:web] cpu_affinity: there is no CPU 4095" },
 	{ "cpu_set = 0\ncpu_affinity = 0,1",
 	    "5: [program:web] cpu_affinity: CPU 1 is not in cpu_set" },
 	{ "user = 0:0\ngroup = 7",

@@ -237,6 +237,23 @@ START_TEST(a_user_brings_its_home)
 }
 END_TEST
 
+/* Who reeved is must not be taken for it. */
+START_TEST(a_nameless_user_has_no_home)
+{
+	load("environment = SHELL=\"/bin/sh\"\n",
+	    "command = sh\nuser = 123456:123456\n");
+	strv_env_set(&base, "HOME", "/root");
+	strv_env_set(&base, "USER", "root");
+	strv_env_set(&base, "LOGNAME", "root");
+	strv_env_set(&base, "SHELL", "/bin/bash");
+	must_build(0, 1);
+	ck_assert_str_eq(env("HOME"), "/");
+	ck_assert_ptr_null(env("USER"));
+	ck_assert_ptr_null(env("LOGNAME"));
+	ck_assert_str_eq(env("SHELL"), "/bin/sh");
+}
+END_TEST
+
 START_TEST(descriptors_by_name)
 {
 	static const int fds[] = { 11, 12 };
@@ -353,6 +370,7 @@ main(void)
 	tcase_add_test(tc, messages_to_reeved_are_not_for_others);
 	tcase_add_test(tc, a_clear_environment);
 	tcase_add_test(tc, a_user_brings_its_home);
+	tcase_add_test(tc, a_nameless_user_has_no_home);
 	tcase_add_test(tc, descriptors_by_name);
 	tcase_add_test(tc, where_a_command_is_looked_for);
 	tcase_add_test(tc, commands_that_cannot_run);

@@ -213,7 +213,7 @@ START_TEST(listener_binds_and_listens)
 
 	ck_assert_msg(fd != -1, "%s", err.text);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 	s.port = port_of(fd);
 	ck_assert_int_eq(listener_queued(fd), -1); /* does not listen */
 	ck_assert_int_eq(listener_listen(fd, &s, &err), 0);
@@ -379,6 +379,7 @@ serve(int fd)
 {
 	int n = 0, c;
 
+	fcntl(fd, F_SETFL, O_NONBLOCK);
 	while ((c = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) != -1) {
 		ck_assert_int_eq(write(c, "x", 1), 1);
 		close(c);

@@ -15,7 +15,7 @@ static const struct {
 	const char *from;
 	const char *to;
 } table[] = {
-	{ "STOPPED", "STARTING - - - - - - - - - STOPPED -" },
+	{ "STOPPED", "STARTING - - - - - FATAL - - - STOPPED -" },
 	{ "STARTING",
 	    "- BACKOFF RUNNING BACKOFF EXITED - - - STOPPING - - UNKNOWN" },
 	{ "RUNNING", "- - - BACKOFF EXITED - - - STOPPING - - UNKNOWN" },
