@@ -9,9 +9,16 @@
  *
  * Which name is where is known from the cells alone: the hash and the list
  * of free cells are made anew by every engine.
+ *
+ * What most slots never have is in cells of its own, a part each.  The slot's
+ * record names the copy of a part that belongs to it, and a part is written
+ * to its other copy, before the record.  So the record is what makes it
+ * count: killed before that, a writer leaves all of the slot as it was.  A
+ * part that no record names is free.
  */
 #include "engine/table.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +30,7 @@
 #define HASH_FUNCTION(key, len, hash) (hash) = region_crc(0, (key), (len))
 #include <uthash.h>
 
-#define TABLE_VERSION 2
+#define TABLE_VERSION 3
 #define TABLE_CELLS   32 /* to begin with; doubled when full */
 #define TABLE_SELF    0  /* the cell of struct table_self */
 
@@ -33,7 +40,40 @@ enum cell_kind {
 	CELL_SLOT,
 	CELL_ROLL,
 	CELL_BUDGET,
-	CELL_EMPTY
+	CELL_EMPTY,
+	CELL_PART
+};
+
+/* The parts of a slot's record: what it has left behind, and its deaths. */
+#define SLOT_PARTS 2
+
+static const struct {
+	size_t at, size; /* of struct table_slot */
+} slot_parts[SLOT_PARTS] = {
+	{ offsetof(struct table_slot, past),
+	    offsetof(struct table_slot, deaths) -
+		offsetof(struct table_slot, past) },
+	{ offsetof(struct table_slot, deaths),
+	    sizeof(struct table_slot) - offsetof(struct table_slot, deaths) },
+};
+
+#define PART_MAX 288
+
+/* Which copy of which cell; rec 0: all of the part is 0. */
+struct part_ref {
+	uint64_t serial;
+	uint32_t rec;
+};
+
+struct slot_head {
+	unsigned char bytes[offsetof(struct table_slot, past)]; /* name first */
+	struct part_ref part[SLOT_PARTS];
+};
+
+struct part {
+	uint32_t slot; /* record that it is of */
+	uint32_t which;
+	unsigned char bytes[PART_MAX];
 };
 
 struct copy {
@@ -42,7 +82,8 @@ struct copy {
 	uint32_t kind;
 	union {
 		struct table_self self;
-		struct table_slot slot;
+		struct slot_head slot;
+		struct part part;
 		struct table_roll roll;
 		struct table_budget budget;
 		struct table_empty empty;
@@ -53,13 +94,22 @@ struct cell {
 	struct copy copy[2];
 };
 
+_Static_assert(
+    offsetof(struct table_slot, deaths) - offsetof(struct table_slot, past) <=
+	    PART_MAX &&
+	sizeof(struct table_slot) - offsetof(struct table_slot, deaths) <=
+	    PART_MAX,
+    "a part fits");
+
 /* A cell that is in use, or promised to a name that is not written yet. */
 struct entry {
-	char key[1 + TABLE_NAME_MAX]; /* of its kind one letter, name */
 	enum cell_kind kind;
 	uint32_t rec;
 	UT_hash_handle hh;
+	char key[]; /* of its kind one letter, name */
 };
+
+static struct entry part_entry = { .kind = CELL_PART }; /* of all parts */
 
 struct table {
 	struct region rg;
@@ -106,16 +156,21 @@ cell_newest(struct cell *ce)
 	return has_b ? b : NULL;
 }
 
-static void
-cell_put(struct cell *ce, enum cell_kind kind, const void *p, size_t n)
+static struct copy *
+cell_other(struct cell *ce, const struct copy *c)
 {
-	struct copy *old = cell_newest(ce);
-	struct copy *c = old == &ce->copy[0] ? &ce->copy[1] : &ce->copy[0];
+	return c == &ce->copy[0] ? &ce->copy[1] : &ce->copy[0];
+}
+
+static void
+copy_put(struct copy *c, uint64_t serial, enum cell_kind kind, const void *p,
+    size_t n)
+{
 	struct copy new;
 
 	/* Made aside, so that the copy is half written as short as can be. */
 	memset(&new, 0, sizeof new);
-	new.serial = old == NULL ? 1 : old->serial + 1;
+	new.serial = serial;
 	new.kind = kind;
 	if (n > 0)
 		memcpy(&new.u, p, n);
@@ -127,6 +182,15 @@ cell_put(struct cell *ce, enum cell_kind kind, const void *p, size_t n)
 	c->crc = new.crc;
 	region_barrier();
 	*(volatile uint64_t *)&c->serial = new.serial;
+}
+
+static void
+cell_put(struct cell *ce, enum cell_kind kind, const void *p, size_t n)
+{
+	struct copy *old = cell_newest(ce);
+
+	copy_put(
+	    cell_other(ce, old), old == NULL ? 1 : old->serial + 1, kind, p, n);
 }
 
 static bool
@@ -142,8 +206,9 @@ cell_get(struct cell *ce, enum cell_kind kind, void *out, size_t n)
 
 /* --- names ---------------------------------------------------------------- */
 
+/* key: of 1 + TABLE_NAME_MAX bytes, or what the name takes. */
 static void
-entry_key(char key[1 + TABLE_NAME_MAX], enum cell_kind kind, const char *name)
+entry_key(char *key, enum cell_kind kind, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -170,7 +235,8 @@ static struct entry *
 table_entry_add(
     struct table *tb, enum cell_kind kind, const char *name, uint32_t rec)
 {
-	struct entry *en = xcalloc(1, sizeof *en);
+	size_t len = strlen(name);
+	struct entry *en = xcalloc(1, sizeof *en + len + 2);
 
 	en->kind = kind;
 	en->rec = rec;
@@ -181,6 +247,14 @@ table_entry_add(
 }
 
 static void
+table_cell_free(struct table *tb, uint32_t rec)
+{
+	tb->entries[rec] = NULL;
+	if (rec < tb->free_hint)
+		tb->free_hint = rec;
+}
+
+static void
 table_entry_drop(struct table *tb, struct entry *en)
 {
 	struct cell *ce = table_cell(tb, en->rec);
@@ -188,9 +262,7 @@ table_entry_drop(struct table *tb, struct entry *en)
 	/* Twice: nothing of it comes back, whichever copy is lost. */
 	cell_put(ce, CELL_FREE, NULL, 0);
 	cell_put(ce, CELL_FREE, NULL, 0);
-	tb->entries[en->rec] = NULL;
-	if (en->rec < tb->free_hint)
-		tb->free_hint = en->rec;
+	table_cell_free(tb, en->rec);
 	HASH_DEL(tb->by_key, en);
 	free(en);
 }
@@ -246,6 +318,74 @@ table_slot_entry(const struct table *tb, uint32_t rec)
 	return en != NULL && en->kind == CELL_SLOT ? en : NULL;
 }
 
+/* --- parts of a slot ------------------------------------------------------ */
+
+/* The copy that the slot's record names; NULL: none. */
+static struct copy *
+part_find(const struct table *tb, uint32_t slot, uint32_t which,
+    const struct part_ref *ref)
+{
+	struct cell *ce;
+
+	if (ref->rec == 0 || ref->rec >= tb->ncells)
+		return NULL;
+	ce = table_cell(tb, ref->rec);
+	for (int i = 0; i < 2; i++) {
+		struct copy *c = &ce->copy[i];
+
+		if (c->serial == ref->serial && copy_counts(c) &&
+		    c->kind == CELL_PART && c->u.part.slot == slot &&
+		    c->u.part.which == which)
+			return c;
+	}
+	return NULL;
+}
+
+static void
+part_put(struct table *tb, uint32_t slot, uint32_t which,
+    const struct table_slot *in, struct part_ref *ref)
+{
+	static const struct part none;
+	struct copy *old = part_find(tb, slot, which, ref);
+	struct part part;
+	struct cell *ce;
+
+	memset(&part, 0, sizeof part);
+	memcpy(part.bytes, (const char *)in + slot_parts[which].at,
+	    slot_parts[which].size);
+	if (memcmp(part.bytes, old == NULL ? none.bytes : old->u.part.bytes,
+		PART_MAX) == 0)
+		return;
+	part.slot = slot;
+	part.which = which;
+	if (old == NULL) {
+		*ref = (struct part_ref){ .rec = table_cell_new(tb) };
+		if (ref->rec == TABLE_NONE) {
+			ref->rec = 0;
+			return;
+		}
+		tb->entries[ref->rec] = &part_entry;
+	}
+	ce = table_cell(tb, ref->rec);
+	ref->serial = cell_newest(ce) == NULL ? 1 : cell_newest(ce)->serial + 1;
+	copy_put(
+	    cell_other(ce, old), ref->serial, CELL_PART, &part, sizeof part);
+}
+
+/* Its parts, of a record that is there already, are in use. */
+static void
+table_hold_parts(struct table *tb, uint32_t rec)
+{
+	const struct copy *c = cell_newest(table_cell(tb, rec));
+
+	for (uint32_t i = 0; i < SLOT_PARTS; i++) {
+		if (part_find(tb, rec, i, &c->u.slot.part[i]) != NULL)
+			tb->entries[c->u.slot.part[i].rec] = &part_entry;
+	}
+}
+
+/* --- what is there -------------------------------------------------------- */
+
 /* Finds out what the engine before has left in a cell. */
 static void
 table_read_cell(struct table *tb, uint32_t rec)
@@ -258,7 +398,7 @@ table_read_cell(struct table *tb, uint32_t rec)
 		return;
 	kind = (enum cell_kind)c->kind;
 	if (kind == CELL_SLOT)
-		name = c->u.slot.name;
+		name = (const char *)c->u.slot.bytes;
 	else if (kind == CELL_ROLL)
 		name = c->u.roll.program;
 	else if (kind == CELL_BUDGET)
@@ -269,8 +409,11 @@ table_read_cell(struct table *tb, uint32_t rec)
 		return;
 	if (memchr(name, '\0', TABLE_NAME_MAX) == NULL)
 		return;
-	if (table_entry(tb, kind, name) == NULL)
-		table_entry_add(tb, kind, name, rec);
+	if (table_entry(tb, kind, name) != NULL)
+		return;
+	table_entry_add(tb, kind, name, rec);
+	if (kind == CELL_SLOT)
+		table_hold_parts(tb, rec);
 }
 
 /* --- the face ------------------------------------------------------------- */
@@ -338,9 +481,21 @@ table_find_slot(struct table *tb, const char *name, bool create)
 bool
 table_get_slot(struct table *tb, uint32_t rec, struct table_slot *out)
 {
-	if (table_slot_entry(tb, rec) == NULL)
+	struct slot_head head;
+
+	if (table_slot_entry(tb, rec) == NULL ||
+	    !cell_get(table_cell(tb, rec), CELL_SLOT, &head, sizeof head))
 		return false;
-	return cell_get(table_cell(tb, rec), CELL_SLOT, out, sizeof *out);
+	memset(out, 0, sizeof *out);
+	memcpy(out, head.bytes, sizeof head.bytes);
+	for (uint32_t i = 0; i < SLOT_PARTS; i++) {
+		const struct copy *c = part_find(tb, rec, i, &head.part[i]);
+
+		if (c != NULL)
+			memcpy((char *)out + slot_parts[i].at, c->u.part.bytes,
+			    slot_parts[i].size);
+	}
+	return true;
 }
 
 /* A record there was no memory for (TABLE_NONE) is not kept. */
@@ -348,20 +503,34 @@ void
 table_put_slot(struct table *tb, uint32_t rec, const struct table_slot *in)
 {
 	const struct entry *en = table_slot_entry(tb, rec);
+	struct slot_head head;
 
 	if (rec == TABLE_NONE)
 		return;
 	BUG_ON(en == NULL || strcmp(en->key + 1, in->name) != 0);
-	cell_put(table_cell(tb, rec), CELL_SLOT, in, sizeof *in);
+	if (!cell_get(table_cell(tb, rec), CELL_SLOT, &head, sizeof head))
+		memset(&head, 0, sizeof head);
+	memcpy(head.bytes, in, sizeof head.bytes);
+	for (uint32_t i = 0; i < SLOT_PARTS; i++)
+		part_put(tb, rec, i, in, &head.part[i]);
+	cell_put(table_cell(tb, rec), CELL_SLOT, &head, sizeof head);
 }
 
 void
 table_drop_slot(struct table *tb, uint32_t rec)
 {
 	struct entry *en = table_slot_entry(tb, rec);
+	struct slot_head head;
 
-	if (en != NULL)
-		table_entry_drop(tb, en);
+	if (en == NULL)
+		return;
+	if (!cell_get(table_cell(tb, rec), CELL_SLOT, &head, sizeof head))
+		memset(&head, 0, sizeof head);
+	table_entry_drop(tb, en);
+	for (uint32_t i = 0; i < SLOT_PARTS; i++) {
+		if (part_find(tb, rec, i, &head.part[i]) != NULL)
+			table_cell_free(tb, head.part[i].rec);
+	}
 }
 
 bool

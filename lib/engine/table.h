@@ -71,23 +71,27 @@ struct table_times {
 	mono_ms done_ms;  /* ended as expected */
 };
 
+/*
+ * What stands from past on is kept apart from the rest (see table.c), and
+ * takes no room while it is all 0, as it is for most.
+ */
 struct table_slot {
 	char name[TABLE_NAME_MAX];
 	uint8_t state, wanted, start_again;
 	uint8_t leaving; /* 2: with its program, which is made again */
 	uint32_t generation;
 	uint32_t failures;
+	uint32_t alone_generation; /* see struct slot */
 	uint64_t restarts;
 	mono_ms retry_at_ms;
-	struct table_past past;
-	uint8_t budgeted;            /* see struct slot */
-	char note[TABLE_REASON_MAX]; /* why it is in its state */
-	uint32_t alone_generation;   /* see struct slot */
-	char reason[TABLE_REASON_MAX];
 	uint64_t roll_id;   /* of the last roll it was in; 0: none */
 	uint8_t roll_phase; /* in that, enum roll_phase */
+	uint8_t budgeted;   /* see struct slot */
 	struct table_inst cur, next;
 	struct table_times times;
+	struct table_past past;
+	char note[TABLE_REASON_MAX]; /* why it is in its state */
+	char reason[TABLE_REASON_MAX];
 	struct table_death deaths[TABLE_DEATHS];
 };
 

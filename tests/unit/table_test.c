@@ -197,6 +197,42 @@ START_TEST(dropped_record_stays_away)
 }
 END_TEST
 
+/* The cells of deaths and notes are not for others, and come back. */
+START_TEST(deaths_have_room_while_their_slot_has)
+{
+	struct table *tb = test_open(-1), *again;
+	struct table_slot in = { .name = "web.0" }, out;
+	uint32_t rec = table_find_slot(tb, "web.0", true);
+	struct stat st, now;
+
+	in.deaths[1].pid = 17;
+	in.past.n = 3;
+	table_put_slot(tb, rec, &in);
+	in.deaths[0].pid = 18;
+	memset(&in.past, 0, sizeof in.past);
+	table_put_slot(tb, rec, &in);
+	ck_assert(fstat(table_fd(tb), &st) == 0);
+	again = test_open(table_fd(tb));
+	for (int i = 0; i < 100; i++) {
+		struct table_slot more = { .name = "db.0", .note = "no" };
+		uint32_t r = table_find_slot(again, "db.0", true);
+
+		more.deaths[0].pid = i + 1;
+		table_put_slot(again, r, &more);
+		ck_assert(table_get_slot(again, r, &out));
+		ck_assert_mem_eq(&more, &out, sizeof more);
+		table_drop_slot(again, r);
+	}
+	ck_assert(fstat(table_fd(tb), &now) == 0);
+	ck_assert_int_eq(now.st_size, st.st_size);
+	ck_assert(table_get_slot(
+	    again, table_find_slot(again, "web.0", false), &out));
+	ck_assert_mem_eq(&in, &out, sizeof in);
+	table_close(again);
+	table_close(tb);
+}
+END_TEST
+
 START_TEST(rolls_and_self_are_kept)
 {
 	struct table *tb = test_open(-1), *again;
@@ -283,6 +319,7 @@ test_write_for_ever(struct table *tb, uint32_t rec)
 		ts.restarts++;
 		for (int i = 0; i < TABLE_DEATHS; i++)
 			ts.deaths[i].at_ms = (wall_ms)ts.restarts;
+		ts.past.at_ms = (mono_ms)(ts.restarts / 2);
 		table_put_slot(tb, rec, &ts);
 	}
 }
@@ -315,6 +352,7 @@ START_TEST(killed_writer_leaves_a_whole_record)
 		for (int i = 0; i < TABLE_DEATHS; i++)
 			ck_assert_int_eq(
 			    out.deaths[i].at_ms, (wall_ms)out.restarts);
+		ck_assert_int_eq(out.past.at_ms, (mono_ms)(out.restarts / 2));
 		last += out.restarts;
 		table_close(again);
 	}
@@ -339,6 +377,7 @@ main(void)
 	tcase_add_test(tc, both_copies_torn_is_none);
 	tcase_add_test(tc, table_grows_and_is_found_again);
 	tcase_add_test(tc, dropped_record_stays_away);
+	tcase_add_test(tc, deaths_have_room_while_their_slot_has);
 	tcase_add_test(tc, rolls_and_self_are_kept);
 	tcase_add_test(tc, groups_and_empty_programs_are_kept);
 	tcase_add_test(tc, what_is_no_table_is_refused);
