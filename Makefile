@@ -13,6 +13,7 @@ prefix      ?= /usr/local
 sbindir     ?= $(prefix)/sbin
 bindir      ?= $(prefix)/bin
 libexecdir  ?= $(prefix)/libexec
+libdir      ?= $(prefix)/lib
 sysconfdir  ?= $(if $(filter /usr /usr/local,$(prefix)),/etc,$(prefix)/etc)
 includedir  ?= $(prefix)/include
 mandir      ?= $(prefix)/share/man
@@ -21,6 +22,7 @@ unitdir     ?= $(if $(filter /usr,$(prefix)),/lib,$(prefix)/lib)/systemd/system
 compdir     ?= $(prefix)/share/bash-completion/completions
 VERSION     := 0.1.0
 PKG_CONFIG  ?= pkg-config
+OBJCOPY     ?= objcopy
 WERROR      ?=
 FUZZ_SECONDS ?= 60
 
@@ -88,6 +90,7 @@ cmd_src  := $(foreach p,$(programs),$(wildcard cmd/$(p)/*.c))
 lib_obj  := $(lib_src:%.c=$(B)/%.o)
 archive  := $(B)/libreeve.a
 kinds    := $(B)/libreeve-kinds.a
+client   := $(B)/libreeve-pool.a
 fake_src := $(wildcard tests/fake/*.c)
 unit_src := $(wildcard tests/unit/*_test.c)
 fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
@@ -125,7 +128,7 @@ endif
 	bench bench-fast format format-check lint tidy install uninstall clean \
 	dist distcheck deps deps-test deps-bench deps-fuzz test-bins man FORCE
 
-all: $(bins) $(examples) $(jobs) man
+all: $(bins) $(client) $(examples) $(jobs) man
 ifeq ($(have_lzma),)
 	@echo '  without liblzma: the jobs compress and decompress know no xz'
 endif
@@ -152,6 +155,14 @@ $(archive): $(lib_obj)
 $(kinds): $(kind_src:%.c=$(B)/%.o)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# For programs of others: reeve/pool.h with what it needs of us, and no name
+# but its own.
+$(client): $(patsubst %.c,$(B)/%.o,$(wildcard lib/pool/client*.c)) $(archive)
+	$(say) AR $@
+	$(Q)$(LD) -r -o $(@:.a=.o) $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='reeve_pool_*' $(@:.a=.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(@:.a=.o)
 
 # private: .flags, which they depend on, is the same for all.
 $(kind_src:%.c=$(B)/%.o) $(B)/tests/unit/kinds_test.o: \
@@ -186,7 +197,7 @@ $(B)/examples/%: $(B)/conf/examples/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lev
 
-$(B)/helpers/pool_share: $(archive)
+$(B)/helpers/pool_share: $(client)
 $(B)/helpers/%: $(B)/tests/helpers/%.o
 	@mkdir -p $(@D)
 	$(say) LD $@
@@ -299,8 +310,11 @@ install: all
 	install -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' \
 	    '$(DESTDIR)$(libexecdir)' '$(DESTDIR)$(sysconfdir)/reeve' \
 	    '$(DESTDIR)$(docdir)/examples/jobs' '$(DESTDIR)$(unitdir)' \
-	    '$(DESTDIR)$(compdir)' '$(DESTDIR)$(includedir)/reeve'
-	install -m 644 lib/reeve/job.h '$(DESTDIR)$(includedir)/reeve/'
+	    '$(DESTDIR)$(compdir)' '$(DESTDIR)$(includedir)/reeve' \
+	    '$(DESTDIR)$(libdir)'
+	install -m 644 lib/reeve/job.h lib/reeve/pool.h \
+	    '$(DESTDIR)$(includedir)/reeve/'
+	install -m 644 $(client) '$(DESTDIR)$(libdir)/'
 	install -m 755 $(B)/reeved '$(DESTDIR)$(sbindir)/'
 	install -m 755 $(B)/reeve-engine $(B)/reeve-pool \
 	    '$(DESTDIR)$(libexecdir)/'
@@ -308,7 +322,8 @@ install: all
 	[ -e '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf' ] || install -m 644 \
 	    conf/reeve.conf '$(DESTDIR)$(sysconfdir)/reeve/reeve.conf'
 	install -m 644 $(wildcard conf/examples/*.*) '$(DESTDIR)$(docdir)/examples/'
-	install -m 644 $(job_src) '$(DESTDIR)$(docdir)/examples/jobs/'
+	install -m 644 $(job_src) conf/examples/jobs/client.py \
+	    '$(DESTDIR)$(docdir)/examples/jobs/'
 	sed 's|@sbindir@|$(sbindir)|; s|@sysconfdir@|$(sysconfdir)|' \
 	    conf/reeve.service.in > '$(DESTDIR)$(unitdir)/reeve.service'
 	install -m 644 conf/reevectl.bash '$(DESTDIR)$(compdir)/reevectl'
@@ -321,6 +336,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/reeved' '$(DESTDIR)$(bindir)/reevectl' \
 	    '$(DESTDIR)$(libexecdir)/reeve-engine' \
 	    '$(DESTDIR)$(libexecdir)/reeve-pool' \
+	    '$(DESTDIR)$(libdir)/libreeve-pool.a' \
 	    '$(DESTDIR)$(unitdir)/reeve.service' '$(DESTDIR)$(compdir)/reevectl'
 	for m in $(manpages); do \
 		rm -f '$(DESTDIR)$(mandir)'/man$${m##*.}/$${m##*/}; \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a person sees of CPU jobs: map with one that fails, a bar on a terminal
-# and plain lines elsewhere, keys, pictures, shared memory from C; and that a
-# pool with nothing to do does nothing.
+# and plain lines elsewhere, keys, pictures, shared memory from C; that a pool
+# with nothing to do does nothing, and asks for no memory for an empty job.
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/scenario/lib-jobs.sh"
 need tmux python3 sha256sum
@@ -18,7 +18,11 @@ if [ -e "$THUMB" ]; then
 	cp "$THUMB" "$T/thumb.so"
 	printf '[job:thumb]\nplugin = %s\n' "$T/thumb.so" >>"$T/pool.ini"
 fi
-start_pool "startsecs = 100ms"
+start_pool "startsecs = 100ms
+$(if [ "$VARIANT" = release ]; then
+	head -c 8 /dev/zero >"$T/out/count"
+	echo "environment = LD_PRELOAD=$B/plugins/alloc_count.so,ALLOC_COUNT=$T/out/count"
+fi)"
 
 # --- lines ---------------------------------------------------------------------
 
@@ -75,6 +79,24 @@ read when sealed: 1
 written when sealed: 0
 still there: 1
 made writable: 0"
+
+# The program of the manual, from what is installed.
+if [ "$VARIANT" = release ] && command -v cc >/dev/null; then
+	sed -n '/^#include <fcntl.h>/,/^\.Ed/p' "$SRC/man/reeve-job.3" |
+	    sed '$d; s/\\e/\\/g' >"$T/sum.c"
+	printf '#include <reeve/pool.h>\n#include <reeve/job.h>\n' >"$T/alone.c"
+	code 0 "the headers stand alone" cc -std=c99 -pedantic -Wall -Wextra -Werror \
+	    -I"$SRC/lib" -fsyntax-only "$T/alone.c"
+	if cc -x c++ -fsyntax-only /dev/null 2>/dev/null; then
+		code 0 "... in C++, too" cc -x c++ -pedantic -Wall -Wextra -Werror \
+		    -I"$SRC/lib" -fsyntax-only "$T/alone.c"
+	fi
+	code 0 "the manual's client is built" cc -std=c99 -pedantic -Wall -Wextra -Werror \
+	    -I"$SRC/lib" -o "$T/sum" "$T/sum.c" "$B/libreeve-pool.a"
+	is "... and works" "$("$T/sum" "$T/out/key" 2>&1)" "$(sha256sum "$T/out/key")"
+else
+	skip "the headers stand alone" "no compiler, or it would need a sanitizer's flags"
+fi
 
 # --- pictures ------------------------------------------------------------------------
 
@@ -169,6 +191,29 @@ await 10 "! term has-session"
 rm -f "$T/run/tmux"
 job map rogue --arg do=sleep --arg ms=5 "$T"/out/t/? >"$T/out/plain" 2>&1
 is "plain lines elsewhere" "$(LC_ALL=C grep -c '[^ -~]\|#\|/s' "$T/out/plain")" 0
+
+# --- memory that is asked for --------------------------------------------------------------
+
+if [ "$VARIANT" = release ]; then
+	cat >"$T/empty.py" <<-'EOT'
+		import os, struct
+		from pool_peer import Peer
+		def count():
+		    return struct.unpack("=Q", open(os.environ["OUT"] + "/count", "rb").read())[0]
+		p = Peer(os.environ["REEVE_POOL"])
+		def empty(n):
+		    for _ in range(n // 64):
+		        for number in [p.submit("noop") for _ in range(64)]:
+		            p.result(number)
+		empty(6400)
+		before = count()
+		empty(6400)
+		print(before > 0, count() - before)
+	EOT
+	is "6,400 empty jobs, 64 at a time, ask for no memory" "$(peer "$T/empty.py")" "True 0"
+else
+	skip "empty jobs ask for no memory" "a sanitizer has its own malloc"
+fi
 
 # --- nothing to do --------------------------------------------------------------------------
 
