@@ -359,6 +359,11 @@ opts_verb(struct command *cmd, const char *word)
 	const char *best = NULL;
 	size_t least = 3, d;
 
+	/* As supervisorctl has it; a verb may follow. */
+	if (strcmp(word, "help") == 0) {
+		cmd->on[OPTION_HELP] = true;
+		return -1;
+	}
 	for (size_t i = 0; i < VERB__N; i++) {
 		d = str_distance(word, verbs[i].name);
 		if (d == 0) {

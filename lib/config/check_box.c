@@ -3,6 +3,7 @@
  *
  * A start would fail with EPERM each time: better told with its line.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -161,6 +162,79 @@ box_ioprio(const struct box *b)
 		BOX_NEED(b, ioprio, CAP_SYS_NICE, "have realtime");
 }
 
+/* RLIMIT_NICE counts from 20 down: 1 is nice 19, 40 is nice -20. */
+static void
+box_nice(const struct box *b)
+{
+	int64_t nice = b->p->nice;
+	struct rlimit rl;
+
+	if (nice == INT64_MIN || nice >= getpriority(PRIO_PROCESS, 0) ||
+	    (getrlimit(RLIMIT_NICE, &rl) == 0 &&
+		20 - nice <= (int64_t)rl.rlim_cur))
+		return;
+	BOX_NEED(b, nice, CAP_SYS_NICE, "have more than reeved itself");
+}
+
+/* More than the kernel gives anybody; 0: no such bound, or not known. */
+static rlim_t
+box_nr_open(void)
+{
+	FILE *fp = fopen("/proc/sys/fs/nr_open", "re");
+	unsigned long long n = 0;
+
+	if (fp == NULL)
+		return 0;
+	if (fscanf(fp, "%llu", &n) != 1)
+		n = 0;
+	fclose(fp);
+	return n;
+}
+
+static void
+box_limit(const struct box *b, int resource, enum schema_id id, const char *key)
+{
+	const struct config_rlimit *want = &b->p->rare->rlimit[resource];
+	bool may = (b->own >> CAP_SYS_RESOURCE & 1) != 0;
+	rlim_t most =
+	    resource == RLIMIT_NOFILE && want->set ? box_nr_open() : 0;
+	struct rlimit rl;
+
+	if (!want->set)
+		return;
+	if (most != 0 && want->hard > most)
+		config_error(b->errs, box_file(b, id), box_line(b, id),
+		    "[program:%s] %s: more than the kernel allows: %llu "
+		    "(sysctl fs.nr_open)",
+		    b->p->name, key, (unsigned long long)most);
+	else if (!may && getrlimit(resource, &rl) == 0 &&
+		 want->hard > rl.rlim_max)
+		config_error(b->errs, box_file(b, id), box_line(b, id),
+		    "[program:%s] %s: only root with CAP_SYS_RESOURCE can have "
+		    "more than reeved's own hard limit of %llu: %s, or take "
+		    "less",
+		    b->p->name, key, (unsigned long long)rl.rlim_max,
+		    box_remedy());
+}
+
+static void
+box_limits(const struct box *b)
+{
+#define LIMIT(R, key)                                                          \
+	box_limit(b, RLIMIT_##R, SCHEMA_PROGRAM_rlimit_##key, "rlimit_" #key)
+	LIMIT(AS, as);
+	LIMIT(CORE, core);
+	LIMIT(CPU, cpu);
+	LIMIT(DATA, data);
+	LIMIT(FSIZE, fsize);
+	LIMIT(MEMLOCK, memlock);
+	LIMIT(NOFILE, nofile);
+	LIMIT(NPROC, nproc);
+	LIMIT(RTPRIO, rtprio);
+	LIMIT(STACK, stack);
+#undef LIMIT
+}
+
 /* --- what it sees of the files ---------------------------------------------
  */
 
@@ -264,6 +338,8 @@ check_box(const struct config_program *p, struct config_errors *errs)
 	box_capabilities(&b);
 	box_cpus(&b);
 	box_ioprio(&b);
+	box_nice(&b);
+	box_limits(&b);
 	if (p->chroot != NULL)
 		box_chroot(&b);
 	if (p->private_tmp)

@@ -106,6 +106,8 @@ is "ends with its code" "$CODE" 143
 is "the socket is gone" "$(ls -A "$T/run")" ""
 
 # What is wrong.
+is "reevectl help roll is roll --help" "$("$B/reevectl" help roll)" "$("$B/reevectl" roll --help)"
+like "help: all verbs" "$("$B/reevectl" help)" "^  roll "
 code 2 "no command" x
 has "is said" "$T/out/ok" 'no command is given'
 has "with the usage" "$T/out/ok" 'usage: reeved --exec'

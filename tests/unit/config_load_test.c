@@ -4,6 +4,7 @@
  */
 #include "config/config.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <check.h>
@@ -522,6 +523,7 @@ END_TEST
 static const struct {
 	const char *line, *error;
 } rights[] = {
+	{ "nice = -1", "nice: only root with CAP_SYS_NICE" },
 	{ "group = 12345", "group: only root with CAP_SETGID can change the "
 			   "group: run reeved as root, or remove the key" },
 	{ "supplementary_groups = none",
@@ -557,6 +559,27 @@ START_TEST(keys_that_need_rights)
 }
 END_TEST
 
+/* Root of a container may lack that right, too. */
+START_TEST(a_limit_beyond_our_own)
+{
+	const char *forks = getenv("CK_FORK");
+	struct rlimit rl;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_RTPRIO, &rl), 0);
+	if (rl.rlim_max >= 50 ||
+	    (geteuid() == 0 && forks != NULL && strcmp(forks, "no") == 0))
+		return;
+	if (geteuid() == 0)
+		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+	load(WEB "rlimit_rtprio = 50\n");
+	ck_assert_ptr_null(cf);
+	ck_assert_msg(
+	    str_starts(errs.errors.v[0],
+		"/etc/r.conf:4: [program:web] rlimit_rtprio: only root with"),
+	    "%s", errs.errors.v[0]);
+}
+END_TEST
+
 /* These need none. */
 START_TEST(an_ordinary_box)
 {
@@ -579,6 +602,8 @@ static const struct {
 	    "4: [program:web] cpu_affinity: there is no CPU 4095" },
 	{ "cpu_set = 0\ncpu_affinity = 0,1",
 	    "5: [program:web] cpu_affinity: CPU 1 is not in cpu_set" },
+	{ "rlimit_nofile = 2000000000",
+	    "4: [program:web] rlimit_nofile: more than the kernel allows" },
 	{ "user = 0:0\ngroup = 7",
 	    "5: [program:web] group: user = 0:0 names another group" },
 	{ "private_tmp = true\ndirectory = /tmp/x",
@@ -972,6 +997,7 @@ main(void)
 	tcase_add_test(tc, only_root_becomes_another_user);
 	tcase_add_loop_test(tc, keys_that_need_rights, 0,
 	    (int)(sizeof rights / sizeof *rights));
+	tcase_add_test(tc, a_limit_beyond_our_own);
 	tcase_add_test(tc, an_ordinary_box);
 	tcase_add_loop_test(
 	    tc, boxes_that_contradict, 0, (int)(sizeof boxes / sizeof *boxes));
