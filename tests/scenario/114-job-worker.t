@@ -134,6 +134,9 @@ job() { # USER ARG ...
 	shift
 	as "$_j" "$B/reevectl" job run --pool "$pool" "$@"
 }
+is "as many threads as there are usable CPUs" \
+    "$("$B/reevectl" -c "$CONF" job stats --json | tr -d ' ' | grep -Eo '"threads":[0-9]+' | head -1 | tr -dc 0-9)" \
+    "$(python3 "$T/rpc.py" "$T/run/reeve.sock" hello '{}' | grep -Eo '"usable_cpus": [0-9]+' | tr -dc 0-9)"
 is "the pool's socket is open" "$(stat -c %a "$pool")" 666
 like "command over the pool's socket" "$(job nobody command --arg program=true)" 'acts with the rights of the pool'
 like "a C client hears at once that it may not" "$(for i in 1 2 3 4 5 6 7 8; do job daemon noop; done | grep -cE 'may not submit|Permission denied')" '^8$'

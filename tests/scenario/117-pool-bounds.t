@@ -134,8 +134,23 @@ ok False"
 # --- a thread that does not come back, and threads that are changed --------------------
 
 is "all of it was one pool" "$(pid_of pool)" "$pool"
-like "a job that loops for ever" "$(job run rogue --arg do=loop --timeout 0.2 2>&1 </dev/null)" \
-    "did not stop"
+peer - >"$T/out/loop" <<'EOT'
+import json, os
+from pool_peer import Peer
+p, out = Peer(os.environ["REEVE_POOL"]), os.environ["OUT"]
+loops = p.submit("rogue", "do=loop", run_ms=200)
+after = p.submit("rogue", "do=wait", f"until={out}/go.loop")
+print(p.result(loops).status)
+stats = json.loads(p.query("stats"))
+print({key: stats["pools"][0][key] for key in ("threads", "stuck", "abandoned")})
+print([k["results"]["stuck"] for k in stats["kinds"] if k["kind"] == "rogue"])
+open(f"{out}/go.loop", "w").close()
+print(p.result(after).status)
+EOT
+is "a job that loops for ever: counted, and another thread is there" "$(cat "$T/out/loop")" "stuck
+{'threads': 1, 'stuck': 1, 'abandoned': 1}
+[1]
+ok"
 await 20 "[ \"\$(pid_of pool)\" != $pool ] && [ \"\$(state pool)\" = RUNNING ]"
 await 20 "gone $pool"
 is "costs the pool its process, and nothing is left of it" "$(proc_state "$pool")" ""
@@ -160,4 +175,16 @@ print({p.result(n).status for n in many})
 EOT
 is "and taken away while jobs run" "$(cat "$T/out/shrink") $(stat_of '' threads)" "{'ok'} 2"
 is "by the same process" "$(pid_of pool)" "$pool"
+
+# --- what is told of it ---------------------------------------------------------------
+
+job stats >"$T/out/stats"
+has "job stats: the threads of a pool, and its queue" "$T/out/stats" "^POOL .*THREADS.*BUSY.*QUEUED"
+has "... the times of a kind" "$T/out/stats" "^rogue  *200  *0 .*[0-9]"
+is "... in order, in JSON" "$(job stats --json | python3 -c '
+import json, sys
+k = [k for k in json.load(sys.stdin)["kinds"] if k["kind"] == "rogue"][0]
+print(k["results"], *(k[t]["p50"] <= k[t]["p95"] <= k[t]["p99"] <= k[t]["max"]
+                      for t in ("wait_us", "run_us")), k["run_us"]["p50"] >= 15000)')" \
+    "{'ok': 200} True True True"
 plan_done
