@@ -201,7 +201,9 @@ static void
 act_up(struct slot *sl)
 {
 	slot_stamp(sl, &sl->times.up_ms);
-	slot_note(sl, "%s", "");
+	/* It may be gone by now: then the note is how, of an event to come. */
+	if (sl->cur != NULL)
+		slot_note(sl, "%s", "");
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
 }

@@ -26,6 +26,11 @@ command = $CHILD append $T/out/term x sleep
 startsecs = 0
 autorestart = on-failure
 exitcodes = 0, SIGTERM
+[program:quick]
+command = $CHILD exit 3
+startsecs = 0
+workers = 20
+autorestart = never
 [program:old]
 command = $CHILD append $T/out/old x exit 3
 startsecs = 10
@@ -37,6 +42,7 @@ start_reeved
 awaits 5 "always: whatever the exit" '[ "$(wc -l <"$T/out/always")" -ge 3 ]'
 awaits 5 "never: it stays down, however soon it went" 'is_state never.0 EXITED'
 is "it ran once" "$(wc -l <"$T/out/never")" 1
+awaits 5 "up and gone in the same instant: how is told" '[ "$(ctl status quick | grep -c "EXITED.* exited with 3 after")" = 20 ]'
 awaits 5 "on-failure: a quick good exit is its end" 'is_state job.0 EXITED'
 is "it ran once" "$(wc -l <"$T/out/job")" 1
 awaits 5 "on-failure: a bad one is not" '[ "$(wc -l <"$T/out/fails")" -ge 3 ]'
