@@ -529,7 +529,7 @@ struct config {
 	struct config_jobs *jobs; /* NULL: no section of jobs.h */
 
 	struct strv files;   /* all that were read, this one first */
-	struct buf snapshot; /* what it was made from: config_load_snapshot */
+	struct buf snapshot; /* for config_load_snapshot; the engine drops it */
 	struct config_origins origins;
 	struct config_origins ctl_origins;
 	uint64_t pinned; /* keys of [reeve]: the file says something else */

@@ -152,7 +152,6 @@ tail_add(void *arg, const struct slot_info *si)
 {
 	struct tail *t = arg;
 	struct tail_stream *ts;
-	const char *path = NULL;
 
 	if (!ctl_may(t->r, si->program, si->name))
 		return;
@@ -161,8 +160,7 @@ tail_add(void *arg, const struct slot_info *si)
 	memset(ts, 0, sizeof *ts);
 	buf_init(&ts->waiting);
 	ts->name = xstrdup(si->name);
-	ts->from = engine_stream(t->en, si->name, t->is_stderr, &path);
-	ts->path = path != NULL ? xstrdup(path) : NULL;
+	ts->from = engine_stream(t->en, si->name, t->is_stderr, &ts->path);
 }
 
 /* 0, or -1: the request was failed and is gone, t as well. */

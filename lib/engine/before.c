@@ -48,18 +48,21 @@ before_rename(struct program *pg, const char *from, const char *to)
 	return true;
 }
 
+/* The config in force, under another name. */
 static void
-before_put(struct program *pg, const char *name, const struct buf *snapshot)
+before_put(struct program *pg, const char *name)
 {
-	int fd = sys_memfd_create("reeve-config", MFD_CLOEXEC);
+	struct keeperlink *kl = pg->en->kl;
+	int fd = fcntl(keeperlink_fd(kl, keeperlink_find(kl, "config")),
+	    F_DUPFD_CLOEXEC, 3);
 
-	if (fd == -1 || fd_write_all(fd, snapshot->data, snapshot->len) == -1)
+	if (fd == -1)
 		fatal("keep the config before");
-	keeperlink_replace(pg->en->kl, name, fd);
+	keeperlink_replace(kl, name, fd);
 }
 
 void
-before_keep(struct program *pg, const struct buf *snapshot)
+before_keep(struct program *pg)
 {
 	char name[FDNAME_MAX];
 
@@ -67,11 +70,11 @@ before_keep(struct program *pg, const struct buf *snapshot)
 	if (before_slot(pg, "before", name) != 0 ||
 	    before_rename(pg, "reverted", "before"))
 		return;
-	before_put(pg, name, snapshot);
+	before_put(pg, name);
 }
 
 void
-before_keep_removed(struct program *pg, const struct buf *snapshot)
+before_keep_removed(struct program *pg)
 {
 	char name[FDNAME_MAX];
 
@@ -79,7 +82,7 @@ before_keep_removed(struct program *pg, const struct buf *snapshot)
 	if (before_rename(pg, "reverted", "removed"))
 		return;
 	before_slot(pg, "removed", name);
-	before_put(pg, name, snapshot);
+	before_put(pg, name);
 }
 
 void
@@ -151,6 +154,6 @@ before_recover(struct program *pg)
 		config_program_unref(pg->conf);
 		pg->conf = conf;
 		pg->reverted = true;
-		snprintf(pg->note, sizeof pg->note, "on the config before");
+		program_note(pg, "on the config before");
 	}
 }

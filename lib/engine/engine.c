@@ -378,6 +378,7 @@ engine_save_config(struct engine *en)
 	    fd_write_all(fd, en->cf->snapshot.data, en->cf->snapshot.len) == -1)
 		fatal("keep the config");
 	keeperlink_replace(en->kl, "config", fd);
+	buf_fini(&en->cf->snapshot);
 }
 
 /* What reeved was started with, for every engine after this one. */
@@ -419,6 +420,7 @@ engine_load_config(struct engine *en)
 	int fd = keeperlink_fd(en->kl, keeperlink_find(en->kl, "config"));
 	struct config_errors errs;
 	struct stat st;
+	bool kept;
 	char *data;
 
 	config_errors_init(&errs);
@@ -429,7 +431,8 @@ engine_load_config(struct engine *en)
 			    en->config_file, data, (size_t)st.st_size, &errs);
 		free(data);
 	}
-	if (en->cf == NULL)
+	kept = en->cf != NULL;
+	if (!kept)
 		en->cf = config_load(en->config_file, &errs);
 	for (size_t i = 0; i < errs.warnings.n && fd == -1; i++)
 		fprintf(stderr, "%s\n", errs.warnings.v[i]);
@@ -438,10 +441,11 @@ engine_load_config(struct engine *en)
 	config_errors_fini(&errs);
 	if (en->cf == NULL)
 		exit(2);
-	if (fd == -1) {
+	if (fd == -1)
 		engine_save_pins(en);
+	if (!kept)
 		engine_save_config(en);
-	}
+	buf_fini(&en->cf->snapshot);
 	engine_pin(en, en->cf);
 	freep(&en->config_file);
 	en->config_file = xstrdup(en->cf->file);

@@ -161,9 +161,10 @@ int engine_analyze(struct engine *en, const char *name, struct start_sum *sum,
 /* Every slot whose times are known, in the order of programs. */
 void engine_starts(struct engine *en, engine_start_cb *cb, void *arg);
 
-/* The stream and file of a slot's output; NULL path: none, or no such slot. */
+/* The stream and file of a slot's output; the path is the
+ * caller's; NULL: none, or no such slot. */
 struct pump_stream *engine_stream(
-    struct engine *en, const char *slot, bool is_stderr, const char **path);
+    struct engine *en, const char *slot, bool is_stderr, char **path);
 
 struct event_log *engine_events(struct engine *en);
 const struct config *engine_config(const struct engine *en);

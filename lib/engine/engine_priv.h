@@ -149,7 +149,6 @@ struct slot {
 	uint64_t roll_id; /* as in table_slot */
 	enum roll_phase roll_phase;
 	struct pump_stream *out, *err;
-	char *out_path, *err_path;   /* NULL: none */
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
 	/* events of the machine, carried out one after the other */
 	struct loop_task step_task;
@@ -205,10 +204,9 @@ struct program {
 	bool started;  /* autostart, or by order: new slots start too */
 	bool pull;     /* what it depends on is to be started, too */
 	size_t node;   /* of the graph, see wait.c */
-	struct policy_wall restart; /* restart_at */
-	struct loop_wall restart_wall;
+	struct restarting *restarting; /* restart_at; NULL: it has none */
 	struct engine *en;
-	char note[96];
+	char *note; /* see engine.h; NULL: none */
 };
 
 TAILQ_HEAD(op_list, op);
@@ -332,6 +330,8 @@ void slot_want(struct slot *sl, bool up, const struct engine_who *who);
 void slot_ordered(struct slot *sl);
 bool slot_is_down(const struct slot *sl); /* no process of it is left */
 void slot_streams(struct slot *sl);       /* log pipes and their sinks */
+/* Where that stream goes, the caller's; NULL: nowhere. */
+char *slot_log_path(const struct slot *sl, bool is_stderr);
 void slot_death(struct slot *sl, const struct table_death *d);
 /* An empty one when there is none. */
 const struct slot_history *slot_history(const struct slot *sl);
@@ -527,6 +527,8 @@ void run_end_all(struct engine *en);
 
 struct program *program_new(struct engine *en, struct config_program *conf);
 void program_free(struct program *pg);
+void program_note(struct program *pg, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 struct program *program_find(struct engine *en, const char *name);
 /* Slots 0..n-1 are there; those above leave. */
 void program_resize(struct program *pg, int n, const struct engine_who *who);
@@ -683,8 +685,8 @@ void recover_stray_gone(struct engine *en, uint64_t id);
 /* --- before.c: the config before a reload's roll ----------------------------
  */
 
-/* A roll to another config is about to begin; snapshot: of the one it runs. */
-void before_keep(struct program *pg, const struct buf *snapshot);
+/* A roll to another config is about to begin; in force is the one it runs. */
+void before_keep(struct program *pg);
 /* The roll was aborted: the program runs the config before. */
 void before_reverted(struct program *pg);
 /* It runs the config in force. */
@@ -692,7 +694,7 @@ void before_drop(struct program *pg);
 /* After an engine before this one: sets before, or conf and reverted. */
 void before_recover(struct program *pg);
 /* A program leaves the config: what it was, until it has ended. */
-void before_keep_removed(struct program *pg, const struct buf *snapshot);
+void before_keep_removed(struct program *pg);
 /* The program's part of a snapshot in the store, counted; NULL: none. */
 struct config_program *before_read(
     struct engine *en, const char *name, unsigned slot);

@@ -471,6 +471,8 @@ slot_run_events(void *arg)
 		if (e != PE__N)
 			slot_step(sl, e);
 	}
+	freep(&sl->queue);
+	sl->queue_cap = 0;
 	program_progress(pg);
 }
 

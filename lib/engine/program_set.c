@@ -1,6 +1,7 @@
 /*
  * program_set - programs: their slots, their number, their end.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ program_free(struct program *pg)
 		en->deps_stale = true;
 		break;
 	}
-	recycle_program_stop(pg);
+	recycle_program_free(pg);
 	rolling_free(pg);
 	for (int i = 0; i < pg->nslots; i++)
 		slot_free(pg->slots[i]);
@@ -84,7 +85,20 @@ program_free(struct program *pg)
 		config_program_unref(pg->before);
 	before_drop(pg);
 	config_program_unref(pg->conf);
+	free(pg->note);
 	free(pg);
+}
+
+void
+program_note(struct program *pg, const char *fmt, ...)
+{
+	char text[96];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	str_set(&pg->note, text);
 }
 
 bool

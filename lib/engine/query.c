@@ -203,7 +203,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.bind_to = &pg->conf->bind_to,
 		.health = in != NULL ? vitals_word(in) : NULL,
 		.waits_for = waiting ? waits : NULL,
-		.program_note = pg->note,
+		.program_note = str_text(pg->note),
 	};
 
 	if (slot_last_death(sl)->at_ms != 0) {
@@ -331,8 +331,7 @@ engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
 }
 
 struct pump_stream *
-engine_stream(
-    struct engine *en, const char *slot, bool is_stderr, const char **path)
+engine_stream(struct engine *en, const char *slot, bool is_stderr, char **path)
 {
 	struct err err;
 	struct slot *sl = query_one(en, slot, &err);
@@ -341,12 +340,9 @@ engine_stream(
 	if (sl == NULL)
 		return NULL;
 	slot_streams(sl);
-	if (is_stderr && sl->err != NULL) {
-		*path = sl->err_path;
-		return sl->err;
-	}
-	*path = sl->out_path;
-	return sl->out;
+	is_stderr = is_stderr && sl->err != NULL;
+	*path = slot_log_path(sl, is_stderr);
+	return is_stderr ? sl->err : sl->out;
 }
 
 struct event_log *

@@ -187,18 +187,41 @@ recycle_all(struct program *pg, wall_ms due)
 	}
 }
 
+/* restart_at of a program. */
+struct restarting {
+	struct program *pg;
+	struct policy_wall at;
+	struct loop_wall wall;
+};
+
 static void
 recycle_on_wall(struct loop_wall *w, void *arg)
 {
-	struct program *pg = arg;
-	wall_ms now = clock_wall_ms(), due = pg->restart.due;
+	struct restarting *rs = arg;
+	struct program *pg = rs->pg;
+	wall_ms now = clock_wall_ms(), due = rs->at.due;
 
-	if (policy_wall_due(
-		&pg->conf->rare->restart_at.cron, &pg->restart, now) &&
+	if (policy_wall_due(&pg->conf->rare->restart_at.cron, &rs->at, now) &&
 	    !pg->removed && !pg->en->stopping)
 		recycle_all(pg, due);
-	if (pg->restart.due != 0)
-		loop_wall_start(w, pg->restart.due);
+	if (rs->at.due != 0)
+		loop_wall_start(w, rs->at.due);
+}
+
+/* Sets when that is next. */
+static void
+recycle_restart_at(struct program *pg, const struct cron *cron)
+{
+	struct restarting *rs = pg->restarting;
+
+	if (rs == NULL) {
+		rs = pg->restarting = xcalloc(1, sizeof *rs);
+		rs->pg = pg;
+		loop_wall_init(&rs->wall, pg->en->lp, recycle_on_wall, rs);
+	}
+	policy_wall_due(cron, &rs->at, clock_wall_ms());
+	if (rs->at.due != 0)
+		loop_wall_start(&rs->wall, rs->at.due);
 }
 
 void
@@ -206,16 +229,12 @@ recycle_program(struct program *pg)
 {
 	const struct config_cron *cc = &pg->conf->rare->restart_at;
 
-	loop_wall_stop(&pg->restart_wall);
-	pg->restart.due = 0;
-	if (cc->text != NULL) {
-		if (pg->restart_wall.cb == NULL)
-			loop_wall_init(
-			    &pg->restart_wall, pg->en->lp, recycle_on_wall, pg);
-		policy_wall_due(&cc->cron, &pg->restart, clock_wall_ms());
+	if (pg->restarting != NULL) {
+		loop_wall_stop(&pg->restarting->wall);
+		pg->restarting->at.due = 0;
 	}
-	if (pg->restart.due != 0)
-		loop_wall_start(&pg->restart_wall, pg->restart.due);
+	if (cc->text != NULL)
+		recycle_restart_at(pg, &cc->cron);
 	for (int i = 0; i < pg->nslots; i++)
 		if (pg->slots[i]->cur != NULL)
 			recycle_arm(pg->slots[i]->cur);
@@ -228,7 +247,8 @@ recycle_recover(struct program *pg)
 	wall_ms now = clock_wall_ms();
 
 	recycle_program(pg);
-	if (pg->restart.due == 0 || pg->removed || pg->en->stopping)
+	if (pg->restarting == NULL || pg->restarting->at.due == 0 ||
+	    pg->removed || pg->en->stopping)
 		return;
 	policy_wall_due(
 	    &pg->conf->rare->restart_at.cron, &then, now - RECYCLE_LOST_MS);
@@ -237,15 +257,18 @@ recycle_recover(struct program *pg)
 }
 
 void
-recycle_program_stop(struct program *pg)
+recycle_program_free(struct program *pg)
 {
-	loop_wall_stop(&pg->restart_wall);
+	if (pg->restarting != NULL)
+		loop_wall_stop(&pg->restarting->wall);
+	freep(&pg->restarting);
 }
 
 wall_ms
 recycle_next_ms(const struct inst *in)
 {
-	wall_ms at = in->slot->prog->restart.due, old;
+	const struct restarting *rs = in->slot->prog->restarting;
+	wall_ms at = rs != NULL ? rs->at.due : 0, old;
 
 	if (in->recycle != NULL && in->recycle->old_at_ms != 0) {
 		old =

@@ -38,7 +38,7 @@ void recycle_wanted(struct inst *in);
 void recycle_program(struct program *pg);
 /* After an engine before this one, which may have died right at the time. */
 void recycle_recover(struct program *pg);
-void recycle_program_stop(struct program *pg);
+void recycle_program_free(struct program *pg);
 /* When it is next replaced by time, as far as is known; 0: never. */
 wall_ms recycle_next_ms(const struct inst *in);
 

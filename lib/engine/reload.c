@@ -309,9 +309,9 @@ reload_keep_before(struct engine *en, const struct config_plan *plan)
 		if (pg != NULL && !pg->removed &&
 		    (ch->kind == CHANGE_ROLL ||
 			(ch->kind == CHANGE_LIVE && pg->reverted)))
-			before_keep(pg, &en->cf->snapshot);
+			before_keep(pg);
 		if (pg != NULL && ch->kind == CHANGE_REMOVED)
-			before_keep_removed(pg, &en->cf->snapshot);
+			before_keep_removed(pg);
 	}
 }
 

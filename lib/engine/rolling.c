@@ -64,12 +64,12 @@ void
 rolling_update_note(struct rolling *r)
 {
 	if (r->alone != -1) {
-		snprintf(r->pg->note, sizeof r->pg->note, "rolling %.80s",
-		    r->pg->slots[r->alone]->name);
+		program_note(
+		    r->pg, "rolling %.80s", r->pg->slots[r->alone]->name);
 		return;
 	}
-	snprintf(r->pg->note, sizeof r->pg->note, "%s %d/%d",
-	    r->back ? "rolling back" : "rolling", rolling_through(r), r->parts);
+	program_note(r->pg, "%s %d/%d", r->back ? "rolling back" : "rolling",
+	    rolling_through(r), r->parts);
 }
 
 /* The roll that a slot takes part in, while it goes on; NULL: none. */
@@ -485,8 +485,7 @@ rolling_aborted(struct rolling *r)
 	if (pg->before != NULL && !r->final && !next) {
 		if (rolling_go_back(r))
 			return; /* told when it is back */
-		snprintf(pg->note, sizeof pg->note,
-		    "on the config before: %.70s", r->reason);
+		program_note(pg, "on the config before: %.70s", r->reason);
 	}
 	rolling_tell_end(r, false, text);
 }
@@ -501,8 +500,7 @@ rolling_was_back(struct rolling *r)
 
 	rolling_event(r, pg->conf->name, "%s", how);
 	log_info("roll %s: %s", pg->conf->name, how);
-	snprintf(pg->note, sizeof pg->note, "on the config before: %.70s",
-	    r->reason);
+	program_note(pg, "on the config before: %.70s", r->reason);
 	snprintf(text, sizeof text, "aborted: %s; %s", r->reason, how);
 	rolling_tell_end(r, false, text);
 }
@@ -515,7 +513,7 @@ rolling_finish(struct rolling *r)
 	bool final = r->final;
 
 	pg->roll = NULL;
-	pg->note[0] = '\0';
+	str_set(&pg->note, "");
 	table_drop_roll(pg->en->table, pg->conf->name);
 	if (r->back)
 		rolling_was_back(r);

@@ -94,7 +94,7 @@ rolling_prepare(struct rolling *r)
 		roll_start(r->roll);
 		return;
 	}
-	snprintf(pg->note, sizeof pg->note, "before_roll runs");
+	program_note(pg, "before_roll runs");
 	if (pg->roll_hook == NULL &&
 	    hook_before_roll(pg, r->begun_ms, &err) == -1)
 		rolling_prepared(pg, err.text);

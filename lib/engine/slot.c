@@ -67,8 +67,6 @@ slot_streams_close(struct slot *sl)
 	snprintf(name, sizeof name, "log:%s:err", sl->name);
 	r = keeperlink_find(en->kl, name);
 	keeperlink_drop(en->kl, &r);
-	freep(&sl->out_path);
-	freep(&sl->err_path);
 }
 
 static void
@@ -323,31 +321,52 @@ slot_stream(struct slot *sl, const char *what, struct pump_stream **st,
 	*st = pump_add(sl->prog->en->pump, name, fd, &sink);
 }
 
+/* -1: some path can't be made.  What else is wrong is found by the start. */
+static int
+slot_paths(const struct slot *sl, struct config_slot *cs)
+{
+	const struct program *pg = sl->prog;
+	struct err err;
+
+	if (config_slot(cs, pg->conf, sl->index, pg->nslots, NULL,
+		&pg->en->base_env, &err) == -1 &&
+	    cs->process_name == NULL)
+		return -1;
+	if (pg->conf->redirect_stderr)
+		freep(&cs->err_path);
+	return 0;
+}
+
 void
 slot_streams(struct slot *sl)
 {
 	struct config_program *conf = sl->prog->conf;
 	struct config_slot cs;
-	struct err err;
 
-	/* Paths alone are wanted; what else is wrong is found by the start. */
 	if (sl->streams_conf == conf && sl->out != NULL)
 		return;
-	if (config_slot(&cs, conf, sl->index, sl->prog->nslots, NULL,
-		&sl->prog->en->base_env, &err) == -1 &&
-	    cs.process_name == NULL)
+	if (slot_paths(sl, &cs) == -1)
 		return;
-	freep(&sl->out_path);
-	freep(&sl->err_path);
-	if (cs.out_path != NULL)
-		sl->out_path = xstrdup(cs.out_path);
-	if (cs.err_path != NULL && !conf->redirect_stderr)
-		sl->err_path = xstrdup(cs.err_path);
-	config_slot_fini(&cs);
 	slot_stream(
-	    sl, "out", &sl->out, &sl->out_slot, sl->out_path, &conf->out);
+	    sl, "out", &sl->out, &sl->out_slot, cs.out_path, &conf->out);
 	if (!conf->redirect_stderr)
-		slot_stream(sl, "err", &sl->err, &sl->err_slot, sl->err_path,
+		slot_stream(sl, "err", &sl->err, &sl->err_slot, cs.err_path,
 		    &conf->err);
+	config_slot_fini(&cs);
 	sl->streams_conf = conf;
+}
+
+char *
+slot_log_path(const struct slot *sl, bool is_stderr)
+{
+	struct config_slot cs;
+	const char *path;
+	char *copy;
+
+	if (slot_paths(sl, &cs) == -1)
+		return NULL;
+	path = is_stderr ? cs.err_path : cs.out_path;
+	copy = path != NULL ? xstrdup(path) : NULL;
+	config_slot_fini(&cs);
+	return copy;
 }

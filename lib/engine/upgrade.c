@@ -173,13 +173,10 @@ upgrade_ask(struct upgrade *up, struct err *err)
 {
 	const struct engine *en = up->en;
 	const char *program = keeperlink_welcome(en->kl)->program;
-	int config = sys_memfd_create("reeve-config", MFD_CLOEXEC);
+	int config = keeperlink_fd(en->kl, keeperlink_find(en->kl, "config"));
 	int p[2] = { -1, -1 }, high = -1, rc;
 
-	if (config == -1 ||
-	    fd_write_all(config, en->cf->snapshot.data, en->cf->snapshot.len) ==
-		-1 ||
-	    pipe2(p, O_CLOEXEC) == -1 ||
+	if (pipe2(p, O_CLOEXEC) == -1 ||
 	    (high = fcntl(config, F_DUPFD_CLOEXEC, 10)) == -1) {
 		err_sys(err, "ask %s", program);
 	} else {
@@ -194,7 +191,6 @@ upgrade_ask(struct upgrade *up, struct err *err)
 		}
 	}
 	fd_closep(&high);
-	fd_closep(&config);
 	fd_closep(&p[0]);
 	fd_closep(&p[1]);
 	return up->out == -1 ? -1 : 0;

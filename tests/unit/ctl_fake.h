@@ -257,11 +257,10 @@ engine_why(struct engine *en, const char *slot, engine_slot_cb *slot_cb,
 }
 
 struct pump_stream *
-engine_stream(
-    struct engine *en, const char *slot, bool is_stderr, const char **path)
+engine_stream(struct engine *en, const char *slot, bool is_stderr, char **path)
 {
 	(void)slot;
-	*path = is_stderr ? NULL : en->log;
+	*path = is_stderr || en->log == NULL ? NULL : xstrdup(en->log);
 	return is_stderr ? NULL : (struct pump_stream *)(void *)en;
 }
 
