@@ -146,7 +146,7 @@ check_slot_files(
 	check_box_slot(p, s, ck->errs);
 	if (s->directory == NULL)
 		return;
-	if (config_root_stat(p->chroot, s->directory, &st) == -1)
+	if (config_root_stat(p->rare->chroot, s->directory, &st) == -1)
 		CHECK_WARNING(ck, p, directory, "directory %s: %s",
 		    s->directory, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))

@@ -88,7 +88,7 @@ box_identity(const struct box *b)
 		    "user = %s names another group than group = %s: keep one "
 		    "of them",
 		    p->rare->user.name, p->rare->run_group.name);
-	if (!p->identity.set)
+	if (!p->rare->identity.set)
 		return;
 	if (p->rare->run_group.set)
 		BOX_NEED(b, group, CAP_SETGID, "change the group");
@@ -99,7 +99,7 @@ box_identity(const struct box *b)
 static void
 box_capabilities(const struct box *b)
 {
-	const struct config_caps *cc = &b->p->capabilities;
+	const struct config_caps *cc = &b->p->rare->capabilities;
 	uint64_t keep = cc->all ? b->own : cc->keep;
 
 	if (!cc->set)
@@ -137,27 +137,28 @@ box_cpus(const struct box *b)
 {
 	const struct config_program *p = b->p;
 	long n = sysconf(_SC_NPROCESSORS_CONF);
-	const char *in_set = box_no_cpu(&p->cpu_set, n);
-	const char *in_list = box_no_cpu(&p->cpu_list, n);
+	const char *in_set = box_no_cpu(&p->rare->cpu_set, n);
+	const char *in_list = box_no_cpu(&p->rare->cpu_list, n);
 
 	if (in_set != NULL)
 		BOX_ERROR(b, cpu_set, NO_CPU, in_set, n - 1);
 	if (in_list != NULL)
 		BOX_ERROR(b, cpu_affinity, NO_CPU, in_list, n - 1);
-	if (p->cpu_set.n == 0 || p->cpu_affinity != AFFINITY_LIST)
+	if (p->rare->cpu_set.n == 0 || p->rare->cpu_affinity != AFFINITY_LIST)
 		return;
-	for (size_t i = 0; i < p->cpu_list.n; i++)
-		if (!strv_has(&p->cpu_set, p->cpu_list.v[i]))
+	for (size_t i = 0; i < p->rare->cpu_list.n; i++)
+		if (!strv_has(&p->rare->cpu_set, p->rare->cpu_list.v[i]))
 			BOX_ERROR(b, cpu_affinity,
 			    "CPU %s is not in cpu_set: add it there, or take "
 			    "it off here",
-			    p->cpu_list.v[i]);
+			    p->rare->cpu_list.v[i]);
 }
 
 static void
 box_ioprio(const struct box *b)
 {
-	if (b->p->ioprio != -1 && CONFIG_IOPRIO_CLASS(b->p->ioprio) == 1 &&
+	if (b->p->rare->ioprio != -1 &&
+	    CONFIG_IOPRIO_CLASS(b->p->rare->ioprio) == 1 &&
 	    (b->own >> CAP_SYS_ADMIN & 1) == 0)
 		BOX_NEED(b, ioprio, CAP_SYS_NICE, "have realtime");
 }
@@ -262,10 +263,11 @@ box_chroot(const struct box *b)
 	struct stat st;
 
 	BOX_NEED(b, chroot, CAP_SYS_CHROOT, "change the root");
-	if (stat(b->p->chroot, &st) == -1)
-		BOX_WARNING(b, chroot, "%s: %s", b->p->chroot, strerror(errno));
+	if (stat(b->p->rare->chroot, &st) == -1)
+		BOX_WARNING(
+		    b, chroot, "%s: %s", b->p->rare->chroot, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
-		BOX_WARNING(b, chroot, "%s: it is a file", b->p->chroot);
+		BOX_WARNING(b, chroot, "%s: it is a file", b->p->rare->chroot);
 }
 
 /*
@@ -276,7 +278,7 @@ static void
 box_submounts(const struct box *b, const char *path)
 {
 	const struct config_program *p = b->p;
-	size_t len = p->chroot != NULL ? strlen(p->chroot) : 0;
+	size_t len = p->rare->chroot != NULL ? strlen(p->rare->chroot) : 0;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, *save, *at;
 	size_t room = 0;
@@ -286,11 +288,12 @@ box_submounts(const struct box *b, const char *path)
 		for (int i = 0; i < 4 && at != NULL; i++)
 			at = strtok_r(NULL, " ", &save);
 		if (at == NULL ||
-		    (len > 0 && (!box_below(at, p->chroot) || at[len] == '\0')))
+		    (len > 0 &&
+			(!box_below(at, p->rare->chroot) || at[len] == '\0')))
 			continue;
 		at += len;
 		if (strcmp(at, path) != 0 && strcmp(at, "/") != 0 &&
-		    box_below(at, path) && !strv_has(&p->read_only, at))
+		    box_below(at, path) && !strv_has(&p->rare->read_only, at))
 			BOX_ERROR(b, read_only,
 			    "%s is a mount below %s, and this kernel (before "
 			    "5.12) makes it read-only only when it is named: "
@@ -311,17 +314,17 @@ box_read_only(const struct box *b)
 	struct stat st;
 
 	BOX_NEED(b, read_only, CAP_SYS_ADMIN, "mount for a program alone");
-	for (size_t i = 0; i < p->read_only.n; i++) {
-		const char *path = p->read_only.v[i];
+	for (size_t i = 0; i < p->rare->read_only.n; i++) {
+		const char *path = p->rare->read_only.v[i];
 
-		if (p->private_tmp &&
+		if (p->rare->private_tmp &&
 		    (box_hidden(path) || strcmp(path, "/tmp") == 0 ||
 			strcmp(path, "/var/tmp") == 0))
 			BOX_ERROR(b, read_only,
 			    "%s: with private_tmp there is another, writable "
 			    "/tmp: keep one of the two",
 			    path);
-		else if (config_root_stat(p->chroot, path, &st) == -1)
+		else if (config_root_stat(p->rare->chroot, path, &st) == -1)
 			BOX_WARNING(
 			    b, read_only, "%s: %s", path, strerror(errno));
 		if (old)
@@ -340,12 +343,12 @@ check_box(const struct config_program *p, struct config_errors *errs)
 	box_ioprio(&b);
 	box_nice(&b);
 	box_limits(&b);
-	if (p->chroot != NULL)
+	if (p->rare->chroot != NULL)
 		box_chroot(&b);
-	if (p->private_tmp)
+	if (p->rare->private_tmp)
 		BOX_NEED(&b, private_tmp, CAP_SYS_ADMIN,
 		    "mount for a program alone");
-	if (p->read_only.n > 0)
+	if (p->rare->read_only.n > 0)
 		box_read_only(&b);
 }
 
@@ -355,7 +358,7 @@ check_box_slot(const struct config_program *p, const struct config_slot *s,
 {
 	struct box b = { .p = p, .errs = errs };
 
-	if (!p->private_tmp)
+	if (!p->rare->private_tmp)
 		return;
 	if (s->exec_path != NULL && box_hidden(s->exec_path))
 		BOX_ERROR(&b, private_tmp,

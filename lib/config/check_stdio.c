@@ -50,7 +50,7 @@ void
 check_stdio(const struct config_program *p, struct config_errors *errs)
 {
 	if (p->stdin_from == STDIN_INHERIT &&
-	    (p->workers != 1 || p->workers_per_cpu != 0))
+	    (p->workers != 1 || p->rare->workers_per_cpu != 0))
 		stdio_error(p, "stdin", errs,
 		    "inherit: several workers would each get a part of it; "
 		    "workers = 1, or stdin = null");

@@ -121,7 +121,7 @@ task_check_who(struct tasks *ck, const struct config_task *t)
 		return;
 	if (p->rare->user.set && p->rare->user.uid != geteuid())
 		TASK_ERROR(ck, t, user, "only root can become another user");
-	else if (p->identity.set && p->rare->run_group.set)
+	else if (p->rare->identity.set && p->rare->run_group.set)
 		TASK_ERROR(ck, t, group, "only root can change the group");
 }
 

@@ -98,7 +98,7 @@ complete_paths(struct config *cf)
 	dflt = complete_logfile(cf);
 	cf->logfile_set = complete_is_set(cf, SCHEMA_REEVE_logfile);
 	if (!cf->logfile_set || str_equal(cf->logfile, "AUTO")) {
-		free(cf->logfile);
+		value_logfile_fini(&cf->logfile);
 		cf->logfile = xstrdup(dflt);
 		cf->logfile_set = false;
 	} else if (cf->logfile != NULL) {
@@ -145,11 +145,11 @@ complete_programs(struct config *cf)
 		if (p->group == NULL)
 			p->group_priority = p->priority;
 		if (origins_line(&p->origins, SCHEMA_PROGRAM_numprocs) != 0)
-			p->workers = p->numprocs;
+			p->workers = p->rare->numprocs;
 		value_identity(p);
 		if (p->output == OUTPUT_INHERIT) {
-			freep(&p->out.path);
-			freep(&p->err.path);
+			value_logfile_fini(&p->out.path);
+			value_logfile_fini(&p->err.path);
 		}
 		p->childlogdir = intern(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);

@@ -314,10 +314,41 @@ struct config_rare {
 	struct config_watch watch;
 	struct strv watch_exclude;
 	int64_t watch_delay_ms;
+	struct config_identity identity; /* what user and so on come to */
+	bool no_new_privs;
+	struct config_caps capabilities;
+	char *chroot; /* NULL: none */
+	bool private_tmp;
+	struct strv read_only; /* as seen from chroot */
+	int64_t ioprio;        /* CONFIG_IOPRIO; -1: not set */
+	int64_t oom_score_adj;
+	int64_t workers_per_cpu; /* 0: not set */
+	int64_t numprocs;        /* 0: not set */
+	enum config_affinity cpu_affinity;
+	struct strv cpu_list; /* of AFFINITY_LIST: one number a string */
+	struct strv cpu_set;  /* the same; empty: all */
+	uint8_t exitcodes[CONFIG_EXITS / 8]; /* bit n % 8 of byte n / 8 */
+	struct config_rate restart_limit;
+	int64_t fatal_retry_ms; /* 0: never */
+	int64_t ready_interval_ms;
+	int64_t ready_try_ms; /* of one try */
+	int64_t health_interval_ms;
+	int64_t health_timeout_ms;
+	int64_t health_failures; /* in a row; 0: not set */
+	int64_t health_grace_ms;
+	enum config_health_action health_action;
+	int64_t memory_max; /* bytes; 0: none */
+	int64_t cpu_weight; /* 0: as the kernel has it */
+	struct config_cpu_max cpu_max;
+	int64_t pids_max;     /* 0: none */
+	int64_t memory_limit; /* bytes; 0: none */
+	int64_t memory_interval_ms;
+	int64_t max_lifetime_ms; /* 0: none */
 };
 
 struct config_program {
 	unsigned refs;
+	int line;                       /* of [program:x] */
 	const struct config_rare *rare; /* never NULL */
 	char *name;                     /* x of [program:x] */
 	bool is_task;                   /* part of a config_task */
@@ -326,7 +357,6 @@ struct config_program {
 	struct config_rate group_rate; /* its restart_rate */
 	const char *here; /* folder of its file, for %(here)s; interned */
 	const char *file; /* where [program:x] stands; interned */
-	int line;
 
 	char *command; /* templates: expanded for a slot by config_slot */
 	char *directory;
@@ -334,25 +364,12 @@ struct config_program {
 	char *process_name;
 	struct strv environment; /* KEY=value, values not yet expanded */
 	bool clear_env;
-	struct config_identity identity; /* what rare->user and so on come to */
-	bool no_new_privs;
-	struct config_caps capabilities;
-	char *chroot; /* NULL: none */
-	bool private_tmp;
-	struct strv read_only; /* as seen from chroot */
-	int64_t ioprio;        /* CONFIG_IOPRIO; -1: not set */
-	int64_t umask;         /* -1: not set */
-	int64_t nice;          /* INT64_MIN: not set */
-	int64_t oom_score_adj;
+	int64_t umask; /* -1: not set */
+	int64_t nice;  /* INT64_MIN: not set */
 
 	int64_t workers; /* -1: auto; what the three keys come to before CPUs */
-	int64_t workers_per_cpu; /* 0: not set */
-	int64_t numprocs;        /* 0: not set */
 	struct config_sockets sockets;
 	enum config_sockmode socket_mode;
-	enum config_affinity cpu_affinity;
-	struct strv cpu_list; /* of AFFINITY_LIST: one number a string */
-	struct strv cpu_set;  /* the same; empty: all */
 	int64_t priority;
 	struct strv depends_on; /* "db:ready", the condition always there */
 	struct strv bind_to;    /* "db"; as if db:ready stood above, too */
@@ -363,22 +380,12 @@ struct config_program {
 	int64_t startretries; /* -1: unlimited */
 	int64_t backoff_min_ms;
 	int64_t backoff_max_ms;
-	uint8_t exitcodes[CONFIG_EXITS / 8]; /* bit n % 8 of byte n / 8 */
-	struct config_rate restart_limit;
-	int64_t fatal_retry_ms; /* 0: never */
 	enum config_essential essential;
 	enum config_ready ready;
 	int ready_fd;     /* of READY_FD */
 	char *ready_text; /* of READY_PROBE and what follows: a template */
-	int64_t ready_interval_ms;
-	int64_t ready_try_ms; /* of one try */
 	enum config_health health;
 	char *health_text; /* of HEALTH_PROBE, HEALTH_EXEC: a template */
-	int64_t health_interval_ms;
-	int64_t health_timeout_ms;
-	int64_t health_failures; /* in a row; 0: not set */
-	int64_t health_grace_ms;
-	enum config_health_action health_action;
 	int64_t ready_timeout_ms;
 	bool ipc; /* see config_program_has_channel */
 
@@ -392,14 +399,6 @@ struct config_program {
 	int64_t roll_surge;
 	int64_t roll_soak_ms;
 
-	int64_t memory_max; /* bytes; 0: none */
-	int64_t cpu_weight; /* 0: as the kernel has it */
-	struct config_cpu_max cpu_max;
-	int64_t pids_max;     /* 0: none */
-	int64_t memory_limit; /* bytes; 0: none */
-	int64_t memory_interval_ms;
-	int64_t max_lifetime_ms; /* 0: none */
-
 	enum config_stdin stdin_from;
 	enum config_output output;
 	bool redirect_stderr;
@@ -409,8 +408,8 @@ struct config_program {
 	const char *childlogdir; /* interned */
 	struct strv reeve_environment;
 	mode_t reeve_umask;
-	struct config_jobs *jobs; /* of the CPU jobs' own; else NULL */
 	bool allow_jobs;
+	struct config_jobs *jobs; /* of the CPU jobs' own; else NULL */
 
 	struct config_origins origins;
 };

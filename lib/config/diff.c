@@ -113,8 +113,9 @@ side_own(struct buf *out, const struct side *sd)
 static void
 side_workers(struct buf *out, const struct config_program *p)
 {
-	if (p->workers_per_cpu > 0)
-		buf_addf(out, "%lld per CPU", (long long)p->workers_per_cpu);
+	if (p->rare->workers_per_cpu > 0)
+		buf_addf(
+		    out, "%lld per CPU", (long long)p->rare->workers_per_cpu);
 	else
 		value_workers_print(out, p, &p->workers);
 }

@@ -298,7 +298,7 @@ exec_find_command(const struct config *cf, struct err *err)
 		.program = p, .nslots = 1, .base_env = &env, .lenient = true
 	};
 
-	if (p->workers == 0 && p->workers_per_cpu == 0) {
+	if (p->workers == 0 && p->rare->workers_per_cpu == 0) {
 		err_set(err, "--workers: 0 would run nothing");
 		return 2;
 	}

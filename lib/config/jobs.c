@@ -286,12 +286,13 @@ jobs_uids(struct config_jobs *jobs, const struct config *cf)
 		bool known = false;
 
 		for (size_t k = 0; k < jobs->nuids; k++)
-			known = known || jobs->uids[k] == p->identity.uid;
-		if (known || !p->allow_jobs || p->identity.uid == geteuid())
+			known = known || jobs->uids[k] == p->rare->identity.uid;
+		if (known || !p->allow_jobs ||
+		    p->rare->identity.uid == geteuid())
 			continue;
 		jobs->uids = xreallocarray(
 		    jobs->uids, jobs->nuids + 1, sizeof *jobs->uids);
-		jobs->uids[jobs->nuids++] = p->identity.uid;
+		jobs->uids[jobs->nuids++] = p->rare->identity.uid;
 	}
 }
 

@@ -28,6 +28,7 @@ rare_fill(struct config_program *p)
 		schema_range(id, &vc.min, &vc.max);
 		BUG_ON(value_set(&vc, id, schema_keys[id].dflt, &err) == -1);
 	}
+	own->ioprio = -1;
 	rare_defaults = *own;
 	free(own);
 	p->rare = &rare_defaults;
@@ -67,8 +68,13 @@ config_rare_is_shared(const struct config_program *p)
 void
 config_rare_fini(struct config_program *p)
 {
-	if (!config_rare_is_shared(p))
-		free((struct config_rare *)(uintptr_t)p->rare);
+	struct config_rare *own;
+
+	if (config_rare_is_shared(p))
+		return;
+	own = config_rare_own(p);
+	free(own->identity.groups);
+	free(own);
 }
 
 struct config_program *
@@ -80,7 +86,6 @@ config_program_new(const char *name)
 	p->name = xstrdup(name);
 	p->umask = -1;
 	p->nice = INT64_MIN;
-	p->ioprio = -1;
 	p->ready_fd = -1;
 	origins_init(&p->origins);
 	config_rare_init(p);
@@ -118,7 +123,6 @@ config_program_unref(struct config_program *p)
 		value_clear(p, (enum schema_id)(first + i));
 	free(p->name);
 	free(p->group);
-	free(p->identity.groups);
 	strv_fini(&p->reeve_environment);
 	config_jobs_unref(p->jobs);
 	origins_fini(&p->origins);
@@ -143,10 +147,10 @@ config_program_workers(const struct config_program *p, int usable_cpus)
 {
 	int64_t n = p->workers;
 
-	if (p->cpu_set.n > 0 && (size_t)usable_cpus > p->cpu_set.n)
-		usable_cpus = (int)p->cpu_set.n;
-	if (p->workers_per_cpu > 0)
-		n = p->workers_per_cpu * usable_cpus;
+	if (p->rare->cpu_set.n > 0 && (size_t)usable_cpus > p->rare->cpu_set.n)
+		usable_cpus = (int)p->rare->cpu_set.n;
+	if (p->rare->workers_per_cpu > 0)
+		n = p->rare->workers_per_cpu * usable_cpus;
 	else if (n == -1)
 		n = usable_cpus;
 	return n < CONFIG_WORKERS_MAX ? (int)n : CONFIG_WORKERS_MAX;

@@ -20,7 +20,7 @@ show_text(struct buf *out, const void *object, enum schema_id id)
 		value_octal_print(out, NULL, &p->reeve_umask);
 	else if (id == SCHEMA_TASK_umask && t->run.umask == -1)
 		value_octal_print(out, NULL, &t->run.reeve_umask);
-	else if (id != SCHEMA_PROGRAM_workers || p->workers_per_cpu == 0)
+	else if (id != SCHEMA_PROGRAM_workers || p->rare->workers_per_cpu == 0)
 		value_add(out, object, id);
 }
 

@@ -500,10 +500,11 @@ config_slot_find_command(
 
 	if (s->directory != NULL)
 		directory = s->directory;
-	else if (p->chroot != NULL) /* the file's folder is not in there */
+	else if (p->rare->chroot !=
+		 NULL) /* the file's folder is not in there */
 		directory = "";
-	return slot_find(&s->exec_path, p->chroot, s->argv.v[0], directory,
-	    strv_env_get(&s->env, "PATH"), err);
+	return slot_find(&s->exec_path, p->rare->chroot, s->argv.v[0],
+	    directory, strv_env_get(&s->env, "PATH"), err);
 }
 
 int

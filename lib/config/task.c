@@ -15,7 +15,6 @@ config_task_new(const char *name)
 	t->run.is_task = true;
 	t->run.umask = -1;
 	t->run.nice = INT64_MIN;
-	t->run.ioprio = -1;
 	t->run.ready_fd = -1;
 	origins_init(&t->origins);
 	origins_init(&t->run.origins);
@@ -32,7 +31,6 @@ config_task_free(struct config_task *t)
 	for (size_t i = 0; i < n; i++)
 		value_clear(t, (enum schema_id)(first + i));
 	free(t->run.name);
-	free(t->run.identity.groups);
 	strv_fini(&t->run.reeve_environment);
 	origins_fini(&t->run.origins);
 	config_rare_fini(&t->run);

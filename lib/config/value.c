@@ -635,22 +635,30 @@ out:
 	return rc;
 }
 
+static struct config_rare *
+affinity_rare(void *field)
+{
+	return (struct config_rare *)(void *)((char *)field -
+					      offsetof(struct config_rare,
+						  cpu_affinity));
+}
+
 int
 value_affinity_parse(
     const struct value_ctx *vc, void *field, const char *text, struct err *err)
 {
-	struct config_program *p = vc->object;
 	struct strv list;
 	const char *rest = text;
 	char *item;
 	int bad = 0;
 
+	(void)vc;
 	strv_init(&list);
 	if (strcasecmp(text, "none") == 0 || strcasecmp(text, "auto") == 0) {
 		*(enum config_affinity *)field = strcasecmp(text, "none") == 0
 						     ? AFFINITY_NONE
 						     : AFFINITY_AUTO;
-		p->cpu_list = list;
+		affinity_rare(field)->cpu_list = list;
 		return 0;
 	}
 	while (bad == 0 && (item = value_item(&rest)) != NULL) {
@@ -665,7 +673,7 @@ value_affinity_parse(
 		    text);
 	}
 	*(enum config_affinity *)field = AFFINITY_LIST;
-	p->cpu_list = list;
+	affinity_rare(field)->cpu_list = list;
 	return 0;
 }
 
@@ -682,9 +690,9 @@ value_affinity_print(struct buf *out, const void *object, const void *field)
 		buf_adds(out, "auto");
 		break;
 	case AFFINITY_LIST:
-		for (size_t i = 0; i < p->cpu_list.n; i++)
-			buf_addf(
-			    out, "%s%s", i > 0 ? "," : "", p->cpu_list.v[i]);
+		for (size_t i = 0; i < p->rare->cpu_list.n; i++)
+			buf_addf(out, "%s%s", i > 0 ? "," : "",
+			    p->rare->cpu_list.v[i]);
 		break;
 	}
 }
@@ -692,10 +700,5 @@ value_affinity_print(struct buf *out, const void *object, const void *field)
 void
 value_affinity_fini(void *field)
 {
-	struct config_program *p =
-	    (struct config_program *)(void *)((char *)field -
-					      offsetof(struct config_program,
-						  cpu_affinity));
-
-	strv_fini(&p->cpu_list);
+	strv_fini(&affinity_rare(field)->cpu_list);
 }

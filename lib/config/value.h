@@ -71,8 +71,9 @@ void value_identity(struct config_program *p);
 	value_print value_##stem##_print;
 #include "config/types.def"
 value_fini value_watch_fini, value_zone_fini, value_actions_fini,
-    value_allow_fini, value_none_fini, value_str_fini, value_list_fini,
-    value_owner_fini, value_sockets_fini, value_affinity_fini, value_ready_fini,
-    value_health_fini, value_cron_fini, value_group_fini, value_groups_fini;
+    value_allow_fini, value_none_fini, value_str_fini, value_logfile_fini,
+    value_list_fini, value_owner_fini, value_sockets_fini, value_affinity_fini,
+    value_ready_fini, value_health_fini, value_cron_fini, value_group_fini,
+    value_groups_fini;
 
 #endif

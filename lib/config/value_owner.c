@@ -324,5 +324,5 @@ value_identity(struct config_program *p)
 	groups_add(&id.groups, &id.ngroups, id.gid);
 	for (size_t i = 0; i < more->n; i++)
 		groups_add(&id.groups, &id.ngroups, more->v[i]);
-	p->identity = id;
+	config_rare_own(p)->identity = id;
 }

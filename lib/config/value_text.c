@@ -68,6 +68,8 @@ value_path_none_print(struct buf *out, const void *object, const void *field)
 	buf_adds(out, s == NULL ? "none" : s);
 }
 
+static char log_auto[] = "AUTO"; /* one for all: most have it */
+
 int
 value_logfile_parse(
     const struct value_ctx *vc, void *field, const char *text, struct err *err)
@@ -82,10 +84,20 @@ value_logfile_parse(
 	    strcasecmp(text, "OFF") == 0)
 		*path = NULL;
 	else if (strcasecmp(text, "AUTO") == 0)
-		*path = xstrdup("AUTO");
+		*path = log_auto;
 	else
 		*path = xstrdup(text);
 	return 0;
+}
+
+void
+value_logfile_fini(void *field)
+{
+	char **path = field;
+
+	if (*path != log_auto)
+		free(*path);
+	*path = NULL;
 }
 
 void

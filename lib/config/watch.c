@@ -26,7 +26,7 @@ config_watch_dir(const struct config_program *p, const char *shell)
 	if (p->directory == NULL ||
 	    config_slot_build(&s, &in, &key, NULL) == -1)
 		return xstrdup(p->here);
-	dir = xasprintf("%s%s", p->chroot != NULL ? p->chroot : "",
+	dir = xasprintf("%s%s", p->rare->chroot != NULL ? p->rare->chroot : "",
 	    s.directory != NULL ? s.directory : p->here);
 	config_slot_fini(&s);
 	return dir;

@@ -29,8 +29,9 @@ static const struct {
 static bool
 limits_is_set(const struct config_program *p, size_t key)
 {
-	const bool set[LIMITS_KEYS] = { p->memory_max > 0, p->pids_max > 0,
-		p->cpu_weight > 0, p->cpu_max.quota_us > 0 };
+	const bool set[LIMITS_KEYS] = { p->rare->memory_max > 0,
+		p->rare->pids_max > 0, p->rare->cpu_weight > 0,
+		p->rare->cpu_max.quota_us > 0 };
 
 	return set[key];
 }

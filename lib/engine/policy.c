@@ -11,7 +11,7 @@ policy_expected(const struct config_program *p, int code, int signo)
 
 	if (bit < 0 || bit >= CONFIG_EXITS || (signo == 0 && code > 255))
 		return false;
-	return (p->exitcodes[bit / 8] >> (bit % 8) & 1) != 0;
+	return (p->rare->exitcodes[bit / 8] >> (bit % 8) & 1) != 0;
 }
 
 bool
@@ -106,7 +106,8 @@ policy_span_ms(const struct config_program *p, const struct table_past *past)
 {
 	int64_t ms = 0;
 
-	for (int64_t i = 0; i < p->restart_limit.count && i < TABLE_PAST; i++)
+	for (int64_t i = 0; i < p->rare->restart_limit.count && i < TABLE_PAST;
+	     i++)
 		ms += past->gap_ms[i];
 	return ms;
 }
@@ -114,10 +115,10 @@ policy_span_ms(const struct config_program *p, const struct table_past *past)
 bool
 policy_over_limit(const struct config_program *p, const struct table_past *past)
 {
-	int64_t count = p->restart_limit.count;
+	int64_t count = p->rare->restart_limit.count;
 
 	return count != 0 && past->n > count &&
-	       policy_span_ms(p, past) <= p->restart_limit.period_ms;
+	       policy_span_ms(p, past) <= p->rare->restart_limit.period_ms;
 }
 
 enum policy_next
@@ -144,7 +145,8 @@ policy_essential(const struct config_program *p, enum policy_next next)
 	case ESSENTIAL_ON_FATAL:
 		return fatal;
 	case ESSENTIAL_ON_EXIT:
-		return next == POLICY_REST || (fatal && p->fatal_retry_ms == 0);
+		return next == POLICY_REST ||
+		       (fatal && p->rare->fatal_retry_ms == 0);
 	case ESSENTIAL_YES:
 	case ESSENTIAL_MAIN:
 		break;
@@ -198,7 +200,7 @@ policy_chance(uint64_t seed)
 int64_t
 policy_interval_ms(const struct config_program *p, uint32_t chance)
 {
-	int64_t ms = p->memory_interval_ms, part = ms / 10;
+	int64_t ms = p->rare->memory_interval_ms, part = ms / 10;
 
 	ms += part * (int64_t)(chance % 2001) / 1000 - part;
 	return ms > 0 ? ms : 1;
@@ -207,7 +209,7 @@ policy_interval_ms(const struct config_program *p, uint32_t chance)
 int64_t
 policy_lifetime_ms(const struct config_program *p, uint32_t chance)
 {
-	int64_t ms = p->max_lifetime_ms;
+	int64_t ms = p->rare->max_lifetime_ms;
 
 	ms -= ms / 10 * (int64_t)(chance % 1001) / 1000;
 	return ms > 0 ? ms : 1;

@@ -28,7 +28,7 @@ struct probing {
 static void
 probing_wait(struct probing *pb)
 {
-	int64_t ms = pb->in->conf->ready_interval_ms;
+	int64_t ms = pb->in->conf->rare->ready_interval_ms;
 	int64_t ramp = PROBING_FIRST_MS << (pb->tries < 30 ? pb->tries : 30);
 
 	pb->tries++;
@@ -79,7 +79,7 @@ probing_on_timer(struct loop_timer *t, void *arg)
 	struct err err;
 
 	(void)t;
-	if (ask_start(&pb->ask, pb->in->conf->ready_try_ms, &err) == -1)
+	if (ask_start(&pb->ask, pb->in->conf->rare->ready_try_ms, &err) == -1)
 		probing_on_answer(pb, err.text);
 }
 

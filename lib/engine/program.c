@@ -147,11 +147,11 @@ slot_conf_changed(struct slot *sl, const struct config_program *old)
 	if (sl->queued != 0)
 		return;
 	if (sl->state == PS_FATAL &&
-	    old->fatal_retry_ms != conf->fatal_retry_ms) {
+	    old->rare->fatal_retry_ms != conf->rare->fatal_retry_ms) {
 		loop_timer_stop(&sl->retry);
 		sl->retry_at_ms = 0;
-		if (conf->fatal_retry_ms != 0)
-			sl->retry_at_ms = since + conf->fatal_retry_ms;
+		if (conf->rare->fatal_retry_ms != 0)
+			sl->retry_at_ms = since + conf->rare->fatal_retry_ms;
 	} else if (sl->state == PS_BACKOFF && sl->failures != 0 &&
 		   !sl->budgeted &&
 		   (old->backoff_min_ms != conf->backoff_min_ms ||
@@ -286,13 +286,13 @@ act_fatal(struct slot *sl)
 	snprintf(why, sizeof why, "%s", str_text(sl->note));
 	str_duration(
 	    span, sizeof span, policy_span_ms(conf, &slot_history(sl)->past));
-	config_rate_text(limit, sizeof limit, &conf->restart_limit);
+	config_rate_text(limit, sizeof limit, &conf->rare->restart_limit);
 	if (tries)
 		slot_note(sl, "gave up after %u %s%s%s", sl->failures,
 		    sl->failures == 1 ? "try" : "tries", colon, why);
 	else
 		slot_note(sl, "%lld deaths in %s (restart_limit %s)%s%s",
-		    (long long)conf->restart_limit.count + 1, span, limit,
+		    (long long)conf->rare->restart_limit.count + 1, span, limit,
 		    colon, why);
 	if (policy_essential(conf, tries ? POLICY_TRIES : POLICY_LIMIT))
 		order_stop_essential(sl);
@@ -301,9 +301,10 @@ act_fatal(struct slot *sl)
 		sl->history->past.n = 0;
 	sl->budgeted = 0;
 	sl->retry_at_ms = 0;
-	if (conf->fatal_retry_ms == 0 || sl->prog->en->stopping)
+	if (conf->rare->fatal_retry_ms == 0 || sl->prog->en->stopping)
 		return;
-	sl->retry_at_ms = loop_now(sl->prog->en->lp) + conf->fatal_retry_ms;
+	sl->retry_at_ms =
+	    loop_now(sl->prog->en->lp) + conf->rare->fatal_retry_ms;
 	slot_arm_retry(sl);
 }
 

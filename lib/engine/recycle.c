@@ -40,11 +40,11 @@ recycle_look(struct inst *in, mono_ms now)
 	rc->look_at_ms = now + policy_interval_ms(conf, chance);
 	rc->memory = tree_memory(&in->tree,
 	    keeperlink_welcome(in->slot->prog->en->kl)->pid,
-	    conf->memory_limit);
-	if (rc->memory <= conf->memory_limit)
+	    conf->rare->memory_limit);
+	if (rc->memory <= conf->rare->memory_limit)
 		return;
 	str_bytes(used, sizeof used, rc->memory);
-	str_bytes(limit, sizeof limit, conf->memory_limit);
+	str_bytes(limit, sizeof limit, conf->rare->memory_limit);
 	snprintf(
 	    why, sizeof why, "memory %s is over memory_limit %s", used, limit);
 	recycle_ask(in, why);
@@ -86,7 +86,7 @@ recycle_on_timer(struct loop_timer *t, void *arg)
 	if (rc->wanted)
 		recycle_ask(in, RECYCLE_WANTED);
 	if (rc->old_at_ms != 0 && rc->old_at_ms <= now) {
-		str_duration(age, sizeof age, in->conf->max_lifetime_ms);
+		str_duration(age, sizeof age, in->conf->rare->max_lifetime_ms);
 		snprintf(
 		    why, sizeof why, "its max_lifetime of %s is over", age);
 		recycle_ask(in, why);
@@ -122,15 +122,16 @@ recycle_arm(struct inst *in)
 	struct recycle *rc;
 
 	if (in->pid == 0 || in->stopping || in->dead ||
-	    (in->recycle == NULL && conf->memory_limit == 0 &&
-		conf->max_lifetime_ms == 0))
+	    (in->recycle == NULL && conf->rare->memory_limit == 0 &&
+		conf->rare->max_lifetime_ms == 0))
 		return;
 	rc = recycle_make(in);
-	rc->look_at_ms =
-	    conf->memory_limit > 0 ? now + policy_interval_ms(conf, chance) : 0;
-	if (conf->memory_limit == 0)
+	rc->look_at_ms = conf->rare->memory_limit > 0
+			     ? now + policy_interval_ms(conf, chance)
+			     : 0;
+	if (conf->rare->memory_limit == 0)
 		rc->memory = -1;
-	rc->old_at_ms = conf->max_lifetime_ms > 0
+	rc->old_at_ms = conf->rare->max_lifetime_ms > 0
 			    ? in->started_ms + policy_lifetime_ms(conf, chance)
 			    : 0;
 	/* It is over already: not within whoever calls. */

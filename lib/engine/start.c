@@ -187,10 +187,10 @@ start_cpu_list(cpu_set_t *out, const struct strv *list)
 static void
 start_cpus(struct start *st, const struct config_program *conf, int index)
 {
-	const struct strv *set = &conf->cpu_set;
+	const struct strv *set = &conf->rare->cpu_set;
 	int cpu;
 
-	switch (conf->cpu_affinity) {
+	switch (conf->rare->cpu_affinity) {
 	case AFFINITY_NONE:
 		if (set->n == 0)
 			return;
@@ -203,7 +203,7 @@ start_cpus(struct start *st, const struct config_program *conf, int index)
 		CPU_SET((size_t)cpu, &st->cpus);
 		break;
 	case AFFINITY_LIST:
-		start_cpu_list(&st->cpus, &conf->cpu_list);
+		start_cpu_list(&st->cpus, &conf->rare->cpu_list);
 		break;
 	}
 	st->spec.affinity = &st->cpus;
@@ -239,20 +239,21 @@ start_limits(struct start *st, const struct engine *en,
 static void
 start_box(struct spec *sp, const struct config_program *conf)
 {
-	if (conf->ioprio != -1)
-		sp->ioprio = (int32_t)conf->ioprio;
-	if (conf->no_new_privs)
+	if (conf->rare->ioprio != -1)
+		sp->ioprio = (int32_t)conf->rare->ioprio;
+	if (conf->rare->no_new_privs)
 		sp->flags |= SPEC_NO_NEW_PRIVS;
-	if (conf->private_tmp)
+	if (conf->rare->private_tmp)
 		sp->flags |= SPEC_PRIVATE_TMP;
-	if (conf->capabilities.set) {
+	if (conf->rare->capabilities.set) {
 		sp->flags |= SPEC_CAPS;
-		sp->caps = conf->capabilities.all ? config_caps_own()
-						  : conf->capabilities.keep;
+		sp->caps = conf->rare->capabilities.all
+			       ? config_caps_own()
+			       : conf->rare->capabilities.keep;
 	}
-	if (conf->chroot != NULL)
-		sp->root = conf->chroot;
-	sp->read_only = conf->read_only.v;
+	if (conf->rare->chroot != NULL)
+		sp->root = conf->rare->chroot;
+	sp->read_only = conf->rare->read_only.v;
 }
 
 static void
@@ -265,14 +266,14 @@ start_identity(
 				     : (int32_t)conf->reeve_umask;
 	if (conf->nice != INT64_MIN)
 		sp->nice = (int32_t)conf->nice;
-	if (conf->oom_score_adj != oom_score_adj)
-		sp->oom_score_adj = (int32_t)conf->oom_score_adj;
-	if (conf->identity.set) {
+	if (conf->rare->oom_score_adj != oom_score_adj)
+		sp->oom_score_adj = (int32_t)conf->rare->oom_score_adj;
+	if (conf->rare->identity.set) {
 		sp->set_ids = true;
-		sp->uid = conf->identity.uid;
-		sp->gid = conf->identity.gid;
-		sp->groups = conf->identity.groups;
-		sp->ngroups = conf->identity.ngroups;
+		sp->uid = conf->rare->identity.uid;
+		sp->gid = conf->rare->identity.gid;
+		sp->groups = conf->rare->identity.groups;
+		sp->ngroups = conf->rare->identity.ngroups;
 	}
 	start_box(sp, conf);
 }
@@ -360,11 +361,11 @@ start_err_text(char *out, size_t size, const struct spawn_err *se,
 	struct buf paths;
 
 	buf_init(&paths);
-	if (se->stage == STAGE_CHROOT && conf->chroot != NULL)
-		place = conf->chroot;
-	for (size_t i = 0; i < conf->read_only.n; i++)
-		buf_addf(
-		    &paths, "%s%s", i > 0 ? ", " : "", conf->read_only.v[i]);
+	if (se->stage == STAGE_CHROOT && conf->rare->chroot != NULL)
+		place = conf->rare->chroot;
+	for (size_t i = 0; i < conf->rare->read_only.n; i++)
+		buf_addf(&paths, "%s%s", i > 0 ? ", " : "",
+		    conf->rare->read_only.v[i]);
 	if (se->stage == STAGE_READ_ONLY)
 		place = buf_str(&paths);
 	spawn_err_text(out, size, se, conf->command, place);

@@ -241,11 +241,11 @@ limits_set_cpu(
 {
 	char text[64] = "max 100000";
 
-	if (p->cpu_max.quota_us > 0)
+	if (p->rare->cpu_max.quota_us > 0)
 		snprintf(text, sizeof text, "%" PRId64 " %" PRId64,
-		    p->cpu_max.quota_us, p->cpu_max.period_us);
+		    p->rare->cpu_max.quota_us, p->rare->cpu_max.period_us);
 	if (limits_set_number(
-		folder, "cpu.weight", p->cpu_weight, "100", err) == -1)
+		folder, "cpu.weight", p->rare->cpu_weight, "100", err) == -1)
 		return -1;
 	return limits_set(folder, "cpu.max", text, err);
 }
@@ -261,10 +261,10 @@ tree_limit(const struct tree *t, unsigned controllers,
 		return 0;
 	if ((controllers & TREE_MEMORY) != 0)
 		rc |= limits_set_number(
-		    t->cgroup, "memory.max", p->memory_max, "max", err);
+		    t->cgroup, "memory.max", p->rare->memory_max, "max", err);
 	if ((controllers & TREE_PIDS) != 0)
 		rc |= limits_set_number(
-		    t->cgroup, "pids.max", p->pids_max, "max", err);
+		    t->cgroup, "pids.max", p->rare->pids_max, "max", err);
 	if ((controllers & TREE_CPU) != 0)
 		rc |= limits_set_cpu(t->cgroup, p, err);
 	return rc;

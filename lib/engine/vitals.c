@@ -92,7 +92,7 @@ vitals_on_turn(struct loop_timer *t, void *arg)
 
 	(void)t;
 	if (v->health.lost && in->role == INST_CUR &&
-	    in->conf->health_action == HEALTH_RESTART &&
+	    in->conf->rare->health_action == HEALTH_RESTART &&
 	    !rolling_owns(in->slot))
 		vitals_restart(v);
 }
@@ -141,7 +141,7 @@ vitals_act(struct vitals *v)
 		return;
 	snprintf(why, sizeof why, FAILED "%.73s", v->error);
 	inst_give_reason(in, why);
-	switch (in->conf->health_action) {
+	switch (in->conf->rare->health_action) {
 	case HEALTH_ROLL:
 		rolling_start_slot(in->slot, why);
 		return;
@@ -157,8 +157,8 @@ vitals_act(struct vitals *v)
 static unsigned
 vitals_failures(const struct vitals *v)
 {
-	if (v->in->conf->health_failures != 0)
-		return (unsigned)v->in->conf->health_failures;
+	if (v->in->conf->rare->health_failures != 0)
+		return (unsigned)v->in->conf->rare->health_failures;
 	return vitals_is_watchdog(v) ? FAILURES_SILENT : FAILURES;
 }
 
@@ -202,7 +202,8 @@ static void
 vitals_next(struct vitals *v)
 {
 	if (v->running)
-		loop_timer_start(&v->timer, v->in->conf->health_interval_ms);
+		loop_timer_start(
+		    &v->timer, v->in->conf->rare->health_interval_ms);
 }
 
 static void
@@ -241,7 +242,8 @@ vitals_on_timer(struct loop_timer *t, void *arg)
 	(void)t;
 	if (vitals_is_watchdog(v))
 		vitals_on_silence(v);
-	else if (ask_start(&v->ask, v->in->conf->health_timeout_ms, &err) == -1)
+	else if (ask_start(
+		     &v->ask, v->in->conf->rare->health_timeout_ms, &err) == -1)
 		vitals_on_answer(v, err.text);
 }
 
@@ -356,7 +358,7 @@ vitals_new(struct inst *in, char sock[64], struct err *err)
 	if (v == NULL)
 		return -1;
 	if (vitals_is_watchdog(v))
-		in->watchdog_ms = (uint32_t)in->conf->health_interval_ms;
+		in->watchdog_ms = (uint32_t)in->conf->rare->health_interval_ms;
 	return vitals_open(v, sock, err);
 }
 
@@ -417,12 +419,14 @@ vitals_start(struct inst *in)
 	if (v == NULL || v->running)
 		return;
 	v->running = true;
-	v->heard_ms = loop_now(in->slot->prog->en->lp) + conf->health_grace_ms;
+	v->heard_ms =
+	    loop_now(in->slot->prog->en->lp) + conf->rare->health_grace_ms;
 	snprintf(name, sizeof name, "%s#%u", in->slot->name, in->generation);
-	loop_timer_start(&v->timer,
-	    vitals_is_watchdog(v) ? conf->health_grace_ms + in->watchdog_ms
-				  : health_first_ms(conf->health_grace_ms,
-					conf->health_interval_ms, name));
+	loop_timer_start(
+	    &v->timer, vitals_is_watchdog(v)
+			   ? conf->rare->health_grace_ms + in->watchdog_ms
+			   : health_first_ms(conf->rare->health_grace_ms,
+				 conf->rare->health_interval_ms, name));
 }
 
 void
@@ -434,11 +438,11 @@ vitals_changed(struct inst *in, const struct config_program *old)
 
 	if (v == NULL || vitals_is_watchdog(v) ||
 	    !loop_timer_active(&v->timer) ||
-	    old->health_interval_ms == conf->health_interval_ms)
+	    old->rare->health_interval_ms == conf->rare->health_interval_ms)
 		return;
 	grace = v->heard_ms - loop_now(in->slot->prog->en->lp);
-	if (grace < conf->health_interval_ms)
-		grace = conf->health_interval_ms;
+	if (grace < conf->rare->health_interval_ms)
+		grace = conf->rare->health_interval_ms;
 	loop_timer_start(&v->timer, grace);
 }
 

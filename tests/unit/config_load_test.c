@@ -122,7 +122,7 @@ START_TEST(a_program_and_its_defaults)
 	ck_assert_int_eq(p->startretries, -1);
 	ck_assert_int_eq(p->startsecs_ms, 1000);
 	ck_assert_int_eq(p->backoff_min_ms, 500);
-	ck_assert_int_eq(p->exitcodes[0], 1);
+	ck_assert_int_eq(p->rare->exitcodes[0], 1);
 	ck_assert(p->killasgroup && !p->stopasgroup && p->autostart);
 	ck_assert_int_eq(p->autorestart, AUTORESTART_TRUE);
 	ck_assert_str_eq(p->out.path, "AUTO");
@@ -589,7 +589,7 @@ START_TEST(an_ordinary_box)
 
 	must_load(text);
 	free(text);
-	ck_assert(!cf->programs[0]->identity.set);
+	ck_assert(!cf->programs[0]->rare->identity.set);
 }
 END_TEST
 
@@ -660,7 +660,7 @@ START_TEST(who_a_program_is)
 		return;
 	must_load(text);
 	free(text);
-	id = &cf->programs[0]->identity;
+	id = &cf->programs[0]->rare->identity;
 	ck_assert_int_eq(id->set, identities[_i].set);
 	ck_assert_uint_eq(id->ngroups, identities[_i].n);
 	if (!id->set)

@@ -574,8 +574,8 @@ START_TEST(fields_hold_what_was_written)
 	struct config_program *p = config_program_new("web");
 
 	expect(p, P(exitcodes), "0,9", "0,9");
-	ck_assert_int_eq(p->exitcodes[0], 1);
-	ck_assert_int_eq(p->exitcodes[1], 2);
+	ck_assert_int_eq(p->rare->exitcodes[0], 1);
+	ck_assert_int_eq(p->rare->exitcodes[1], 2);
 	expect(p, P(startsecs), "1.5", "1500ms");
 	ck_assert_int_eq(p->startsecs_ms, 1500);
 	expect(p, P(stopsignal), "INT", "INT");

@@ -35,20 +35,23 @@ struct life {
 static struct config_program
 random_conf(void)
 {
+	static struct config_rare rare;
 	struct config_program p = {
+		.rare = &rare,
 		.autorestart = (enum config_autorestart)chance(5),
 		.startsecs_ms = chance(3) * 1000,
 		.startretries = (int64_t)chance(6) - 1,
 		.backoff_min_ms = 1 + chance(1000),
 		.backoff_max_ms = 1 + chance(60000),
 		.essential = (enum config_essential)chance(5),
-		.fatal_retry_ms = chance(2) * 60000,
 	};
 
-	p.exitcodes[0] = 1;
+	rare = (struct config_rare){ .exitcodes = { 1 },
+		.fatal_retry_ms = chance(2) * 60000 };
 	if (chance(3) != 0)
-		p.restart_limit = (struct config_rate){ 1 + chance(TABLE_PAST),
-			1 + chance(120000) };
+		rare.restart_limit =
+		    (struct config_rate){ 1 + chance(TABLE_PAST),
+			    1 + chance(120000) };
 	return p;
 }
 
@@ -59,7 +62,8 @@ count_deaths(const struct life *l)
 	int n = 0;
 
 	for (int i = 0; i < l->ndeaths; i++)
-		n += l->now - l->deaths[i] <= l->conf.restart_limit.period_ms;
+		n += l->now - l->deaths[i] <=
+		     l->conf.rare->restart_limit.period_ms;
 	return n;
 }
 
@@ -112,8 +116,8 @@ check_next(
 	bool fatal = next == POLICY_TRIES || next == POLICY_LIMIT;
 	bool tries = end->failed_start && p->startretries >= 0 &&
 		     l->failures > p->startretries;
-	bool over = p->restart_limit.count != 0 &&
-		    count_deaths(l) > p->restart_limit.count;
+	bool over = p->rare->restart_limit.count != 0 &&
+		    count_deaths(l) > p->rare->restart_limit.count;
 
 	if (next == POLICY_REST) {
 		ck_assert(!end->failed_start);
@@ -138,7 +142,7 @@ check_next(
 		(p->essential == ESSENTIAL_ON_FATAL && fatal) ||
 		(p->essential == ESSENTIAL_ON_EXIT &&
 		    (next == POLICY_REST ||
-			(fatal && p->fatal_retry_ms == 0))));
+			(fatal && p->rare->fatal_retry_ms == 0))));
 }
 
 /* As act_fatal: with the next try everything begins anew. */
@@ -169,7 +173,7 @@ one_history(uint32_t n)
 		switch (next) {
 		case POLICY_TRIES:
 		case POLICY_LIMIT:
-			l.now += l.conf.fatal_retry_ms;
+			l.now += l.conf.rare->fatal_retry_ms;
 			begin_anew(&l);
 			break;
 		case POLICY_REST: /* and somebody starts it */

@@ -130,11 +130,12 @@ static const struct {
 
 START_TEST(autorestart_and_exitcodes)
 {
-	struct config_program p = { .refs = 1 };
+	struct config_rare rare = { .ipc_queue = 1 };
+	struct config_program p = { .rare = &rare };
 	int code = exits[_i].code, signo = exits[_i].signo;
 
-	p.exitcodes[0] = 1 << 0 | 1 << 2;
-	p.exitcodes[31] = 1 << 7;
+	rare.exitcodes[0] = 1 << 0 | 1 << 2;
+	rare.exitcodes[31] = 1 << 7;
 	p.autorestart = AUTORESTART_UNEXPECTED;
 	ck_assert_int_eq(policy_restart(&p, code, signo), !exits[_i].expected);
 	ck_assert_int_eq(policy_done(&p, code, signo), exits[_i].expected);
@@ -148,14 +149,16 @@ END_TEST
 
 START_TEST(every_code_has_its_bit)
 {
-	struct config_program p = { .autorestart = AUTORESTART_UNEXPECTED };
+	struct config_rare rare = { .ipc_queue = 1 };
+	struct config_program p = { .rare = &rare,
+		.autorestart = AUTORESTART_UNEXPECTED };
 
 	for (int bit = 0; bit < 256; bit++) {
-		p.exitcodes[bit / 8] = (uint8_t)(1 << bit % 8);
+		rare.exitcodes[bit / 8] = (uint8_t)(1 << bit % 8);
 		for (int code = 0; code < 256; code++)
 			ck_assert_int_eq(
 			    policy_restart(&p, code, 0), code != bit);
-		p.exitcodes[bit / 8] = 0;
+		rare.exitcodes[bit / 8] = 0;
 	}
 }
 END_TEST
@@ -188,8 +191,9 @@ END_TEST
 
 START_TEST(a_lifetime_is_never_longer_and_not_always_the_same)
 {
-	struct config_program p = { .max_lifetime_ms = 100000,
+	struct config_rare rare = { .max_lifetime_ms = 100000,
 		.memory_interval_ms = 15000 };
+	const struct config_program p = { .rare = &rare };
 	int64_t low = INT64_MAX, high = 0, ms;
 
 	for (uint64_t seed = 0; seed < 1000; seed++) {
@@ -206,7 +210,7 @@ START_TEST(a_lifetime_is_never_longer_and_not_always_the_same)
 	}
 	ck_assert_int_lt(low, 91000);
 	ck_assert_int_gt(high, 99000);
-	p.max_lifetime_ms = p.memory_interval_ms = 1;
+	rare.max_lifetime_ms = rare.memory_interval_ms = 1;
 	ck_assert_int_eq(policy_lifetime_ms(&p, UINT32_MAX), 1);
 	ck_assert_int_ge(policy_interval_ms(&p, 0), 1);
 }

@@ -69,10 +69,11 @@ teardown(void)
 
 START_TEST(values_are_written)
 {
-	struct config_program p = { .memory_max = 1048576,
+	const struct config_rare rare = { .memory_max = 1048576,
 		.cpu_weight = 50,
 		.pids_max = 7,
 		.cpu_max = { 20000, 100000 } };
+	struct config_program p = { .rare = &rare };
 	struct tree t = { .cgroup = folder };
 	struct err err = { .text = "" };
 
@@ -92,7 +93,8 @@ END_TEST
 /* The folder was another instance's before. */
 START_TEST(what_is_not_set_is_reset)
 {
-	struct config_program p = { 0 };
+	const struct config_rare rare = { 0 };
+	const struct config_program p = { .rare = &rare };
 	struct tree t = { .cgroup = folder };
 	struct err err = { .text = "" };
 
@@ -111,7 +113,8 @@ END_TEST
 
 START_TEST(a_file_that_is_not_there_is_told)
 {
-	struct config_program p = { .pids_max = 7 };
+	const struct config_rare rare = { .pids_max = 7 };
+	const struct config_program p = { .rare = &rare };
 	struct tree t = { .cgroup = folder }, none = { 0 };
 	struct err err = { .text = "" };
 
