@@ -7,10 +7,10 @@ MANY=400
 # Bytes of the engine's own memory, and of the keeper's, for one program more
 # that has one worker and no key but its command: its config, its slot, its
 # instance, two log pipes and their names, both copies of its record in the
-# state table.  A little over what that was when this was written (5.2 KiB and
-# 0.5 KiB), so that a struct which grows shows up here and not in a report.
-ENGINE_MAX=5900
-KEEPER_MAX=1000
+# state table.  A little over what that was when this was written (3.3 KiB and
+# 0.4 KiB), so that a struct which grows shows up here and not in a report.
+ENGINE_MAX=3700
+KEEPER_MAX=700
 
 case $VARIANT in
 release) ;;
