@@ -259,6 +259,7 @@ run_message(struct run *r, json_t *msg, struct client_error *ce)
 	json_t *error = json_object_get(msg, "error");
 
 	if (params != NULL) {
+		/* "exit" is another one: its end is told with the result. */
 		r->started = true;
 		r->pause_ms = 0;
 		/* Its end is seen when nobody else has the terminal. */

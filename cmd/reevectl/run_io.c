@@ -113,7 +113,8 @@ capture_print(struct run *r)
 {
 	static const char *const why[] = { "stage", "errno_name", "path" };
 	static const char *const same[] = { "exit_code", "exit_signal",
-		"timed_out", "started", "errno", "duration_ms", "max_rss_kb" };
+		"timed_out", "started", "errno", "duration_ms", "close_ms",
+		"max_rss_kb" };
 	bool started = json_is_true(json_object_get(r->result, "started"));
 	struct buf b;
 	struct jw w;

@@ -75,6 +75,20 @@ run_put_no_start(struct jw *w, const struct task_end *end, const char *path)
 }
 
 static void
+run_put_exit(void *arg, const struct task_end *end)
+{
+	struct client_run *cr = arg;
+	struct jw *w = ctl_note_begin(cr->r);
+
+	client_run_drop(cr);
+	jw_str(w, "event", "exit");
+	jw_int_or(w, "exit_code", end->code, -1);
+	jw_int_or(w, "exit_signal", end->signo, 0);
+	jw_int(w, "duration_ms", end->ran_ms);
+	ctl_note_end(cr->r);
+}
+
+static void
 run_put_end(struct ctl_req *r, const struct task_end *end, const char *path)
 {
 	struct jw *w = ctl_result_begin(r);
@@ -86,6 +100,7 @@ run_put_end(struct ctl_req *r, const struct task_end *end, const char *path)
 	jw_bool(w, "started", end->how != TASK_NO_START);
 	jw_int_or(w, "errno", end->errnum, 0);
 	jw_int(w, "duration_ms", end->ran_ms);
+	jw_int(w, "close_ms", end->close_ms);
 	jw_int_or(w, "max_rss_kb", end->max_rss_kb, -1);
 	jw_str(w, "text", end->text);
 	if (end->how == TASK_NO_START)
@@ -124,6 +139,7 @@ run_on_end(void *arg, const struct task_end *end)
 
 static const struct run_ops run_ops = {
 	.started = run_put_started,
+	.gone = run_put_exit,
 	.done = run_on_end,
 };
 
@@ -201,6 +217,25 @@ run_not_found(struct ctl_req *r, const struct err *err, const char *command)
 	run_put_end(r, &end, command);
 }
 
+/* So is a user or group that is not there; to ask for one that the client may
+ * not be is an error. */
+static void
+run_not_as(struct ctl_req *r, const struct running *rn, const struct err *err)
+{
+	struct task_end end = { .how = TASK_NO_START,
+		.code = -1,
+		.max_rss_kb = -1,
+		.stage = rn->unknown,
+		.errnum = EINVAL };
+
+	if (rn->unknown == 0) {
+		ctl_fail(r, CTL_E_DENIED, "%s", err->text);
+		return;
+	}
+	snprintf(end.text, sizeof end.text, "%.150s", err->text);
+	run_put_end(r, &end, NULL);
+}
+
 static void
 run_begin(struct ctl_req *r, struct running *rn)
 {
@@ -273,7 +308,7 @@ cmd_run(struct ctl_req *r, struct args *a)
 	if (running_read(&rn, fd, argc, &err) == -1)
 		ctl_fail(r, CTL_E_PARAMS, "%s", err.text);
 	else if (running_identity(&rn, r->s, &err) == -1)
-		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
+		run_not_as(r, &rn, &err);
 	else if (running_refused(&rn, r->s, &end))
 		run_put_end(r, &end, NULL);
 	else

@@ -197,8 +197,10 @@ running_as_user(
 {
 	if (s->who.uid != 0 || geteuid() != 0)
 		return err_set(err, "only root may run as another user");
-	if (value_owner_lookup(&rn->user, rn->as_user, err) == -1)
+	if (value_owner_lookup(&rn->user, rn->as_user, err) == -1) {
+		rn->unknown = STAGE_UID;
 		return -1;
+	}
 	value_owner_groups(&rn->user);
 	rn->req.set_ids = true;
 	rn->req.uid = rn->user.uid;
@@ -246,8 +248,10 @@ running_gid(struct running *rn, const struct ctl_session *s, struct err *err)
 	struct config_gid g = { .set = false };
 	gid_t gid;
 
-	if (value_group_parse(NULL, &g, rn->as_group, err) == -1)
+	if (value_group_parse(NULL, &g, rn->as_group, err) == -1) {
+		rn->unknown = STAGE_GID;
 		return -1;
+	}
 	if (!g.set)
 		return err_set(err, "no group is named");
 	gid = g.gid;

@@ -22,6 +22,7 @@ struct running {
 	char *path;
 	struct config_owner user;
 	gid_t *groups;
+	int unknown; /* STAGE_UID, STAGE_GID: there is none of that name */
 	const char *as_user, *as_group; /* borrowed from the request */
 };
 
@@ -31,7 +32,8 @@ void running_fini(struct running *rn);
 int running_read(struct running *rn, int fd, int64_t argc, struct err *err);
 /* umask, nice, user, as_group, rlimits. */
 void running_args(struct running *rn, struct args *a);
-/* No user: the client itself.  -1: it may not. */
+/* No user: the client itself.  -1: it may not, or there is no such user or
+ * group. */
 int running_identity(
     struct running *rn, const struct ctl_session *s, struct err *err);
 /* What the kernel would let root do, but not the client: false, or end tells

@@ -26,9 +26,11 @@ struct run {
 	char key[RUN_KEY_MAX + 1];
 	struct task *task;
 	struct channel *channel; /* NULL: none */
-	bool over;               /* end is valid */
+	bool gone;               /* its process is; end is valid */
+	bool over;               /* all of it is */
 	bool leaving;            /* nobody asks for it any more */
 	bool started;            /* the client was told */
+	bool told_gone;          /* that as well */
 	bool jobs;               /* knows of the jobserver */
 	struct task_end end;
 	const struct run_ops *ops; /* NULL: no client */
@@ -71,6 +73,10 @@ run_on_tell(void *arg)
 	if (!r->started && task_pid(r->task) != 0) {
 		r->started = true;
 		ops->started(r->arg, task_pid(r->task));
+	}
+	if (r->gone && !r->told_gone && r->ops != NULL) {
+		r->told_gone = true;
+		ops->gone(r->arg, &r->end);
 	}
 	if (r->over && r->ops != NULL)
 		ops->done(r->arg, &r->end);
@@ -130,6 +136,17 @@ static void
 run_on_started(void *arg)
 {
 	run_on_news(arg, NULL);
+}
+
+static void
+run_on_gone(void *arg, const struct task_end *end)
+{
+	struct run *r = arg;
+
+	r->gone = true;
+	r->end = *end;
+	if (r->ops != NULL)
+		loop_task_queue(r->en->lp, &r->tell);
 }
 
 static struct run *
@@ -372,6 +389,7 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	    req->jobserver ? RUN_JOBS : "");
 	r->task = task_new(en, tree, 0, run_on_done, r);
 	task_on_start(r->task, run_on_started);
+	task_on_gone(r->task, run_on_gone);
 	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
 		LIST_REMOVE(r, entry);
 		task_free(r->task);
@@ -415,6 +433,7 @@ run_resume(struct engine *en, uid_t owner, const char *key,
 		return NULL;
 	r->ops = ops;
 	r->arg = arg;
+	r->told_gone = false; /* not this client */
 	loop_timer_stop(&r->timer);
 	loop_task_queue(en->lp, &r->tell);
 	return r;
@@ -473,6 +492,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
+	task_on_gone(r->task, run_on_gone);
 	run_adopt_channel(r);
 	/* Its client may come back. */
 	loop_timer_start(&r->timer, RUN_ALONE_MS);

@@ -60,7 +60,10 @@ void run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 /* Both from the loop, never from inside a call. */
 struct run_ops {
 	void (*started)(void *arg, pid_t pid);
-	/* The last of it.  The run is freed by run_leave. */
+	/* Its own process is gone; done follows.  Also after a resume. */
+	void (*gone)(void *arg, const struct task_end *end);
+	/* The last of it: nothing of its tree is left.  The run is freed by
+	 * run_leave. */
 	void (*done)(void *arg, const struct task_end *end);
 };
 

@@ -25,12 +25,15 @@ struct task {
 	int64_t timeout_ms;
 	task_done *done;
 	void (*started)(void *arg);
+	void (*gone)(void *arg, const struct task_end *end); /* once */
 	void *arg;
 	task_end_it *end_it; /* NULL: it has a process */
 	void *end_it_arg;
 	bool held;    /* over, and its owner is not done with it */
 	bool spawned; /* asked for, or adopted: the keeper knows it */
 	bool over;    /* it is dead, its tree may not be */
+	bool told_gone;
+	bool outlived; /* by something of its tree */
 	bool timed_out, cancelled, killed;
 	struct task_end end;
 	char *path;             /* of the spec, for its errors */
@@ -80,14 +83,50 @@ task_release(struct task *t)
 		loop_task_queue(en->lp, &en->progress);
 }
 
+/* Exit and close are two events: something of it may live on, for a moment. */
+static void
+task_tell_gone(struct task *t, bool left)
+{
+	void (*gone)(void *, const struct task_end *) = t->gone;
+
+	t->gone = NULL;
+	if (t->end.how == TASK_NO_START)
+		return;
+	if (left && gone != NULL) {
+		t->outlived = true;
+		engine_event(t->en, t->tree_name, "exit",
+		    "%s, what it left is ended", t->end.text);
+	}
+	if (gone != NULL)
+		gone(t->arg, &t->end);
+}
+
+static void
+task_close(struct task *t)
+{
+	t->end.close_ms = t->pid != 0 ? loop_now(t->en->lp) - t->started_ms : 0;
+	if (t->end.close_ms < t->end.ran_ms)
+		t->end.close_ms = t->end.ran_ms;
+	if (t->outlived)
+		engine_event(t->en, t->tree_name, "close",
+		    "nothing of it is left after %lld ms",
+		    (long long)t->end.close_ms);
+	task_finish(t);
+}
+
 static void
 task_on_sweep(struct loop_timer *timer, void *arg)
 {
 	struct task *t = arg;
 	mono_ms since = loop_now(t->en->lp) - t->sweep_since;
+	bool left = !tree_is_empty(&t->tree, task_keeper(t));
 	pid_t pids[16];
 
-	if (!tree_is_empty(&t->tree, task_keeper(t))) {
+	if (!t->told_gone) {
+		t->told_gone = true;
+		task_tell_gone(t, left);
+	}
+	if (left) {
 		tree_kill(&t->tree, task_keeper(t));
 		if (tree_survivors(&t->tree, task_keeper(t), pids, 16) > 0 &&
 		    since < SWEEP_GIVE_UP_MS) {
@@ -97,7 +136,7 @@ task_on_sweep(struct loop_timer *timer, void *arg)
 			return;
 		}
 	}
-	task_finish(t);
+	task_close(t);
 }
 
 /* It is dead: what it left is ended, and then whoever asked is told. */
@@ -215,9 +254,17 @@ task_on_start(struct task *t, void (*started)(void *arg))
 }
 
 void
+task_on_gone(
+    struct task *t, void (*gone)(void *arg, const struct task_end *end))
+{
+	t->gone = gone;
+}
+
+void
 task_disown(struct task *t)
 {
 	t->done = NULL;
+	t->gone = NULL;
 	t->started = NULL;
 }
 

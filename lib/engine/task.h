@@ -42,6 +42,7 @@ struct task_end {
 	int stage, errnum;
 	bool core;
 	int64_t ran_ms;
+	int64_t close_ms;   /* as ran_ms, until all of its tree was gone */
 	int64_t max_rss_kb; /* -1: not known */
 	char text[320];     /* "exited with 3 after 20 ms" */
 };
@@ -95,6 +96,13 @@ void task_hold(struct task *t);
 void task_release(struct task *t);
 /* Told when there is a pid. */
 void task_on_start(struct task *t, void (*started)(void *arg));
+/*
+ * Told, from the loop, when its own process is gone, before what it left is
+ * ended; end without close_ms.  done follows, perhaps at once.  Not for one
+ * that never started.
+ */
+void task_on_gone(
+    struct task *t, void (*gone)(void *arg, const struct task_end *end));
 /* Nobody wants to know any more. */
 void task_disown(struct task *t);
 uint64_t task_id(const struct task *t); /* keeper's */

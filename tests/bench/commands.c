@@ -131,7 +131,7 @@ ours_results(FILE *in)
 
 	if (fgets(line, sizeof line, in) == NULL)
 		die("the connection");
-	if (strstr(line, "\"event\":\"started\"") != NULL)
+	if (strstr(line, "\"event\":") != NULL)
 		return 0;
 	if (strstr(line, "\"exit_code\":0") == NULL) {
 		fprintf(stderr, "commands: %s", line);

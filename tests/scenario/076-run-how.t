@@ -43,7 +43,7 @@ for bad in nofile nofile= nofile=x nofile=20:10 nofiles=1 =1 cpu=1MB; do
 done
 like "... says what it knows" "$(run --rlimit files=1 true 2>&1)" "no limit 'files': as, core, cpu, "
 code 2 "--rlimit of a task" ctl task add --rlimit nofile=x true
-code 5 "--group: none of that name" run --group no-such-group true
+code 126 "--group: none of that name" run --group no-such-group true
 like "... says so" "$(run --group no-such-group true 2>&1)" "no such group 'no-such-group'"
 like "help tells" "$(ctl help run 2>&1; ctl run --help)" "--rlimit NAME=SOFT"
 
@@ -54,6 +54,10 @@ like "--json: not executable" "$(run --json /etc/passwd)" '"stage":"exec","errno
 printf '#!/nonexistent/shell\n' >"$T/out/script" && chmod +x "$T/out/script"
 like "--json: exec fails" "$(run --json "$T/out/script")" "\"stage\":\"exec\",\"errno_name\":\"ENOENT\",\"path\":\"$T/out/script\""
 like "--json: the folder" "$(run --json --cwd /dev/null true)" '"stage":"directory","errno_name":"ENOTDIR","path":"/dev/null"'
+like "--json: no such group" "$(run --json --group no-such-group true)" '"started":false,.*"stage":"gid","errno_name":"EINVAL","path":null,.*"error":"no such group .no-such-group.'
+if [ "$(id -u)" = 0 ]; then
+	like "--json: no such user" "$(run --json --user no-such-user true)" '"started":false,.*"stage":"uid","errno_name":"EINVAL","path":null,.*"error":"no such user .no-such-user.'
+fi
 is "--json: none of it when it has run" "$(run --json true | grep -c '"stage"')" 0
 
 # The result is sent when nothing of the command is left: its streams are at
@@ -63,6 +67,39 @@ like "exit and close: a child that holds stdout ends with the command" "$json" '
 read -r left <"$T/out/left"
 like "... and is gone when the result is there" "$(kill -0 "$left" 2>&1; echo gone)" "gone"
 code 1 "... really" kill -0 "$left"
+like "... which took its time" "$json" '"duration_ms":[0-9]+,"close_ms":[0-9]+'
+events=$(ctl events)
+like "... told as two events: exit" "$events" 'exit +run[.][0-9]+[.][0-9a-f]+ +exited with 3 after .*what it left is ended'
+like "... close" "$events" 'close +run[.][0-9]+[.][0-9a-f]+ +nothing of it is left'
+is "... in that order" "$(printf '%s\n' "$events" | grep -oE 'what it left is ended|nothing of it is left' | tr '\n' ' ')" "what it left is ended nothing of it is left "
+# The same over the socket: two notes, then the result; the pipe is read last.
+cat >"$T/out/client.py" <<'EOT'
+import array, json, os, socket, sys
+c = sys.argv[2:]
+m = os.memfd_create("x")
+os.write(m, b"".join(w.encode() + b"\0" for w in ["/"] + c + ["PATH=" + os.environ["PATH"]]))
+r, w = os.pipe()
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+q = {"jsonrpc": "2.0", "id": 1, "method": "run", "params": {"key": "k1", "argc": len(c)}}
+n = os.open("/dev/null", os.O_RDWR)
+s.sendmsg([json.dumps(q).encode() + b"\n"],
+    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [m, n, w, n]))])
+os.close(w)
+for line in s.makefile():
+    msg = json.loads(line)
+    p = msg.get("params", {})
+    if "event" in p:
+        print(p["event"], p.get("exit_code", ""), end=" ")
+    if "result" in msg or "error" in msg:
+        print("close", msg.get("result", msg).get("exit_code"), end=" ")
+        break
+print(os.read(r, 100).decode().strip(), os.read(r, 1) == b"")
+EOT
+if command -v python3 >/dev/null; then
+	is "over the socket: exit, then close, and its output is there" "$(python3 "$T/out/client.py" "$T/run/reeve.sock" sh -c 'sleep 1001 & echo late; exit 3' 2>&1)" "started  exit 3 close 3 late True"
+	is "... also when it leaves nothing" "$(python3 "$T/out/client.py" "$T/run/reeve.sock" sh -c 'echo now' 2>&1)" "started  exit 0 close 0 now True"
+fi
 
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
 	skip "groups, and limits of others" "not root, or no setpriv"
