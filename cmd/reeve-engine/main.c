@@ -192,6 +192,7 @@ main(int argc, char **argv)
 		print_list(mode);
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
+	pm.argv = argv;
 	pm.config_file = config_file_or_exit(file);
 	if (mode != 0)
 		return check(pm.config_file, mode == 'P');

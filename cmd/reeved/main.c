@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "ipc/tables.h"
 #include "keeper/keeper.h"
 
 enum {
@@ -356,7 +357,7 @@ run(const struct keeper_config *cfg)
 	if (lp == NULL)
 		fatal("create the event loop");
 	kp = keeper_new(lp, cfg, &err);
-	keeper_tables_close(cfg->tables);
+	tables_free(cfg->tables);
 	if (kp == NULL) {
 		fprintf(stderr, "reeved: %s\n", err.text);
 		return EXIT_START;
@@ -373,17 +374,15 @@ static int
 take_over(struct keeper_config *cfg)
 {
 	static char *argv[64];
-	unsigned long soft;
-	char **args;
+	const struct tables_head *head = tables_head(cfg->tables);
 
 	log_init("keeper", LOG_INFO);
 	open_std();
-	args = keeper_tables_args(cfg->tables, &soft);
 	argv[0] = strdup(engine_path());
-	for (int i = 0; args[i] != NULL; i++)
-		argv[i + 1] = args[i];
+	for (int i = 0; head->args[i] != NULL; i++)
+		argv[i + 1] = head->args[i];
 	cfg->engine_argv = argv;
-	cfg->soft_nofile = soft;
+	cfg->soft_nofile = head->soft_nofile;
 	fd_raise_limit(NULL);
 	return run(cfg);
 }
@@ -394,7 +393,7 @@ upgrade_check(char **argv)
 {
 	char *args[] = { argv[0], argv[1], argv[3], argv[4], NULL };
 
-	if (strtol(argv[2], NULL, 10) == KEEPER_TABLES_VERSION)
+	if (strtol(argv[2], NULL, 10) == TABLES_VERSION)
 		run_engine(args);
 	puts("reeved " REEVE_VERSION " keeps its tables in another way: stop "
 	     "the one that runs, and start this one");
@@ -411,7 +410,7 @@ main(int argc, char **argv)
 
 	cfg.self = self_path();
 	cfg.argv = argv;
-	cfg.tables = keeper_tables_open(argv, &err);
+	cfg.tables = tables_open(argv, &err);
 	if (cfg.tables == NULL && err.text[0] != '\0') {
 		fprintf(stderr, "reeved: %s\n", err.text);
 		return EXIT_START;

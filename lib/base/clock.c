@@ -18,6 +18,12 @@ clock_mono_ms(void)
 	return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t
+clock_boot_ms(void)
+{
+	return clock_read_ms(CLOCK_BOOTTIME);
+}
+
 wall_ms
 clock_wall_ms(void)
 {

@@ -14,5 +14,7 @@ typedef int64_t wall_ms; /* since 1970-01-01 UTC */
 
 mono_ms clock_mono_ms(void);
 wall_ms clock_wall_ms(void);
+/* As start times in /proc count: through a suspend, too. */
+int64_t clock_boot_ms(void);
 
 #endif

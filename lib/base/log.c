@@ -54,6 +54,12 @@ log_set_level(enum log_level level)
 	logger.level = level;
 }
 
+enum log_level
+log_level(void)
+{
+	return (enum log_level)logger.level;
+}
+
 bool
 log_enabled(enum log_level level)
 {

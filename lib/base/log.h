@@ -27,6 +27,7 @@ void log_init(const char *role, enum log_level level);
 /* Borrows fd; -1 sends lines to stderr again. */
 void log_set_fd(int fd);
 void log_set_level(enum log_level level);
+enum log_level log_level(void);
 /*
  * Lines are kept (up to 16 KiB, then written after all) until log_release:
  * what must be quick is not held up by waking who reads the log.  For one

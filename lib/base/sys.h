@@ -29,6 +29,13 @@ ssize_t sys_recvmsg(int fd, struct msghdr *m, int flags);
 int sys_waitid(
     idtype_t type, id_t id, siginfo_t *si, int options, struct rusage *ru);
 int sys_pidfd_send_signal(int pidfd, int sig);
+/* To the group that it leads, or led (Linux 6.9). */
+int sys_pidfd_signal_group(int pidfd, int sig);
+/*
+ * Of whoever's child, dead, as wait(2) would give it (Linux 6.15; 6.13 while it
+ * is a zombie).  -1: EAGAIN, not yet; others: this can't be known.
+ */
+int sys_pidfd_exit_status(int pidfd, int *status);
 int sys_kill(pid_t pid, int sig);
 
 #endif

@@ -28,6 +28,7 @@
 #include "cluster/cpus.h"
 #include "engine/engine_main.h"
 #include "engine/engine_priv.h"
+#include "engine/heir.h"
 #include "engine/named.h"
 #include "engine/queued.h"
 #include "engine/upgrade.h"
@@ -313,8 +314,7 @@ engine_first_start(struct engine *en, struct err *err)
 	    en->kl, "state", fcntl(table_fd(en->table), F_DUPFD_CLOEXEC, 3));
 	keeperlink_put(
 	    en->kl, "events", fcntl(event_fd(en->events), F_DUPFD_CLOEXEC, 3));
-	tree_base(
-	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
+	tree_base(en->cgroup, sizeof en->cgroup);
 	engine_limits(en);
 	for (size_t i = 0; i < en->cf->nprograms; i++)
 		program_new(en, en->cf->programs[i]);
@@ -451,6 +451,17 @@ engine_load_config(struct engine *en)
 	en->config_file = xstrdup(en->cf->file);
 }
 
+/* The number in it is another's when this process's keeper is not the first. */
+static void
+engine_renew_pidfile(struct engine *en)
+{
+	const struct keeper_welcome *w = keeperlink_welcome(en->kl);
+	struct err err = { .text = "" };
+
+	if (w->pid != w->origin && engine_write_pidfile(en, &err) == -1)
+		log_warnx("%s", err.text);
+}
+
 static void
 engine_on_synced(void *arg)
 {
@@ -459,6 +470,7 @@ engine_on_synced(void *arg)
 	struct err err = { .text = "" };
 	bool again = keeperlink_find(en->kl, "state") != 0;
 
+	tree_set_origin(w->origin, w->origin_start, w->pid != w->origin);
 	engine_load_config(en);
 	limits_look(en);
 	en->next_id = ((uint64_t)w->incarnation << 32) + 1;
@@ -469,6 +481,7 @@ engine_on_synced(void *arg)
 	if (again) {
 		engine_log_sink(en);
 		recover(en);
+		engine_renew_pidfile(en);
 	} else if (engine_first_start(en, &err) == -1) {
 		engine_start_failed(en, &err);
 	} else {
@@ -564,6 +577,7 @@ static const struct keeperlink_ops engine_link_ops = {
 	.signalled = signals_on_signal,
 	.signal_failed = engine_on_signal_failed,
 	.upgraded = engine_on_upgraded,
+	.orphaned = heir_orphaned,
 };
 
 /* What children would inherit; INT32_MIN: unknown, always set it. */
@@ -590,6 +604,7 @@ engine_new(struct loop *lp, const struct engine_params *pm)
 	en->config_file = xstrdup(pm->config_file);
 	en->nodaemon = pm->nodaemon;
 	en->level = pm->level;
+	en->argv = pm->argv;
 	en->on_up = pm->on_up;
 	en->on_up_arg = pm->arg;
 	en->usable_cpus = cpus_usable("");

@@ -12,7 +12,8 @@ struct engine_params {
 	int keeper_fd;           /* taken */
 	const char *config_file; /* borrowed for ever */
 	bool nodaemon;
-	int level; /* of -e; -1: the config's */
+	char **argv; /* this process's own; borrowed for ever */
+	int level;   /* of -e; -1: the config's */
 	/* The engine knows what there is: open the control server on fd. */
 	void (*on_up)(void *arg, struct engine *en, int control_fd);
 	void *arg;

@@ -219,6 +219,7 @@ struct engine {
 	struct config *cf;
 	const struct config *coming; /* a reload tries it; NULL: none */
 	char *config_file;           /* absolute; "--exec": there is none */
+	char **argv;                 /* of this process */
 	bool nodaemon;
 	int level; /* of -e; -1: the config's */
 	struct strv base_env;

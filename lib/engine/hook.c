@@ -79,7 +79,7 @@ hook_run(
 	/* Generations begin again with each reeved. */
 	snprintf(what, sizeof what, "%c.%s#%u.%u.%d.%lld",
 	    hook_kinds[kind].letter, in->slot->name, in->generation,
-	    in->tree_index, (int)w->pid, (long long)w->started_ms);
+	    in->tree_index, (int)w->origin, (long long)w->started_ms);
 	if (config_hook_task(c.command) != NULL)
 		return hook_task(in->slot->prog->en,
 		    config_hook_task(c.command), what, done, in, err);

@@ -2,6 +2,7 @@
 #include "engine/keeperlink.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "engine/keeperlink_kids.h"
+#include "engine/tree.h"
 
 /* Stands before the bytes of a message that the channel had no room for. */
 struct waiting {
@@ -41,6 +44,10 @@ struct keeperlink {
 	struct held *held; /* index: slot; [0] unused */
 	unsigned nheld;
 	unsigned free_hint;
+	struct kids kids;
+	int64_t heard_ms;
+	uint32_t serial;
+	int program; /* of the keeper; -1 */
 };
 
 /* --- sending -------------------------------------------------------------- */
@@ -128,6 +135,8 @@ keeperlink_spawn(struct keeperlink *kl, uint64_t id, const struct spec *sp,
 	mw_init(&w, NULL, 0);
 	mw_u64(&w, id);
 	spec_write(&w, sp);
+	kids_add(&kl->kids, id, sp->label)->kill_group =
+	    (sp->flags & SPEC_KILL_GROUP) != 0;
 	keeperlink_send(kl, MSG_E_SPAWN, &w, fds, nfds);
 }
 
@@ -151,6 +160,7 @@ keeperlink_forget(struct keeperlink *kl, uint64_t id)
 	mw_init(&w, NULL, 0);
 	mw_u64(&w, id);
 	keeperlink_send(kl, MSG_E_FORGET, &w, NULL, 0);
+	kids_remove(&kl->kids, id);
 }
 
 void
@@ -329,6 +339,21 @@ keeperlink_drop(struct keeperlink *kl, unsigned *slot)
 /* --- receiving --------------------------------------------------------------
  */
 
+/* What can't be asked any more when it is gone. */
+static void
+keeperlink_know(struct keeperlink *kl)
+{
+	struct keeper_welcome *w = &kl->welcome;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
+	kl->program = open(path, O_PATH | O_CLOEXEC);
+	if (w->origin != 0)
+		return;
+	w->origin = w->pid;
+	w->origin_start = tree_start_of(w->pid);
+}
+
 static int
 keeperlink_got_welcome(struct keeperlink *kl, struct mr *r)
 {
@@ -342,6 +367,10 @@ keeperlink_got_welcome(struct keeperlink *kl, struct mr *r)
 	free(kl->welcome.program);
 	kl->welcome.program = xstrdup(mr_str(r));
 	kl->welcome.tables = (int)mr_u32(r);
+	kl->welcome.origin = (pid_t)mr_u32(r);
+	kl->welcome.origin_start = mr_u64(r);
+	if (version == MSG_VERSION)
+		keeperlink_know(kl);
 	if (version != MSG_VERSION)
 		fatalx("this keeper speaks version %u, not %d", version,
 		    MSG_VERSION);
@@ -368,9 +397,12 @@ keeperlink_got_child(struct keeperlink *kl, struct mr *r)
 	uint32_t pid = mr_u32(r);
 	mono_ms started_ms = mr_i64(r);
 	const char *label = mr_str(r);
+	bool kill_group = mr_u8(r) != 0;
 
 	if (mr_end(r) == -1)
 		return -1;
+	kids_add(&kl->kids, id, label)->kill_group = kill_group;
+	kids_started(&kl->kids, id, (pid_t)pid, started_ms);
 	kl->ops->child(kl->arg, id, (pid_t)pid, started_ms, label);
 	return 0;
 }
@@ -384,6 +416,7 @@ keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
 
 	if (mr_end(r) == -1)
 		return -1;
+	kids_started(&kl->kids, id, (pid_t)pid, started_ms);
 	kl->ops->spawned(kl->arg, id, (pid_t)pid, started_ms);
 	return 0;
 }
@@ -397,6 +430,7 @@ keeperlink_got_failed(struct keeperlink *kl, struct mr *r)
 
 	if (mr_end(r) == -1)
 		return -1;
+	kids_over(&kl->kids, id, NULL, stage, errnum);
 	kl->ops->spawn_failed(kl->arg, id, stage, errnum);
 	return 0;
 }
@@ -415,6 +449,7 @@ keeperlink_got_exited(struct keeperlink *kl, struct mr *r)
 	ex.max_rss_kb = mr_i64(r);
 	if (mr_end(r) == -1)
 		return -1;
+	kids_over(&kl->kids, id, &ex, 0, 0);
 	kl->ops->exited(kl->arg, id, &ex);
 	return 0;
 }
@@ -429,6 +464,8 @@ keeperlink_got_signal(struct keeperlink *kl, struct mr *r)
 
 	if (mr_end(r) == -1)
 		return -1;
+	if (serial > kl->serial)
+		kl->serial = serial;
 	kl->ops->signalled(kl->arg, signo, serial);
 	mw_init(&w, NULL, 0);
 	mw_u32(&w, serial);
@@ -468,6 +505,7 @@ keeperlink_got(
 	struct keeperlink *kl = arg;
 	struct mw w;
 
+	kl->heard_ms = clock_boot_ms();
 	switch (type) {
 	case MSG_K_WELCOME:
 		return keeperlink_got_welcome(kl, r);
@@ -512,12 +550,12 @@ keeperlink_got(
 	return -1;
 }
 
-/* Without the keeper there is nothing to decide about. */
 static void
 keeperlink_closed(void *arg, const char *why)
 {
-	(void)arg;
-	fatalx("the keeper is gone (%s)", why);
+	struct keeperlink *kl = arg;
+
+	kl->ops->orphaned(kl->arg, why);
 }
 
 static const struct chan_ops keeperlink_chan_ops = {
@@ -535,6 +573,7 @@ keeperlink_new(
 
 	buf_init(&kl->queue);
 	kl->free_hint = 1;
+	kl->program = -1;
 	kl->ops = ops;
 	kl->arg = arg;
 	kl->ch = chan_new(lp, fd, &keeperlink_chan_ops, kl);
@@ -557,6 +596,8 @@ keeperlink_free(struct keeperlink *kl)
 		if (kl->held[i].name != NULL)
 			keeperlink_release(kl, i);
 	free(kl->held);
+	kids_fini(&kl->kids);
+	fd_closep(&kl->program);
 	chan_free(kl->ch);
 	free(kl->welcome.program);
 	free(kl);
@@ -566,4 +607,29 @@ const struct keeper_welcome *
 keeperlink_welcome(const struct keeperlink *kl)
 {
 	return &kl->welcome;
+}
+
+const struct keeper_kid *
+keeperlink_kids(const struct keeperlink *kl, size_t *n)
+{
+	*n = kl->kids.n;
+	return kl->kids.v;
+}
+
+int64_t
+keeperlink_heard(const struct keeperlink *kl)
+{
+	return kl->heard_ms;
+}
+
+uint32_t
+keeperlink_serial(const struct keeperlink *kl)
+{
+	return kl->serial;
+}
+
+int
+keeperlink_program(const struct keeperlink *kl)
+{
+	return kl->program;
 }

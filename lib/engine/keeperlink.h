@@ -35,7 +35,27 @@ struct keeper_welcome {
 	unsigned long soft_nofile;
 	bool has_notify;
 	char *program; /* path of reeved */
-	int tables;    /* their version, see keeper/upgrade.c */
+	int tables;    /* their version, see ipc/tables.h */
+	/*
+	 * The first keeper, by pid and start time (field 22 of proc(5)'s
+	 * stat): what names cgroups and marks processes.  Another one than
+	 * pid when that was killed, and an engine went on in its place.
+	 */
+	pid_t origin;
+	uint64_t origin_start;
+};
+
+/* What this engine knows of a child. */
+struct keeper_kid {
+	uint64_t id;
+	pid_t pid; /* 0: its start was asked for, and is not answered */
+	mono_ms started_ms;
+	char *label;
+	bool kill_group;
+	bool is_over;
+	/* of is_over; stage 0: it ran */
+	struct keeper_exit *ex; /* NULL: it never ran */
+	int stage, errnum;
 };
 
 struct keeperlink_ops {
@@ -49,6 +69,8 @@ struct keeperlink_ops {
 	/* serial: one that is given again has the same. */
 	void (*signalled)(void *arg, int signo, uint32_t serial);
 	void (*signal_failed)(void *arg, uint64_t id, int signo, int errnum);
+	/* The keeper is gone.  Does not return. */
+	void (*orphaned)(void *arg, const char *why);
 	/* code 0: the keeper is another; text: why it is not */
 	void (*upgraded)(void *arg, int code, const char *text);
 };
@@ -86,5 +108,14 @@ unsigned keeperlink_top(const struct keeperlink *kl);
 void keeperlink_drop(struct keeperlink *kl, unsigned *slot);
 /* Sent everything that was waiting? */
 bool keeperlink_idle(const struct keeperlink *kl);
+
+/* Those that the keeper has not been told to forget; *n of them, borrowed. */
+const struct keeper_kid *keeperlink_kids(
+    const struct keeperlink *kl, size_t *n);
+/* clock_boot_ms when the keeper last said something: it lived then. */
+int64_t keeperlink_heard(const struct keeperlink *kl);
+uint32_t keeperlink_serial(const struct keeperlink *kl); /* newest signal's */
+/* A file open on the keeper's program; -1: not to be had. */
+int keeperlink_program(const struct keeperlink *kl);
 
 #endif

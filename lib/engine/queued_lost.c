@@ -22,7 +22,7 @@
 void
 queued_host(struct queued *q)
 {
-	pid_t pid = keeperlink_welcome(q->en->kl)->pid;
+	const struct keeper_welcome *w = keeperlink_welcome(q->en->kl);
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
 	snprintf(q->boot, sizeof q->boot, "?");
@@ -31,8 +31,8 @@ queued_host(struct queued *q)
 			snprintf(q->boot, sizeof q->boot, "?");
 		fclose(f);
 	}
-	snprintf(q->host, sizeof q->host, "%s/%d/%" PRIu64, q->boot, (int)pid,
-	    tree_start_of(pid));
+	snprintf(q->host, sizeof q->host, "%s/%d/%" PRIu64, q->boot,
+	    (int)w->origin, w->origin_start);
 }
 
 /* false: of another boot, or not known: nothing of it can be found. */
@@ -126,7 +126,7 @@ lost_look(struct queued *q)
 	if (left)
 		lost_again(q);
 	else if (killed)
-		tree_base_tidy(keeper);
+		tree_base_tidy();
 out:
 	free(v);
 }

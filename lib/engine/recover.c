@@ -616,8 +616,7 @@ recover(struct engine *en)
 	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "events")), &err);
 	if (en->events == NULL)
 		fatalx("%s", err.text);
-	tree_base(
-	    en->cgroup, sizeof en->cgroup, keeperlink_welcome(en->kl)->pid);
+	tree_base(en->cgroup, sizeof en->cgroup);
 	strv_init(&warnings);
 	limits_setup(en, en->cf, &warnings);
 	strv_fini(&warnings); /* said by the first one */

@@ -115,6 +115,8 @@ bool task_on_spawn_failed(
     struct engine *en, uint64_t id, int stage, int errnum);
 bool task_on_exited(
     struct engine *en, uint64_t id, const struct keeper_exit *ex);
+/* Kills what there may be of it; nobody is told. */
+void task_end_tree(struct engine *en, uint64_t id);
 /* Is any left?  A shutdown waits for them. */
 bool task_any(const struct engine *en);
 void task_kill_all(struct engine *en);

@@ -85,6 +85,26 @@ tree_pidfd(pid_t pid)
 
 /* --- the face ------------------------------------------------------------- */
 
+static struct {
+	pid_t pid;
+	uint64_t start;
+	bool is_gone;
+} origin;
+
+void
+tree_set_origin(pid_t pid, uint64_t start, bool is_gone)
+{
+	origin.pid = pid;
+	origin.start = start;
+	origin.is_gone = is_gone;
+}
+
+bool
+tree_origin_is_gone(void)
+{
+	return origin.is_gone;
+}
+
 /* What a reeved left that was killed: its folders, when nobody is in them. */
 static void
 tree_base_clean(const char *own)
@@ -98,7 +118,8 @@ tree_base_clean(const char *own)
 		if (!str_starts(e->d_name, "reeve-") ||
 		    !str_to_i64(
 			e->d_name + strlen("reeve-"), 1, INT32_MAX, &pid) ||
-		    kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+		    pid == origin.pid || kill((pid_t)pid, 0) == 0 ||
+		    errno != ESRCH)
 			continue;
 		path = xasprintf("%s/%s", own, e->d_name);
 		tree_cgroup_remove(path);
@@ -110,11 +131,12 @@ tree_base_clean(const char *own)
 
 /* An engine before this one may have moved to the leaf below the base. */
 static void
-tree_base_above(char own[PATH_MAX], pid_t keeper)
+tree_base_above(char own[PATH_MAX])
 {
 	char leaf[64];
 
-	snprintf(leaf, sizeof leaf, "/reeve-%d/" TREE_SUPERVISOR, (int)keeper);
+	snprintf(
+	    leaf, sizeof leaf, "/reeve-%d/" TREE_SUPERVISOR, (int)origin.pid);
 	if (str_ends(own, leaf))
 		own[strlen(own) - strlen(leaf)] = '\0';
 }
@@ -135,7 +157,7 @@ tree_base_try(const char *base)
 }
 
 void
-tree_base(char *out, size_t size, pid_t keeper)
+tree_base(char *out, size_t size)
 {
 	char own[PATH_MAX];
 	int n;
@@ -144,9 +166,9 @@ tree_base(char *out, size_t size, pid_t keeper)
 	out[0] = '\0';
 	if (!tree_cgroup_own(own))
 		return;
-	tree_base_above(own, keeper);
+	tree_base_above(own);
 	tree_base_clean(own);
-	n = snprintf(out, size, "%s/reeve-%d", own, (int)keeper);
+	n = snprintf(out, size, "%s/reeve-%d", own, (int)origin.pid);
 	if (n < 0 || (size_t)n >= size ||
 	    (mkdir(out, 0755) == -1 && errno != EEXIST)) {
 		out[0] = '\0';
@@ -160,13 +182,13 @@ tree_base(char *out, size_t size, pid_t keeper)
 }
 
 void
-tree_base_tidy(pid_t keeper)
+tree_base_tidy(void)
 {
 	char own[PATH_MAX];
 
 	if (!tree_cgroup_own(own))
 		return;
-	tree_base_above(own, keeper);
+	tree_base_above(own);
 	tree_base_clean(own);
 }
 
@@ -185,18 +207,13 @@ tree_fini(struct tree *t)
 	freep(&t->cgroup);
 }
 
-/* Nobody else has it: keeper, its start time, the id that it never gives twice.
+/* Nobody else has it: origin, its start time, the id that it never gives twice.
  */
 static void
 tree_mark(struct tree *t)
 {
-	struct tree_proc keeper;
-
-	/* The keeper stays the same process over its upgrades. */
-	if (!tree_stat(&keeper, getppid()))
-		memset(&keeper, 0, sizeof keeper);
 	snprintf(t->mark, sizeof t->mark, "%x.%" PRIx64 ".%" PRIx64,
-	    (unsigned)getppid(), keeper.start, t->id);
+	    (unsigned)origin.pid, origin.start, t->id);
 }
 
 static void

@@ -39,9 +39,9 @@ struct tree {
 /*
  * A folder below this process's own cgroup for the cgroups of instances, made
  * and tried; "" when cgroups v2 can't be used here.  name: "reeve-PID" of the
- * keeper.  A folder that is there already (an engine before) is fine.
+ * origin.  A folder that is there already (an engine before) is fine.
  */
-void tree_base(char *out, size_t size, pid_t keeper);
+void tree_base(char *out, size_t size);
 void tree_base_remove(const char *base, pid_t keeper);
 
 /*
@@ -104,10 +104,16 @@ struct tree_lost {
 /* Ticks since boot: with the pid, a process for ever (of that boot).  0: gone.
  */
 uint64_t tree_start_of(pid_t pid);
+/*
+ * The first keeper (keeper_welcome's origin), before anything else here: its
+ * number names folders and marks.  is_gone: it was killed, and what it had
+ * started has another parent now.
+ */
+void tree_set_origin(pid_t pid, uint64_t start, bool is_gone);
 /* SIGKILL to all that is left of them.  keeper: ours. */
 void tree_lost_kill(struct tree_lost *v, size_t n, pid_t keeper);
 /* Removes the folders of keepers that are gone, when nobody is in them. */
-void tree_base_tidy(pid_t keeper);
+void tree_base_tidy(void);
 
 /* Frees what t holds; touches no process and no folder. */
 void tree_fini(struct tree *t);

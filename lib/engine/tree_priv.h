@@ -27,6 +27,7 @@ struct tree_proc {
 
 /* The whole of a file (up to max) behind what is in b; -1 and errno. */
 int tree_read(struct buf *b, const char *path, size_t max);
+bool tree_origin_is_gone(void);
 /* false: gone, or not ours to see. */
 bool tree_stat(struct tree_proc *p, pid_t pid);
 int tree_pidfd(pid_t pid);

@@ -10,6 +10,10 @@
  *
  * The leader's number may be another's once it is reaped and its session is
  * empty: a leader with a foreign mark is not ours, nor is then its session.
+ * When the first keeper was killed its children have another parent, and so
+ * have their orphans: everybody counts as a descendant then, and of the leader
+ * the mark is asked for.
+ *
  * Nothing crosses from one instance to the next: leaders are children of the
  * keeper, and the keeper is never a member.  A descendant that made its own
  * session, changed its environment and lost its parents is not found; that
@@ -165,8 +169,9 @@ procs_link(struct tree_procs *ps, pid_t keeper)
 	for (size_t i = 0; i < ps->n; i++) {
 		struct tree_proc *p = &ps->v[i];
 
-		p->is_near = p->pid != keeper && p->pid != getpid() &&
-			     proc_is_near(p, keeper, ps->n);
+		p->is_near =
+		    p->pid != keeper && p->pid != getpid() &&
+		    (tree_origin_is_gone() || proc_is_near(p, keeper, ps->n));
 	}
 }
 
@@ -181,8 +186,9 @@ tree_has_session(
 		return false;
 	if (p == NULL) /* while the session is there nobody gets its number */
 		return true;
-	return p->is_near && p->parent == keeper &&
-	       tree_mark_of(t, p->pid) != MARK_OTHER;
+	if (p->is_near && p->parent == keeper)
+		return tree_mark_of(t, p->pid) != MARK_OTHER;
+	return tree_origin_is_gone() && tree_mark_of(t, p->pid) == MARK_OURS;
 }
 
 static void

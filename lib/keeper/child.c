@@ -4,7 +4,8 @@
  * A pid is used for kill through this table only, and only until it is
  * reaped: up to then the kernel can not give it to anybody else.  Reaping is
  * in two steps for that reason: look (WNOWAIT), kill what is left of the
- * group while the zombie still holds the number, then reap.
+ * group while the zombie still holds the number, then reap.  Of a child that
+ * is somebody else's to reap (foreign.c) only the pidfd is used.
  */
 #include <sys/wait.h>
 
@@ -98,6 +99,7 @@ void
 child_free(struct child_table *ct, struct child *c)
 {
 	BUG_ON(c->spawn != NULL);
+	foreign_free(c);
 	child_unlink_pid(ct, c);
 	if (c->is_dirty)
 		TAILQ_REMOVE(&ct->dirty, c, dirty);
@@ -113,10 +115,31 @@ child_signal(const struct child *c, int signo, bool to_group)
 		errno = ESRCH;
 		return -1;
 	}
+	if (c->is_foreign)
+		return to_group && sys_pidfd_signal_group(c->pidfd, signo) == 0
+			   ? 0
+			   : sys_pidfd_send_signal(c->pidfd, signo);
 	/* Not reaped: the number is still its own, and its group's. */
 	if (to_group && sys_kill(-c->pid, signo) == 0)
 		return 0;
 	return sys_pidfd_send_signal(c->pidfd, signo);
+}
+
+void
+child_ended(
+    struct child_table *ct, struct child *c, const struct child_end *end)
+{
+	child_unlink_pid(ct, c);
+	c->died_ms = end->at;
+	c->max_rss_kb = end->max_rss_kb;
+	c->code = end->code;
+	c->signo = end->signo;
+	c->core = end->core;
+	if (c->spawn != NULL)
+		spawn_settle(c->spawn); /* sets state to FAILED or ALIVE */
+	if (c->state == CHILD_ALIVE)
+		c->state = CHILD_EXITED;
+	child_mark(ct, c);
 }
 
 /* The child is a zombie: note how it ended, clean up behind it, reap it. */
@@ -125,21 +148,16 @@ child_bury(struct child_table *ct, struct child *c, mono_ms now)
 {
 	struct rusage ru = { .ru_maxrss = 0 };
 	siginfo_t si = { .si_pid = 0 };
+	struct child_end end = { .at = now };
 
 	if (c->kill_group)
 		sys_kill(-c->pid, SIGKILL);
 	sys_waitid(P_PID, (id_t)c->pid, &si, WEXITED | WNOHANG, &ru);
-	child_unlink_pid(ct, c);
-	c->died_ms = now;
-	c->max_rss_kb = ru.ru_maxrss;
-	c->code = si.si_code == CLD_EXITED ? si.si_status : 0;
-	c->signo = si.si_code == CLD_EXITED ? 0 : si.si_status;
-	c->core = si.si_code == CLD_DUMPED;
-	if (c->spawn != NULL)
-		spawn_settle(c->spawn); /* sets state to FAILED or ALIVE */
-	if (c->state == CHILD_ALIVE)
-		c->state = CHILD_EXITED;
-	child_mark(ct, c);
+	end.max_rss_kb = ru.ru_maxrss;
+	end.code = si.si_code == CLD_EXITED ? si.si_status : 0;
+	end.signo = si.si_code == CLD_EXITED ? 0 : si.si_status;
+	end.core = si.si_code == CLD_DUMPED;
+	child_ended(ct, c, &end);
 }
 
 void
@@ -155,7 +173,7 @@ child_reap(struct child_table *ct, mono_ms now)
 		    si.si_pid == 0)
 			break;
 		c = child_by_pid(ct, si.si_pid);
-		if (c != NULL) {
+		if (c != NULL && !c->is_foreign) {
 			child_bury(ct, c, now);
 			continue;
 		}

@@ -29,7 +29,7 @@ handoff_send(struct keeper *kp, enum msg_type type, const struct mw *w, int fd)
 static bool
 handoff_welcome(struct keeper *kp)
 {
-	uint8_t mem[64 + 4096];
+	uint8_t mem[80 + 4096];
 	struct mw w;
 
 	mw_init(&w, mem, sizeof mem);
@@ -40,7 +40,9 @@ handoff_welcome(struct keeper *kp)
 	mw_u64(&w, kp->cfg->soft_nofile);
 	mw_u8(&w, kp->notify_fd != -1);
 	mw_str(&w, kp->cfg->self);
-	mw_u32(&w, KEEPER_TABLES_VERSION);
+	mw_u32(&w, TABLES_VERSION);
+	mw_u32(&w, (uint32_t)kp->origin.pid);
+	mw_u64(&w, kp->origin.start);
 	return handoff_send(kp, MSG_K_WELCOME, &w, -1);
 }
 
@@ -67,6 +69,7 @@ handoff_child(struct keeper *kp, const struct child *c)
 	mw_u32(&w, c->state == CHILD_SPAWNING ? 0 : (uint32_t)c->pid);
 	mw_i64(&w, c->started_ms);
 	mw_str(&w, c->label);
+	mw_u8(&w, c->kill_group);
 	return handoff_send(kp, MSG_K_CHILD, &w, -1);
 }
 

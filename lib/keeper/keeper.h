@@ -14,19 +14,16 @@
 #include "loop/loop.h"
 
 struct keeper;
-struct keeper_tables;
-
-/* A change of what is in the tables, or of its meaning, is a new one. */
-#define KEEPER_TABLES_VERSION 1
+struct tables;
 
 struct keeper_config {
 	char *const *engine_argv; /* argv[0]: absolute path of reeve-engine */
 	int ready_fd;  /* gets one byte, the exit code, when up or failed; -1 */
 	int config_fd; /* the config in force, for the first engine; or -1 */
-	unsigned long soft_nofile;    /* before it was raised */
-	const char *self;             /* path of this program, for an upgrade */
-	char *const *argv;            /* what that is started with */
-	struct keeper_tables *tables; /* of the keeper before; NULL: none */
+	unsigned long soft_nofile; /* before it was raised */
+	const char *self;          /* path of this program, for an upgrade */
+	char *const *argv;         /* what that is started with */
+	struct tables *tables;     /* of the keeper before; NULL: none */
 };
 
 /* Borrows cfg for ever.  Starts the engine, if the tables have none. */
@@ -35,16 +32,5 @@ struct keeper *keeper_new(
 /* After loop_run has returned. */
 int keeper_exit_code(const struct keeper *kp);
 void keeper_free(struct keeper *kp);
-
-/*
- * Of a keeper that executed us (upgrade.c); NULL without err.text: this is a
- * start like any other.  Does not return when they are refused and the program
- * before is still there: that goes on, executed with argv.
- */
-struct keeper_tables *keeper_tables_open(char **argv, struct err *err);
-/* Arguments of the engine behind argv[0]; for ever. */
-char **keeper_tables_args(
-    const struct keeper_tables *kt, unsigned long *soft_nofile);
-void keeper_tables_close(struct keeper_tables *kt);
 
 #endif

@@ -12,17 +12,11 @@
 
 #include "base/clock.h"
 #include "ipc/chan.h"
+#include "ipc/tables.h"
 #include "keeper/keeper.h"
 #include "spawn/spawn.h"
 
 /* --- child.c ------------------------------------------------------------- */
-
-enum child_state {
-	CHILD_SPAWNING, /* cloned, exec not yet seen */
-	CHILD_ALIVE,
-	CHILD_EXITED, /* reaped; kept until the engine forgets it */
-	CHILD_FAILED, /* never executed; kept likewise */
-};
 
 struct child {
 	LIST_ENTRY(child) by_pid; /* while there is a process */
@@ -35,6 +29,8 @@ struct child {
 	int lost_signo;
 	int lost_errno;
 	bool kill_group;
+	bool is_foreign; /* a keeper before us was its parent: foreign.c */
+	struct foreign *foreign; /* while it lives */
 	uint64_t id;
 	pid_t pid;
 	int pidfd;
@@ -58,6 +54,13 @@ LIST_HEAD(child_bucket, child);
 
 #define CHILD_BUCKETS 1024
 
+struct child_end {
+	mono_ms at;
+	int code, signo;
+	bool core;
+	int64_t max_rss_kb; /* -1: not known */
+};
+
 struct child_table {
 	struct child_list all;
 	struct child_list dirty;
@@ -78,6 +81,9 @@ void child_mark(struct child_table *ct, struct child *c);
 void child_free(struct child_table *ct, struct child *c);
 /* Signals it, or its process group; -1 and errno.  ESRCH when it is dead. */
 int child_signal(const struct child *c, int signo, bool to_group);
+/* How it ended is known; the number may be another's by now. */
+void child_ended(
+    struct child_table *ct, struct child *c, const struct child_end *end);
 /*
  * Reaps everything that is dead, ours or not (PID 1, subreaper): fills the
  * records and marks them.  Allocates nothing.
@@ -131,7 +137,7 @@ struct pending_signal {
 	bool told;       /* this engine knows */
 };
 
-#define KEEPER_SIGNALS 6
+#define KEEPER_SIGNALS TABLES_SIGNALS
 #define ENGINE_ID      UINT64_MAX /* among the children */
 
 struct keeper {
@@ -146,6 +152,7 @@ struct keeper {
 	struct child *engine;
 	unsigned starting, starting_most; /* starts under way */
 	unsigned incarnation;
+	struct tables_origin origin;
 	struct handoff handoff;
 	bool synced;        /* this engine has had all of it */
 	bool was_ready;     /* an engine has been ready under this keeper */
@@ -184,10 +191,14 @@ void keeper_engine_exited(struct keeper *kp, struct child *c);
 void keeper_engine_kill(struct keeper *kp, const char *why);
 void keeper_report_ready(struct keeper *kp, int code);
 
+/* foreign.c: its end will be a child's like any other.  -1: no memory. */
+int foreign_watch(struct keeper *kp, struct child *c);
+void foreign_free(struct child *c);
+
 /* upgrade.c: kp->upgrading is set, or a start is over. */
 void upgrade_go_on(struct keeper *kp);
 /* Fills a new keeper from the tables; -1: they make no sense. */
-int upgrade_resume(struct keeper *kp, struct keeper_tables *kt);
+int upgrade_resume(struct keeper *kp, struct tables *t);
 
 /* message.c: what the engine may ask for. */
 extern const struct chan_ops keeper_chan_ops;

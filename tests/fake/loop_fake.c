@@ -77,6 +77,12 @@ clock_mono_ms(void)
 	return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t
+clock_boot_ms(void)
+{
+	return clock_mono_ms();
+}
+
 wall_ms
 clock_wall_ms(void)
 {

@@ -345,6 +345,22 @@ sys_pidfd_send_signal(int pidfd, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
+/* No fake child is anybody else's: these are the kernel's. */
+int
+sys_pidfd_signal_group(int pidfd, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 4u);
+}
+
+int
+sys_pidfd_exit_status(int pidfd, int *status)
+{
+	(void)pidfd;
+	(void)status;
+	errno = ENOTTY;
+	return -1;
+}
+
 int
 sys_kill(pid_t pid, int sig)
 {

@@ -98,10 +98,7 @@ b=$(task add --retries 1 --shell "echo \$\$ >>$T/out/pid2; [ \$(wc -l <$T/out/pi
 d=$(task add --delay 3600 true)
 rm -f "$T/out/pid"
 awaits 5 "they run" '[ -s "$T/out/pid1" ] && [ -s "$T/out/pid2" ]'
-e=$(engine_pid)
-kill -KILL "$REEVED"
-wait "$REEVED" 2>/dev/null
-awaits 5 "its engine ends, too" 'gone $e'
+kill_reeved
 # What it ran is left, and its cgroups: nobody is there to remove them.
 # shellcheck disable=SC2046
 kill -KILL $(ours) $(cat "$T/out/pid1" "$T/out/pid2") 2>/dev/null

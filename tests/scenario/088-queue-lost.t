@@ -16,13 +16,6 @@ field() { # ID MEMBER
 }
 is_field() { [ "$(field "$1" "$2")" = "$3" ]; }
 lines() { [ "$(wc -l <"$1" 2>/dev/null || echo 0)" -ge "$2" ]; }
-# The whole of it, at once; what it ran goes on.
-kill_all() {
-	e=$(engine_pid)
-	kill -KILL "$REEVED" "$e"
-	wait "$REEVED" 2>/dev/null
-	awaits 5 "reeved and the engine are gone" 'gone "$e"'
-}
 # It holds a lock as long as anything of it lives: who does not get it says so.
 cat >"$T/work" <<EOT
 #!/bin/sh
@@ -49,15 +42,15 @@ crash() { # NAME: with WRAP as it is
 	REEVE_TASK_ID=$a REEVE_TREE=1.1.1 sleep 1009 &
 	other=$!
 	started $other
-	kill_all
+	kill_reeved
 	ok "$1: the task's process lives on" alive "$(sed 's/ .*//' "$T/out/$1")"
 	start_reeved
 	awaits 20 "$1: tried again" 'lines $out 2'
 	kill_engine
-	kill_all
+	kill_reeved
 	start_reeved
 	awaits 20 "$1: and again" 'lines $out 3'
-	kill_all
+	kill_reeved
 	start_reeved
 	code 0 "$1: done, at last" ctl task wait "$a"
 	is "$1: its tries" "$(field "$a" tries)" 4

@@ -90,10 +90,7 @@ is "none is left out" "$(awk 'NR > 1 && $1 - last != 1000 { print last, $1 } { l
 rm "$T/out/go" "$T/out/told"
 id=$(task run --no-wait one)
 awaits 5 "it runs" 'task list --json | grep -q "\"id\":$id,\"state\":\"running\""'
-e=$(engine_pid)
-kill -KILL "$REEVED"
-wait "$REEVED" 2>/dev/null
-awaits 5 "its engine ends, too" 'gone $e'
+kill_reeved
 # What it ran is left, and its cgroups: nobody is there to remove them.
 # shellcheck disable=SC2046
 kill -KILL $(ours) 2>/dev/null

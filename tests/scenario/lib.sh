@@ -304,6 +304,16 @@ wait_reeved() {
 	REEVED=
 }
 
+# Both at once, as when the machine is gone; what it ran goes on.
+kill_reeved() {
+	old=$(engine_pid)
+	kill -STOP "$REEVED"
+	kill -KILL "$old"
+	kill -KILL "$REEVED"
+	wait "$REEVED" 2>/dev/null
+	awaits 5 "reeved and its engine are gone" 'gone "$old" && gone "$REEVED"'
+}
+
 engine_pid() { pgrep -P "$REEVED" -x reeve-engine; }
 fds() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
 

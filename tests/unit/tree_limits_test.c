@@ -241,7 +241,8 @@ real_moves(const char *own, const char *word)
 	struct tree t;
 	int rc = 0, fd;
 
-	tree_base(base, sizeof base, getpid());
+	tree_set_origin(getpid(), tree_start_of(getpid()), false);
+	tree_base(base, sizeof base);
 	EXPECT(base[0] != '\0');
 	EXPECT(tree_enable(base, word, getpid(), false, &err) == -1);
 	rc |= real_stranger(base, own, word);
@@ -251,7 +252,7 @@ real_moves(const char *own, const char *word)
 	EXPECT(tree_cgroup_own(now) && strcmp(now, leaf) == 0);
 	EXPECT(str_equal(get(base, "cgroup.subtree_control"), word));
 	/* An engine after this one finds the same. */
-	tree_base(again, sizeof again, getpid());
+	tree_base(again, sizeof again);
 	EXPECT(strcmp(base, again) == 0);
 	EXPECT(tree_enable(again, word, getpid(), true, &err) == 0);
 	fd = tree_prepare(&t, base, "web.0", 0, 1);

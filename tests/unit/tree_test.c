@@ -29,6 +29,7 @@ test_setup(void)
 {
 	fake_reset();
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	tree_set_origin(getpid(), tree_start_of(getpid()), false);
 }
 
 /* A leader that runs a shell script with the tree's mark; dir: cgroup. */
@@ -268,7 +269,7 @@ static void
 test_setup_cgroup(void)
 {
 	test_setup();
-	tree_base(base, sizeof base, getpid());
+	tree_base(base, sizeof base);
 	ck_assert_str_ne(base, "");
 }
 
@@ -288,7 +289,7 @@ START_TEST(cgroup_ends_all)
 	struct stat st;
 	int dir;
 
-	tree_base(again, sizeof again, getpid());
+	tree_base(again, sizeof again);
 	ck_assert_str_eq(again, base);
 	dir = tree_prepare(&t, base, "web.0", 1, 20);
 	ck_assert_int_ne(dir, -1);
@@ -395,7 +396,7 @@ END_TEST
 static bool
 test_has_cgroups(void)
 {
-	tree_base(base, sizeof base, getpid());
+	tree_base(base, sizeof base);
 	tree_base_remove(base, getpid());
 	return base[0] != '\0';
 }

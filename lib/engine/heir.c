@@ -1,0 +1,224 @@
+/*
+ * heir - the keeper was killed: its engine goes on in its place.
+ *
+ * All that the keeper had is here as well: each descriptor of its store, and
+ * what it said of each child.  Written down as the keeper itself does it for
+ * an upgrade, it is handed to reeved, executed in this process; that starts an
+ * engine, which finds everything as after any other death of one.
+ *
+ * The children have another parent by now, and the kernel may have given the
+ * number of one that died since to somebody else.  As long as the keeper lived
+ * it could not: whoever has that number and was there when the keeper last said
+ * something is the child.
+ */
+#include "engine/heir.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "engine/engine_priv.h"
+#include "engine/task.h"
+#include "engine/tree_priv.h"
+#include "ipc/tables.h"
+
+#define PUMP_MS 3000
+
+/* -1: it is dead. */
+static int
+heir_pidfd(pid_t pid, int64_t heard_ms)
+{
+	int64_t tick_ms = 1000 / sysconf(_SC_CLK_TCK);
+	int pidfd = tree_pidfd(pid);
+	struct tree_proc p;
+
+	if (pidfd == -1)
+		return -1;
+	if (!tree_stat(&p, pid) || (int64_t)p.start * tick_ms > heard_ms)
+		fd_closep(&pidfd);
+	return pidfd;
+}
+
+static void
+heir_child(struct mw *w, const struct keeper_kid *k, int64_t heard_ms)
+{
+	struct tables_child c = { .id = k->id,
+		.label = k->label,
+		.pid = k->pid,
+		.pidfd = k->is_over ? -1 : heir_pidfd(k->pid, heard_ms),
+		.told_spawned = true,
+		.kill_group = k->kill_group,
+		.is_foreign = true,
+		.started_ms = k->started_ms,
+		.died_ms = clock_mono_ms(),
+		.code = CHILD_CODE_UNKNOWN,
+		.max_rss_kb = -1,
+		.stage = k->stage,
+		.errnum = k->errnum };
+
+	c.state = c.pidfd != -1                 ? CHILD_ALIVE
+		  : k->is_over && k->ex == NULL ? CHILD_FAILED
+						: CHILD_EXITED;
+	if (k->ex != NULL) {
+		c.died_ms = k->ex->died_ms;
+		c.code = k->ex->code;
+		c.signo = k->ex->signo;
+		c.core = k->ex->core;
+		c.max_rss_kb = k->ex->max_rss_kb;
+	} else if (c.state == CHILD_EXITED) {
+		log_warnx("%s (pid %d) ended just now, and nobody can tell "
+			  "how: it counts as exit code %d",
+		    k->label, (int)k->pid, CHILD_CODE_UNKNOWN);
+	}
+	tables_keep(c.pidfd, true);
+	tables_put_child(w, &c);
+}
+
+/*
+ * Whose start was asked for: whether the keeper came to it nobody can tell.
+ * What there may be of it is ended, the next engine asks again.
+ */
+static void
+heir_unanswered(struct engine *en, const struct keeper_kid *k)
+{
+	struct inst *in = inst_find(en, k->id);
+
+	if (in != NULL)
+		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
+	else
+		task_end_tree(en, k->id);
+}
+
+static bool
+heir_is_unanswered(const struct keeper_kid *k)
+{
+	return k->pid == 0 && !k->is_over;
+}
+
+static void
+heir_children(struct engine *en, struct mw *w)
+{
+	const struct keeper_kid *v;
+	size_t n, unanswered = 0;
+
+	v = keeperlink_kids(en->kl, &n);
+	for (size_t i = 0; i < n; i++)
+		if (heir_is_unanswered(&v[i])) {
+			heir_unanswered(en, &v[i]);
+			unanswered++;
+		}
+	tables_put_number(w, n - unanswered);
+	for (size_t i = 0; i < n; i++)
+		if (!heir_is_unanswered(&v[i]))
+			heir_child(w, &v[i], keeperlink_heard(en->kl));
+}
+
+static void
+heir_store(struct engine *en, struct mw *w)
+{
+	struct tables_fd f;
+	size_t n = 0;
+
+	for (unsigned i = 1; i < keeperlink_top(en->kl); i++)
+		n += keeperlink_fd(en->kl, i) != -1;
+	tables_put_number(w, n);
+	for (unsigned i = 1; i < keeperlink_top(en->kl); i++) {
+		f.slot = i;
+		f.fd = keeperlink_fd(en->kl, i);
+		f.name = keeperlink_name(en->kl, i);
+		if (f.fd == -1)
+			continue;
+		tables_keep(f.fd, true);
+		tables_put_fd(w, &f);
+	}
+}
+
+/*
+ * The program that the keeper was, by its name when that is still the same
+ * file: another release would not know the tables.
+ */
+static const char *
+heir_program(const struct engine *en)
+{
+	static char path[64];
+	const char *name = keeperlink_welcome(en->kl)->program;
+	int fd = keeperlink_program(en->kl);
+	struct stat is, was;
+
+	if (fd == -1 || fstat(fd, &was) == -1 ||
+	    (stat(name, &is) == 0 && is.st_ino == was.st_ino &&
+		is.st_dev == was.st_dev))
+		return name;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return path;
+}
+
+static char **
+heir_argv(const struct engine *en)
+{
+	size_t n = 0;
+	char **argv;
+
+	while (en->argv[n] != NULL)
+		n++;
+	argv = xcalloc(n + 1, sizeof *argv);
+	memcpy(argv, en->argv, n * sizeof *argv);
+	argv[0] = keeperlink_welcome(en->kl)->program;
+	return argv;
+}
+
+static void __attribute__((noreturn)) heir_go_on(struct engine *en)
+{
+	const struct keeper_welcome *w = keeperlink_welcome(en->kl);
+	struct tables_head h = { .args = en->argv + 1,
+		.soft_nofile = w->soft_nofile,
+		.incarnation = w->incarnation,
+		.serial = keeperlink_serial(en->kl),
+		.started_ms = w->started_ms,
+		.log_slot = keeperlink_find(en->kl, "logw:reeved"),
+		.log_level = (uint8_t)log_level(),
+		.origin = { w->origin, w->origin_start },
+		.channel = -1 };
+	const char *program = heir_program(en);
+	struct mw mw;
+	int fd;
+
+	mw_init(&mw, NULL, 0);
+	tables_put_head(&mw, &h);
+	heir_store(en, &mw);
+	heir_children(en, &mw);
+	fd = tables_make(&mw);
+	if (fd == -1)
+		fatal("write the keeper's tables");
+	/* Nothing is left half written. */
+	log_release();
+	pump_end(en->pump, PUMP_MS);
+	tables_exec(program, heir_argv(en), fd, -1);
+	fatal("execute %s", program);
+}
+
+void
+heir_orphaned(void *arg, const char *why)
+{
+	struct engine *en = arg;
+	const struct keeper_welcome *w = keeperlink_welcome(en->kl);
+
+	/* Nothing is there yet that anybody could go on with. */
+	if (en->table == NULL || !en->started)
+		fatalx("the keeper is gone (%s)", why);
+	log_errorx("reeved %d is gone (%s): this process, its engine, goes on "
+		   "in its place",
+	    (int)w->pid, why);
+	engine_event(en, "", "keeper",
+	    "reeved %d is gone: pid %d goes on in its place", (int)w->pid,
+	    (int)getpid());
+	tree_set_origin(w->origin, w->origin_start, true);
+	heir_go_on(en);
+}
