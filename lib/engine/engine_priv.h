@@ -220,6 +220,7 @@ struct engine {
 	const struct config *coming; /* a reload tries it; NULL: none */
 	char *config_file;           /* absolute; "--exec": there is none */
 	char **argv;                 /* of this process */
+	struct loop_timer heir;      /* heir.c: the keeper is gone */
 	bool nodaemon;
 	int level; /* of -e; -1: the config's */
 	struct strv base_env;

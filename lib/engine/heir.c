@@ -27,9 +27,12 @@
 #include "engine/engine_priv.h"
 #include "engine/task.h"
 #include "engine/tree_priv.h"
+#include "engine/upgrade.h"
 #include "ipc/tables.h"
 
-#define PUMP_MS 3000
+#define PUMP_MS   3000
+#define ANSWER_MS 20 /* for a client to be told */
+#define EXEC_MS   20 /* from a clone to what can be found */
 
 /* -1: it is dead. */
 static int
@@ -82,42 +85,59 @@ heir_child(struct mw *w, const struct keeper_kid *k, int64_t heard_ms)
 }
 
 /*
- * Whose start was asked for: whether the keeper came to it nobody can tell.
- * What there may be of it is ended, the next engine asks again.
+ * Whose start was asked for and not answered: whether the keeper came to it
+ * shows in what there is of it.  0: nothing, the next engine asks again.
  */
-static void
+static pid_t
 heir_unanswered(struct engine *en, const struct keeper_kid *k)
 {
-	struct inst *in = inst_find(en, k->id);
+	const struct inst *in = inst_find(en, k->id);
+	const struct tree *t = in != NULL ? &in->tree : task_tree_of(en, k->id);
+	pid_t keeper = keeperlink_welcome(en->kl)->pid;
 
-	if (in != NULL)
-		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
-	else
-		task_end_tree(en, k->id);
+	return t != NULL ? tree_find_leader(t, keeper) : 0;
 }
 
-static bool
-heir_is_unanswered(const struct keeper_kid *k)
+/* A copy of what is known of them, and more; the caller frees it. */
+static struct keeper_kid *
+heir_kids(struct engine *en, size_t *n)
 {
-	return k->pid == 0 && !k->is_over;
+	const struct keeper_kid *all = keeperlink_kids(en->kl, n);
+	struct keeper_kid *v = xcalloc(*n + 1, sizeof *v);
+	bool waited = false;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		v[kept] = all[i];
+		if (all[i].pid == 0 && !all[i].is_over) {
+			if (!waited)
+				usleep(EXEC_MS * 1000);
+			waited = true;
+			v[kept].pid = heir_unanswered(en, &all[i]);
+			v[kept].started_ms = clock_mono_ms();
+			v[kept].found = true;
+			if (v[kept].pid == 0)
+				continue;
+		}
+		kept++;
+	}
+	*n = kept;
+	return v;
 }
 
 static void
 heir_children(struct engine *en, struct mw *w)
 {
-	const struct keeper_kid *v;
-	size_t n, unanswered = 0;
+	/* Those that were found are younger than its last word. */
+	int64_t heard_ms = keeperlink_heard(en->kl);
+	struct keeper_kid *v;
+	size_t n;
 
-	v = keeperlink_kids(en->kl, &n);
+	v = heir_kids(en, &n);
+	tables_put_number(w, n);
 	for (size_t i = 0; i < n; i++)
-		if (heir_is_unanswered(&v[i])) {
-			heir_unanswered(en, &v[i]);
-			unanswered++;
-		}
-	tables_put_number(w, n - unanswered);
-	for (size_t i = 0; i < n; i++)
-		if (!heir_is_unanswered(&v[i]))
-			heir_child(w, &v[i], keeperlink_heard(en->kl));
+		heir_child(w, &v[i], v[i].found ? INT64_MAX : heard_ms);
+	free(v);
 }
 
 static void
@@ -204,6 +224,13 @@ static void __attribute__((noreturn)) heir_go_on(struct engine *en)
 	fatal("execute %s", program);
 }
 
+static void
+heir_on_told(struct loop_timer *t, void *arg)
+{
+	(void)t;
+	heir_go_on(arg);
+}
+
 void
 heir_orphaned(void *arg, const char *why)
 {
@@ -220,5 +247,9 @@ heir_orphaned(void *arg, const char *why)
 	    "reeved %d is gone: pid %d goes on in its place", (int)w->pid,
 	    (int)getpid());
 	tree_set_origin(w->origin, w->origin_start, true);
-	heir_go_on(en);
+	if (en->upgrade == NULL)
+		heir_go_on(en);
+	upgrade_told(en, 1, "the new reeved died when it was executed");
+	loop_timer_init(&en->heir, en->lp, heir_on_told, en);
+	loop_timer_start(&en->heir, ANSWER_MS);
 }

@@ -6,7 +6,7 @@
 
 /*
  * arg: the engine.  Executes the keeper's program in this process, with tables
- * of what the keeper had, and does not return.
+ * of what the keeper had: mostly it does not return.
  */
 void heir_orphaned(void *arg, const char *why);
 

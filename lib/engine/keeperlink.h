@@ -52,6 +52,7 @@ struct keeper_kid {
 	mono_ms started_ms;
 	char *label;
 	bool kill_group;
+	bool found; /* of heir.c: by what there is of it */
 	bool is_over;
 	/* of is_over; stage 0: it ran */
 	struct keeper_exit *ex; /* NULL: it never ran */
@@ -69,7 +70,7 @@ struct keeperlink_ops {
 	/* serial: one that is given again has the same. */
 	void (*signalled)(void *arg, int signo, uint32_t serial);
 	void (*signal_failed)(void *arg, uint64_t id, int signo, int errnum);
-	/* The keeper is gone.  Does not return. */
+	/* The keeper is gone: nothing can be asked of it any more. */
 	void (*orphaned)(void *arg, const char *why);
 	/* code 0: the keeper is another; text: why it is not */
 	void (*upgraded)(void *arg, int code, const char *text);

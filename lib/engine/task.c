@@ -465,13 +465,12 @@ task_on_exited(struct engine *en, uint64_t id, const struct keeper_exit *ex)
 	return true;
 }
 
-void
-task_end_tree(struct engine *en, uint64_t id)
+const struct tree *
+task_tree_of(struct engine *en, uint64_t id)
 {
-	struct task *t = task_find(en, id);
+	const struct task *t = task_find(en, id);
 
-	if (t != NULL)
-		tree_kill(&t->tree, task_keeper(t));
+	return t != NULL ? &t->tree : NULL;
 }
 
 bool

@@ -26,6 +26,7 @@
 
 struct engine;
 struct task;
+struct tree;
 
 enum task_how {
 	TASK_EXITED,    /* code */
@@ -115,8 +116,8 @@ bool task_on_spawn_failed(
     struct engine *en, uint64_t id, int stage, int errnum);
 bool task_on_exited(
     struct engine *en, uint64_t id, const struct keeper_exit *ex);
-/* Kills what there may be of it; nobody is told. */
-void task_end_tree(struct engine *en, uint64_t id);
+/* Of the keeper's child; NULL: no task's. */
+const struct tree *task_tree_of(struct engine *en, uint64_t id);
 /* Is any left?  A shutdown waits for them. */
 bool task_any(const struct engine *en);
 void task_kill_all(struct engine *en);

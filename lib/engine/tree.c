@@ -276,6 +276,20 @@ tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 				 : tree_scan_survivors(t, keeper, pids, max);
 }
 
+pid_t
+tree_find_leader(const struct tree *t, pid_t keeper)
+{
+	pid_t pids[256];
+	int n = tree_survivors(t, keeper, pids, 256);
+	struct tree_proc p, first = { .pid = 0 };
+
+	for (int i = 0; i < n && i < 256; i++)
+		if (tree_stat(&p, pids[i]) && p.session == p.pid &&
+		    (first.pid == 0 || p.start < first.start))
+			first = p;
+	return first.pid;
+}
+
 void
 tree_remove(struct tree *t)
 {

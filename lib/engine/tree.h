@@ -64,6 +64,8 @@ void tree_adopt(struct tree *t, const char *base, const char *name,
 int tree_kill(struct tree *t, pid_t keeper);
 /* Pids that are left (up to max of them in pids); their number. */
 int tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max);
+/* The one that made its session; 0: there is none. */
+pid_t tree_find_leader(const struct tree *t, pid_t keeper);
 /* Removes the folder, when nobody is left in it. */
 void tree_remove(struct tree *t);
 /* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */

@@ -40,17 +40,6 @@ command = /bin/sh -c 'setsid sleep 100000 & exec sleep 100000'
 startsecs = 0
 EOT
 
-# The engine becomes the keeper, by the same pid.
-kill_keeper() {
-	heir=$(engine_pid)
-	kill -KILL "$REEVED"
-	wait "$REEVED" 2>/dev/null
-	REEVED=$heir
-	KEEPERS="$KEEPERS $heir"
-	started "$heir"
-}
-is_up() { [ "$(cat "/proc/$REEVED/comm")" = reeved ] && [ -n "$(engine_pid)" ] && ctl status >/dev/null; }
-
 start_reeved
 awaits 10 "all are up" 'is_state web.1 RUNNING && is_state own.1 RUNNING && is_state lines.0 RUNNING && is_state leaves.0 RUNNING'
 were=$(pids web own lines leaves)
@@ -62,7 +51,7 @@ awaits 10 "a command runs" 'grep -q begins "$T/out/run"'
 
 for i in 1 2 3; do
 	kill_keeper
-	awaits 10 "killed, time $i: the engine goes on as reeved" is_up
+	awaits 10 "killed, time $i: the engine goes on as reeved" heir_is_up
 	is "... nobody was restarted" "$(pids web own lines leaves)" "$were"
 	is "... the pidfile says so" "$(cat "$T/run/reeve.pid")" "$REEVED"
 done
@@ -103,7 +92,5 @@ awaits 20 "a roll by signal" '[ "$(pid_of own.0)" != '"$p"' ] && is_state own.1 
 awaits 10 "the lines end" '[ -s "$T/out/lines" ]'
 n=$(cat "$T/out/lines")
 awaits 10 "all of them are in the log" '[ "$(grep -c . "$T/log/lines.0.stdout.log")" -ge "$n" ]'
-code 0 "shutdown" ctl shutdown
-awaits 20 "reeved ends" 'gone "$REEVED"'
-REEVED=
+end_heir
 plan_done

@@ -314,6 +314,23 @@ kill_reeved() {
 	awaits 5 "reeved and its engine are gone" 'gone "$old" && gone "$REEVED"'
 }
 
+# The keeper; the engine becomes the next one, by its own pid.
+kill_keeper() {
+	heir=$(engine_pid)
+	kill -KILL "$REEVED"
+	wait "$REEVED" 2>/dev/null
+	REEVED=$heir
+	KEEPERS="$KEEPERS $heir"
+	started "$heir"
+}
+heir_is_up() { [ "$(cat "/proc/$REEVED/comm")" = reeved ] && [ -n "$(engine_pid)" ] && ctl status >/dev/null 2>&1; }
+# It is no child of ours.
+end_heir() {
+	code 0 "shutdown" ctl shutdown
+	awaits 20 "reeved ends" 'gone "$REEVED"'
+	REEVED=
+}
+
 engine_pid() { pgrep -P "$REEVED" -x reeve-engine; }
 fds() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
 

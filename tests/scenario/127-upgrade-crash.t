@@ -1,0 +1,41 @@
+#!/bin/sh
+# A new reeved that passes the check, and dies when it is executed: the engine
+# goes on, with the program that was.
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$T/bin"
+cp "$B/reeved" "$B/reeve-engine" "$T/bin/"
+conf <<EOT
+[program:web]
+command = $CHILD sleep
+workers = 2
+EOT
+env REEVE_TEST="$T" "$T/bin/reeved" -n -c "$CONF" >"$T/out/reeved" 2>&1 </dev/null &
+REEVED=$!
+KEEPERS=$REEVED
+awaits 10 "all are up" 'all_state RUNNING'
+were=$(pids web)
+cat >"$T/bin/.new" <<EOT
+#!/bin/sh
+[ "\$1" = --upgrade-check ] && exec $B/reeved "\$@"
+exit 3
+EOT
+chmod 755 "$T/bin/.new"
+mv "$T/bin/.new" "$T/bin/reeved"
+heir=$(engine_pid)
+code 1 "the upgrade fails" ctl upgrade
+wait "$REEVED"
+is "it was executed" "$?" 3
+REEVED=$heir
+KEEPERS="$KEEPERS $heir"
+started "$heir"
+awaits 10 "all goes on" '[ -n "$(engine_pid)" ] && ctl status >/dev/null 2>&1'
+is "nobody was restarted" "$(pids web)" "$were"
+ok "by the program that was" eval 'readlink "/proc/$REEVED/exe" | grep -q "bin/reeved (deleted)\$"'
+mv "$T/bin/reeved" "$T/bin/bad"
+cp "$B/reeved" "$T/bin/reeved"
+code 0 "a good one, after that" ctl upgrade
+ok "is what runs" eval '[ "$(readlink "/proc/$REEVED/exe")" = "$T/bin/reeved" ]'
+is "still nobody was restarted" "$(pids web)" "$were"
+end_heir
+plan_done
