@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -194,6 +195,19 @@ heir_argv(const struct engine *en)
 	return argv;
 }
 
+/* Of a service manager that watches the keeper: it is us whom it hears. */
+static void
+heir_watchdog(pid_t keeper)
+{
+	const char *text = getenv("WATCHDOG_PID");
+	char pid[16];
+
+	if (text == NULL || atoi(text) != keeper)
+		return;
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	setenv("WATCHDOG_PID", pid, 1);
+}
+
 static void __attribute__((noreturn)) heir_go_on(struct engine *en)
 {
 	const struct keeper_welcome *w = keeperlink_welcome(en->kl);
@@ -210,6 +224,7 @@ static void __attribute__((noreturn)) heir_go_on(struct engine *en)
 	struct mw mw;
 	int fd;
 
+	heir_watchdog(w->pid);
 	mw_init(&mw, NULL, 0);
 	tables_put_head(&mw, &h);
 	heir_store(en, &mw);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/keeperlink_kids.h"
 #include "../fake/sys_fake.h"
+#include "engine/keeperlink_kids.h"
 
 static struct kids ks;
 
