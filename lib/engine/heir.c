@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +113,7 @@ heir_kids(struct engine *en, size_t *n)
 		v[kept] = all[i];
 		if (all[i].pid == 0 && !all[i].is_over) {
 			if (!waited)
-				usleep(EXEC_MS * 1000);
+				poll(NULL, 0, EXEC_MS);
 			waited = true;
 			v[kept].pid = heir_unanswered(en, &all[i]);
 			v[kept].started_ms = clock_mono_ms();
