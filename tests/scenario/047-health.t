@@ -1,10 +1,12 @@
 #!/bin/sh
 # Health: lost and found again, a roll, a restart, a report; exec, too.
 . "$(dirname "$0")/lib.sh"
+need curl
 
 p=$(port 0) q=$(port 1) r=$(port 2)
 cat >"$T/app.sh" <<EOT
-# Each instance has a port of its own, as long as it is not ill.
+# Each slot has a path of its own; there the old instance answers for a new one
+# that is about to fail, so ready= looks at what makes it fail as well.
 echo "\$1 \$\$" >>$T/out/started
 [ ! -e "$T/out/no-start" ] || exit 3
 exec $CHILD http $T/run/\$1 $T/out/\$1.say
@@ -13,7 +15,7 @@ conf <<EOT
 [program:roll]
 command = sh $T/app.sh roll.%(process_num)d
 workers = 2
-ready = http+unix:$T/run/roll.%(process_num)d:/ 100-599
+ready = exec:sh -c 'test ! -e $T/out/no-start && curl -s --unix-socket $T/run/roll.%(process_num)d http://x/'
 health = http+unix:$T/run/roll.%(process_num)d:/health
 health_interval = 100ms
 health_timeout = 10s
