@@ -154,9 +154,6 @@ complete_programs(struct config *cf)
 		p->childlogdir = intern(cf->childlogdir);
 		strv_copy(&p->reeve_environment, &cf->environment);
 		p->reeve_umask = cf->umask;
-		if (p->process_name == NULL)
-			p->process_name = xstrdup(
-			    schema_keys[SCHEMA_PROGRAM_process_name].dflt);
 	}
 	if (cf->nprograms > 0)
 		qsort(cf->programs, cf->nprograms, sizeof *cf->programs,

@@ -290,7 +290,12 @@ static int
 slot_name(struct config_slot *out, const struct config_program *p,
     const struct expand_scope *sc, struct err *err)
 {
-	if (expand(&out->process_name, p->process_name, sc, err) == -1)
+	const char *process_name =
+	    p->process_name != NULL
+		? p->process_name
+		: schema_keys[SCHEMA_PROGRAM_process_name].dflt;
+
+	if (expand(&out->process_name, process_name, sc, err) == -1)
 		return -1;
 	/* It becomes a file's name. */
 	if (*out->process_name == '\0' || strchr(out->process_name, '/') ||

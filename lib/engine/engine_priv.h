@@ -54,6 +54,7 @@ struct inst_end {
 };
 
 /* One process of a slot, from the spawn request until its tree is gone. */
+/* There are many: what is small stands together. */
 struct inst {
 	TAILQ_ENTRY(inst) entry;
 	struct slot *slot;
@@ -65,42 +66,42 @@ struct inst {
 	uint32_t signals_early; /* 1 << SIG: to be passed on once it is */
 	mono_ms started_ms;
 	bool ready;
-	bool preparing;    /* before_start runs: the keeper does not know it */
-	bool exit_told;    /* after_exit was run */
-	struct task *hook; /* before_start, before_stop, after_exit */
+	bool preparing; /* before_start runs: the keeper does not know it */
+	bool exit_told; /* after_exit was run */
+	bool up_early;  /* was ready before pid was known */
+	bool dead;      /* exit seen; waiting for its tree to be gone */
+	bool stopping;  /* the stop signal was sent */
+	bool killed;    /* SIGKILL was sent after that */
+	bool lost;      /* a signal to it could not be sent */
+	bool by_person;
+	bool scanned;           /* its output is looked at for ready=log */
+	bool discarded;         /* by an aborted roll */
+	bool swept;             /* dead, and nothing of its tree is left */
+	bool reread;            /* once it is up: its settings are others */
+	enum death_cause cause; /* what its death will be called */
+	struct engine_who who;
+	int ready_fd;             /* notify socket or pipe; -1: none */
+	unsigned ready_slot;      /* of the keeper's store */
+	uint32_t watchdog_ms;     /* what it was told; 0: nothing */
+	unsigned tree_index;      /* of its cgroup among the slot's */
+	struct tree tree;         /* its cgroup, or how to find what it left */
+	struct task *hook;        /* before_start, before_stop, after_exit */
 	struct task *after_ready; /* NULL, as above: none runs */
 	int64_t stop_ms;          /* before_stop runs: time it has after that */
-	bool up_early;            /* was ready before pid was known */
-	bool dead;              /* exit seen; waiting for its tree to be gone */
-	bool stopping;          /* the stop signal was sent */
-	bool killed;            /* SIGKILL was sent after that */
-	bool lost;              /* a signal to it could not be sent */
-	enum death_cause cause; /* what its death will be called */
-	bool by_person;
-	struct engine_who who;
 	struct loop_timer up;     /* startsecs, ready_timeout */
 	struct inst_end *end;     /* NULL: neither stopped nor dead */
 	mono_ms deadline_ms;      /* of the stop; 0: none */
-	int ready_fd;             /* notify socket or pipe; -1: none */
-	unsigned ready_slot;      /* of the keeper's store */
 	struct probing *probing;  /* NULL: is not asked */
 	struct vitals *vitals;    /* NULL: its health is no question */
-	uint32_t watchdog_ms;     /* what it was told; 0: nothing */
-	bool scanned;             /* its output is looked at for ready=log */
 	struct loop_io *ready_io; /* NULL: there is none yet */
 	struct channel *channel;  /* NULL: has none */
 	struct recycle *recycle;  /* NULL: nothing to look at */
 	int64_t oom_kills;        /* in its cgroup before it; -1: not known */
 	char *status;             /* STATUS= it sent */
-	struct tree tree;         /* its cgroup, or how to find what it left */
-	unsigned tree_index;      /* of its cgroup among the slot's */
 	struct inst_flush *flush[2]; /* of the pump, that will call back */
-	bool discarded;              /* by an aborted roll */
-	bool swept;                  /* dead, and nothing of its tree is left */
-	bool reread;  /* once it is up: its settings are others */
-	char *tail;   /* its last lines; NULL: none */
-	char *reason; /* why it had to go; NULL: see cause */
-	char *why;    /* how it ended, in words; NULL: it has not */
+	char *tail;                  /* its last lines; NULL: none */
+	char *reason;                /* why it had to go; NULL: see cause */
+	char *why; /* how it ended, in words; NULL: it has not */
 	struct table_inst *restore; /* recover.c: its part of the record */
 };
 
@@ -115,52 +116,53 @@ struct slot_history {
 	char *text[TABLE_DEATHS]; /* why it had to go; NULL: see cause */
 };
 
+/* There are many: what is small stands together. */
 struct slot {
 	struct program *prog;
-	int index;
 	const char *name; /* "web.0"; owned */
+	int index;
 	enum slot_state state;
-	bool wanted;    /* up; what people asked for */
-	bool leaving;   /* scaled away or removed: freed when it is down */
-	bool let_go;    /* the stop is because of bind_to */
-	bool stop_held; /* told to stop, when who depends on it is down */
-	struct inst *cur;
-	struct inst *next;
-	struct inst_list
-	    draining;        /* dead ones, too, until their tree is gone */
-	uint32_t generation; /* of the newest instance */
-	uint64_t restarts;
-	unsigned failures;   /* failed starts in a row */
-	mono_ms retry_at_ms; /* BACKOFF, FATAL, ill: 0 when not */
+	bool wanted;      /* up; what people asked for */
+	bool leaving;     /* scaled away or removed: freed when it is down */
+	bool let_go;      /* the stop is because of bind_to */
+	bool stop_held;   /* told to stop, when who depends on it is down */
+	bool start_again; /* a hard restart: start when it is down */
+	bool stop_by_person;
 	uint8_t budgeted;    /* BUDGET_*: have counted the start that is due */
-	struct loop_timer retry;
-	char *note;      /* why it is in its state, for people; or NULL */
-	unsigned record; /* of the state table */
-	uint32_t spoilt; /* bits: cgroups that were killed, not removed */
-	struct table_times times;
-	struct slot_history *history; /* NULL: nothing of it has ended yet */
+	uint32_t generation; /* of the newest instance */
+	unsigned failures;   /* failed starts in a row */
+	unsigned record;     /* of the state table */
+	uint32_t spoilt;     /* bits: cgroups that were killed, not removed */
 	/*
 	 * The instance that a roll of this slot alone is to replace, when the
 	 * roll under way is over; 0: none.  reason: of that, and of the death
 	 * that came of it.
 	 */
 	uint32_t alone_generation;
-	char *reason;     /* NULL: none */
-	uint64_t roll_id; /* as in table_slot */
 	enum roll_phase roll_phase;
-	struct pump_stream *out, *err;
 	unsigned out_slot, err_slot; /* write ends in the store; 0: none yet */
+	unsigned queued, queue_cap;
+	int vacate_tries;
+	struct engine_who stop_who; /* of the last order to stop */
+	char *reason;               /* NULL: none */
+	struct inst *cur;
+	struct inst *next;
+	struct inst_list
+	    draining; /* dead ones, too, until their tree is gone */
+	uint64_t restarts;
+	mono_ms retry_at_ms; /* BACKOFF, FATAL, ill: 0 when not */
+	struct loop_timer retry;
+	char *note; /* why it is in its state, for people; or NULL */
+	struct table_times times;
+	struct slot_history *history; /* NULL: nothing of it has ended yet */
+	uint64_t roll_id;             /* as in table_slot */
+	struct pump_stream *out, *err;
 	/* events of the machine, carried out one after the other */
 	struct loop_task step_task;
 	uint8_t *queue;
-	unsigned queued, queue_cap;
-	bool start_again; /* a hard restart: start when it is down */
-	bool stop_by_person;
-	struct engine_who stop_who; /* of the last order to stop */
 	const struct config_program *streams_conf; /* what out, err follow */
 	struct loop_timer
 	    *vacate; /* a leaving reuseport slot: queue to empty */
-	int vacate_tries;
 };
 
 struct listener {
@@ -386,6 +388,8 @@ void inst_take_back(struct inst *in);
 void inst_give_reason(struct inst *in, const char *why);
 void inst_free(struct inst *in);
 struct inst *inst_find(struct engine *en, uint64_t id);
+/* "web.0#3.1": what the keeper calls it; recover.c reads that. */
+void inst_label(const struct inst *in, char *out, size_t size);
 void inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms);
 void inst_spawn_failed(struct inst *in, int stage, int errnum);
 void inst_exited(struct inst *in, const struct keeper_exit *ex);

@@ -52,35 +52,41 @@ heir_pidfd(pid_t pid, int64_t heard_ms)
 }
 
 static void
-heir_child(struct mw *w, const struct keeper_kid *k, int64_t heard_ms)
+heir_child(struct engine *en, struct mw *w, const struct keeper_kid *k)
 {
+	/* Those that were found are younger than its last word. */
+	int64_t heard_ms = k->found ? INT64_MAX : keeperlink_heard(en->kl);
+	const struct inst *in = inst_find(en, k->id);
+	char label[SPEC_LABEL_MAX + 1] = "?"; /* one that nobody claims */
 	struct tables_child c = { .id = k->id,
-		.label = k->label,
+		.label = k->label != NULL ? k->label : label,
 		.pid = k->pid,
-		.pidfd = k->is_over ? -1 : heir_pidfd(k->pid, heard_ms),
+		.pidfd = k->end != NULL ? -1 : heir_pidfd(k->pid, heard_ms),
 		.told_spawned = true,
 		.kill_group = k->kill_group,
 		.is_foreign = true,
 		.started_ms = k->started_ms,
 		.died_ms = clock_mono_ms(),
 		.code = CHILD_CODE_UNKNOWN,
-		.max_rss_kb = -1,
-		.stage = k->stage,
-		.errnum = k->errnum };
+		.max_rss_kb = -1 };
 
-	c.state = c.pidfd != -1                 ? CHILD_ALIVE
-		  : k->is_over && k->ex == NULL ? CHILD_FAILED
-						: CHILD_EXITED;
-	if (k->ex != NULL) {
-		c.died_ms = k->ex->died_ms;
-		c.code = k->ex->code;
-		c.signo = k->ex->signo;
-		c.core = k->ex->core;
-		c.max_rss_kb = k->ex->max_rss_kb;
+	if (in != NULL)
+		inst_label(in, label, sizeof label);
+	c.state = c.pidfd != -1 ? CHILD_ALIVE : CHILD_EXITED;
+	if (k->end != NULL && !k->end->ran) {
+		c.state = CHILD_FAILED;
+		c.stage = k->end->stage;
+		c.errnum = k->end->errnum;
+	} else if (k->end != NULL) {
+		c.died_ms = k->end->ex.died_ms;
+		c.code = k->end->ex.code;
+		c.signo = k->end->ex.signo;
+		c.core = k->end->ex.core;
+		c.max_rss_kb = k->end->ex.max_rss_kb;
 	} else if (c.state == CHILD_EXITED) {
 		log_warnx("%s (pid %d) ended just now, and nobody can tell "
 			  "how: it counts as exit code %d",
-		    k->label, (int)k->pid, CHILD_CODE_UNKNOWN);
+		    c.label, (int)k->pid, CHILD_CODE_UNKNOWN);
 	}
 	tables_keep(c.pidfd, true);
 	tables_put_child(w, &c);
@@ -111,7 +117,7 @@ heir_kids(struct engine *en, size_t *n)
 
 	for (size_t i = 0; i < *n; i++) {
 		v[kept] = all[i];
-		if (all[i].pid == 0 && !all[i].is_over) {
+		if (all[i].pid == 0 && all[i].end == NULL) {
 			if (!waited)
 				poll(NULL, 0, EXEC_MS);
 			waited = true;
@@ -130,15 +136,13 @@ heir_kids(struct engine *en, size_t *n)
 static void
 heir_children(struct engine *en, struct mw *w)
 {
-	/* Those that were found are younger than its last word. */
-	int64_t heard_ms = keeperlink_heard(en->kl);
 	struct keeper_kid *v;
 	size_t n;
 
 	v = heir_kids(en, &n);
 	tables_put_number(w, n);
 	for (size_t i = 0; i < n; i++)
-		heir_child(w, &v[i], v[i].found ? INT64_MAX : heard_ms);
+		heir_child(en, w, &v[i]);
 	free(v);
 }
 

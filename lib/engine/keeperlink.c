@@ -2,6 +2,7 @@
 #include "engine/keeperlink.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 #include "base/xalloc.h"
 #include "engine/keeperlink_kids.h"
 #include "engine/tree.h"
+
+/* After so many starts at once what they took is given back. */
+#define TRIM_ABOVE 16
 
 /* Stands before the bytes of a message that the channel had no room for. */
 struct waiting {
@@ -45,6 +49,7 @@ struct keeperlink {
 	unsigned nheld;
 	unsigned free_hint;
 	struct kids kids;
+	unsigned starting, starting_most; /* asked for, not answered */
 	int64_t heard_ms;
 	uint32_t serial;
 	int program; /* of the keeper; -1 */
@@ -135,6 +140,8 @@ keeperlink_spawn(struct keeperlink *kl, uint64_t id, const struct spec *sp,
 	mw_init(&w, NULL, 0);
 	mw_u64(&w, id);
 	spec_write(&w, sp);
+	if (++kl->starting > kl->starting_most)
+		kl->starting_most = kl->starting;
 	kids_add(&kl->kids, id, sp->label)->kill_group =
 	    (sp->flags & SPEC_KILL_GROUP) != 0;
 	keeperlink_send(kl, MSG_E_SPAWN, &w, fds, nfds);
@@ -407,6 +414,17 @@ keeperlink_got_child(struct keeperlink *kl, struct mr *r)
 	return 0;
 }
 
+/* Those that an engine before this one asked for are none of ours. */
+static void
+keeperlink_answered(struct keeperlink *kl)
+{
+	if (kl->starting == 0 || --kl->starting != 0)
+		return;
+	if (kl->starting_most > TRIM_ABOVE)
+		malloc_trim(0);
+	kl->starting_most = 0;
+}
+
 static int
 keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
 {
@@ -418,6 +436,7 @@ keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
 		return -1;
 	kids_started(&kl->kids, id, (pid_t)pid, started_ms);
 	kl->ops->spawned(kl->arg, id, (pid_t)pid, started_ms);
+	keeperlink_answered(kl);
 	return 0;
 }
 
@@ -432,6 +451,7 @@ keeperlink_got_failed(struct keeperlink *kl, struct mr *r)
 		return -1;
 	kids_over(&kl->kids, id, NULL, stage, errnum);
 	kl->ops->spawn_failed(kl->arg, id, stage, errnum);
+	keeperlink_answered(kl);
 	return 0;
 }
 

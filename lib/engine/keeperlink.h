@@ -45,18 +45,21 @@ struct keeper_welcome {
 	uint64_t origin_start;
 };
 
+struct keeper_kid_end {
+	bool ran;
+	struct keeper_exit ex; /* of one that ran */
+	int stage, errnum;     /* of one that did not */
+};
+
 /* What this engine knows of a child. */
 struct keeper_kid {
 	uint64_t id;
-	pid_t pid; /* 0: its start was asked for, and is not answered */
 	mono_ms started_ms;
-	char *label;
+	char *label;                /* a task's; NULL: inst_label has it */
+	struct keeper_kid_end *end; /* NULL: it lives, or is to */
+	pid_t pid; /* 0: its start was asked for, and is not answered */
 	bool kill_group;
 	bool found; /* of heir.c: by what there is of it */
-	bool is_over;
-	/* of is_over; stage 0: it ran */
-	struct keeper_exit *ex; /* NULL: it never ran */
-	int stage, errnum;
 };
 
 struct keeperlink_ops {

@@ -44,7 +44,11 @@ kids_add(struct kids *ks, uint64_t id, const char *label)
 	}
 	memmove(&ks->v[i + 1], &ks->v[i], (ks->n - i) * sizeof *ks->v);
 	ks->n++;
-	ks->v[i] = (struct keeper_kid){ .id = id, .label = xstrdup(label) };
+	ks->v[i] = (struct keeper_kid){ .id = id };
+	/* Of instances, which stay, it would be a block among those that
+	 * come and go, and a hole for each. */
+	if (label[0] == '!')
+		ks->v[i].label = xstrdup(label);
 	return &ks->v[i];
 }
 
@@ -67,14 +71,13 @@ kids_over(struct kids *ks, uint64_t id, const struct keeper_exit *ex, int stage,
 
 	if (k == NULL)
 		return;
-	k->is_over = true;
-	k->stage = stage;
-	k->errnum = errnum;
-	if (ex == NULL)
-		return;
-	free(k->ex);
-	k->ex = xmalloc(sizeof *k->ex);
-	*k->ex = *ex;
+	if (k->end == NULL)
+		k->end = xcalloc(1, sizeof *k->end);
+	k->end->ran = ex != NULL;
+	k->end->stage = stage;
+	k->end->errnum = errnum;
+	if (ex != NULL)
+		k->end->ex = *ex;
 }
 
 void
@@ -85,7 +88,7 @@ kids_remove(struct kids *ks, uint64_t id)
 	if (i == ks->n || ks->v[i].id != id)
 		return;
 	free(ks->v[i].label);
-	free(ks->v[i].ex);
+	free(ks->v[i].end);
 	ks->n--;
 	memmove(&ks->v[i], &ks->v[i + 1], (ks->n - i) * sizeof *ks->v);
 }

@@ -321,8 +321,7 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	if (config_slot(&st->cs, pg->conf, sl->index, pg->nslots, fds,
 		&pg->en->base_env, err) == -1)
 		return -1;
-	snprintf(st->label, sizeof st->label, "%s#%u.%u", sl->name,
-	    in->generation, in->tree_index);
+	inst_label(in, st->label, sizeof st->label);
 	st->spec.label = st->label;
 	st->spec.path = st->cs.exec_path;
 	st->spec.argv = st->cs.argv.v;

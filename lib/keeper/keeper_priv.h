@@ -18,35 +18,37 @@
 
 /* --- child.c ------------------------------------------------------------- */
 
+/* There are many: what is small stands together. */
 struct child {
 	LIST_ENTRY(child) by_pid; /* while there is a process */
 	LIST_ENTRY(child) by_id;
 	TAILQ_ENTRY(child) all;   /* in order of creation */
 	TAILQ_ENTRY(child) dirty; /* the engine is to be told */
-	bool is_dirty;
-	bool told_spawned;
-	/* A signal that did not reach it, not told yet; 0: none. */
-	int lost_signo;
-	int lost_errno;
-	bool kill_group;
-	bool is_foreign; /* a keeper before us was its parent: foreign.c */
-	struct foreign *foreign; /* while it lives */
 	uint64_t id;
-	pid_t pid;
-	int pidfd;
-	enum child_state state;
+	struct keeper *kp;
 	struct spawn *spawn;
+	struct foreign *foreign; /* while it lives, of is_foreign */
 	mono_ms started_ms;
 	/* of CHILD_EXITED */
 	mono_ms died_ms;
-	int code;
-	int signo;
-	bool core;
 	int64_t max_rss_kb;
+	pid_t pid;
+	int pidfd;
+	enum child_state state;
 	/* of CHILD_FAILED */
 	struct spawn_err err;
-	struct keeper *kp;
-	char label[]; /* up to SPEC_LABEL_MAX bytes */
+	/* A signal that did not reach it, not told yet; 0: none. */
+	int lost_errno;
+	uint8_t lost_signo;
+	/* of CHILD_EXITED */
+	uint8_t code;
+	uint8_t signo;
+	bool core;
+	bool is_dirty;
+	bool told_spawned;
+	bool kill_group;
+	bool is_foreign; /* a keeper before us was its parent: foreign.c */
+	char label[];    /* up to SPEC_LABEL_MAX bytes */
 };
 
 TAILQ_HEAD(child_list, child);

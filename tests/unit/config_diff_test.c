@@ -140,7 +140,7 @@ static const struct row rows[] = {
 	{ P, "rlimit_memlock", "1MB", "2MB", NULL },
 	{ P, "rlimit_nofile", "64", "128", NULL },
 	{ P, "rlimit_nproc", "64", "128", NULL },
-	{ P, "rlimit_rtprio", "1", "2", NULL },
+	{ P, "rlimit_rtprio", NULL, "0", "rlimit_rtprio: (none) -> 0" },
 	{ P, "rlimit_stack", "1MB", "2MB", NULL },
 	{ P, "workers", "1", "auto", NULL },
 	{ P, "workers_per_cpu", NULL, "2", "workers: 1 -> 2 per CPU" },

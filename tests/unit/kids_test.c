@@ -21,14 +21,15 @@ START_TEST(sorted_whatever_the_order)
 	char label[8];
 
 	for (size_t i = 0; i < 5; i++) {
-		label[0] = (char)('a' + ids[i]);
-		label[1] = '\0';
+		label[0] = '!';
+		label[1] = (char)('a' + ids[i]);
+		label[2] = '\0';
 		kids_add(&ks, ids[i], label);
 	}
 	ck_assert_uint_eq(ks.n, 5);
 	for (size_t i = 0; i < 5; i++) {
 		ck_assert_uint_eq(ks.v[i].id, 2 * i + 1);
-		ck_assert_int_eq(ks.v[i].label[0], (char)('a' + ks.v[i].id));
+		ck_assert_int_eq(ks.v[i].label[1], (char)('a' + ks.v[i].id));
 	}
 	kids_remove(&ks, 5);
 	kids_remove(&ks, 6); /* not there */
@@ -54,10 +55,10 @@ START_TEST(a_life)
 	kids_over(&ks, 1, &ex, 0, 0);
 	kids_over(&ks, 2, NULL, 5, 2);
 	kids_over(&ks, 3, &ex, 0, 0);
-	ck_assert(ks.v[0].is_over && ks.v[0].ex->code == 4);
-	ck_assert(ks.v[1].is_over && ks.v[1].ex == NULL);
-	ck_assert_int_eq(ks.v[1].stage, 5);
-	ck_assert_int_eq(ks.v[1].errnum, 2);
+	ck_assert(ks.v[0].end->ran && ks.v[0].end->ex.code == 4);
+	ck_assert(!ks.v[1].end->ran);
+	ck_assert_int_eq(ks.v[1].end->stage, 5);
+	ck_assert_int_eq(ks.v[1].end->errnum, 2);
 	kids_fini(&ks);
 }
 END_TEST
@@ -68,7 +69,7 @@ fill_and_empty(void)
 	struct keeper_exit ex = { .code = 3 };
 
 	for (uint64_t i = 0; i < 1000; i++) {
-		kids_add(&ks, i, "a label that is on the heap");
+		kids_add(&ks, i, "!a label that is on the heap");
 		kids_over(&ks, i, i % 2 == 0 ? &ex : NULL, 0, 0);
 	}
 	for (uint64_t i = 0; i < 500; i++)
