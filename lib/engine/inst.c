@@ -39,13 +39,6 @@ struct inst_flush {
 	int which;
 };
 
-void
-inst_label(const struct inst *in, char *out, size_t size)
-{
-	snprintf(out, size, "%s#%u.%u", in->slot->name, in->generation,
-	    in->tree_index);
-}
-
 struct inst *
 inst_find(struct engine *en, uint64_t id)
 {

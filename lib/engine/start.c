@@ -349,6 +349,13 @@ start_fill(struct start *st, struct inst *in, struct err *err)
 	return 0;
 }
 
+void
+inst_label(const struct inst *in, char *out, size_t size)
+{
+	snprintf(out, size, "%s#%u.%u", in->slot->name, in->generation,
+	    in->tree_index);
+}
+
 /* --- an instance ------------------------------------------------------------
  */
 
