@@ -75,14 +75,12 @@ wait_reeved
 is "the engine killed while shutting down: exit 0" "$CODE" 0
 ok "nobody is left" gone "$slow"
 
-# The keeper killed: the worst that can be. A new daemon starts all the same.
+# Keeper and engine killed: the worst that can be. A new daemon starts all the
+# same.
 fresh
 k=$REEVED
-e=$(engine_pid)
-kill -KILL "$k"
-wait "$k" 2>/dev/null
+kill_reeved
 REEVED=
-awaits 10 "without its keeper the engine ends" 'gone $e'
 for pid in $(ours); do kill -KILL "$pid"; done
 await 5 '[ -z "$(ours)" ]'
 start_reeved

@@ -58,7 +58,8 @@ rm "$T/out/eat"
 kill_engine
 awaits 15 "both are replaced" '[ "$(status_field fat.0 generation)" = 3 ] && [ "$(status_field fat.1 generation)" = 3 ]'
 awaits 5 "both are up" 'all_state RUNNING fat'
-awaits 10 "why tells it of both" '[ "$(ctl why fat | grep -c "is over memory_limit 40 MiB")" = 2 ]'
+awaits 10 "why tells it of both" 'ctl why fat >"$T/out/why" && [ "$(grep -c "is over memory_limit 40 MiB" "$T/out/why")" = 2 ]'
+[ "$(grep -c "is over memory_limit 40 MiB" "$T/out/why")" = 2 ] || sed 's/^/# /' "$T/out/why"
 awaits 5 "small again" '[ "$(status_field fat.0 memory_bytes)" -lt 40000000 ]'
 is "and left alone" "$(status_field fat.0 generation)" 3
 plan_done
