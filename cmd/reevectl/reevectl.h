@@ -135,7 +135,7 @@ void render_signal(char *out, size_t size, int signo);
 /* Lines of s, each after prefix. */
 void render_block(struct buf *b, const char *prefix, const char *s);
 
-/* What is asked of status for the table: a slot is an array of these. */
+/* What is asked of status for the table. */
 enum field {
 	FIELD_NAME,
 	FIELD_STATE,
@@ -150,10 +150,23 @@ enum field {
 	FIELD__N
 };
 
+struct row {
+	const char *v[FIELD__N]; /* "": null */
+};
+
+/* The answer, as lines of text: a slot each. */
+struct rows {
+	char *text;
+	struct row *v;
+	size_t n;
+};
+
 json_t *row_fields(void);
-const char *row_str(const json_t *row, enum field f); /* "": null */
-int64_t row_int(const json_t *row, enum field f, int64_t none);
-bool row_is_ready(const json_t *row);
+/* rows_fini frees it. */
+void rows_read(struct rows *rs, const json_t *answer);
+void rows_fini(struct rows *rs);
+int64_t row_int(const struct row *row, enum field f, int64_t none);
+bool row_is_ready(const struct row *row);
 
 struct table_opts {
 	bool header;
@@ -163,9 +176,9 @@ struct table_opts {
 };
 
 void render_table(
-    struct buf *b, const json_t *slots, const struct table_opts *to);
+    struct buf *b, const struct rows *rs, const struct table_opts *to);
 /* "3 slots: 2 running, 1 backoff". */
-void render_summary(struct buf *b, const json_t *slots);
+void render_summary(struct buf *b, const struct rows *rs);
 enum tint render_state_tint(const char *state, bool ready);
 /* "" when it only says what stands in the columns. */
 const char *render_description(const char *text);

@@ -319,34 +319,71 @@ row_fields(void)
 	return arr;
 }
 
-const char *
-row_str(const json_t *row, enum field f)
+/* Cuts a line in place; returns where the next one begins. */
+static char *
+row_read(struct row *row, char *line)
 {
-	const char *s = json_string_value(json_array_get(row, f));
+	char *end = strchrnul(line, '\n');
+	char *next = *end != '\0' ? end + 1 : end;
 
-	return s != NULL ? s : "";
+	*end = '\0';
+	for (int f = 0; f < FIELD__N; f++) {
+		row->v[f] = line;
+		line = strchrnul(line, '\t');
+		if (*line != '\0')
+			*line++ = '\0';
+	}
+	return next;
+}
+
+void
+rows_read(struct rows *rs, const json_t *answer)
+{
+	const char *text = json_string_value(answer);
+	size_t n = 0;
+	char *line;
+
+	rs->text = xstrdup(text != NULL ? text : "");
+	for (const char *p = rs->text; (p = strchr(p, '\n')) != NULL; p++)
+		n++;
+	rs->v = xcalloc(n + 1, sizeof *rs->v);
+	rs->n = n;
+	line = rs->text;
+	for (size_t i = 0; i < n; i++)
+		line = row_read(&rs->v[i], line);
+}
+
+void
+rows_fini(struct rows *rs)
+{
+	free(rs->text);
+	free(rs->v);
+	memset(rs, 0, sizeof *rs);
 }
 
 int64_t
-row_int(const json_t *row, enum field f, int64_t none)
+row_int(const struct row *row, enum field f, int64_t none)
 {
-	const json_t *v = json_array_get(row, f);
+	return *row->v[f] != '\0' ? strtoll(row->v[f], NULL, 10) : none;
+}
 
-	return json_is_integer(v) ? json_integer_value(v) : none;
+static bool
+row_says_ready(const struct row *row)
+{
+	return strcmp(row->v[FIELD_READY], "true") == 0;
 }
 
 bool
-row_is_ready(const json_t *row)
+row_is_ready(const struct row *row)
 {
-	return strcmp(row_str(row, FIELD_STATE), "RUNNING") == 0 &&
-	       json_is_true(json_array_get(row, FIELD_READY));
+	return strcmp(row->v[FIELD_STATE], "RUNNING") == 0 &&
+	       row_says_ready(row);
 }
 
 static enum tint
-row_tint(const json_t *row)
+row_tint(const struct row *row)
 {
-	return render_state_tint(row_str(row, FIELD_STATE),
-	    json_is_true(json_array_get(row, FIELD_READY)));
+	return render_state_tint(row->v[FIELD_STATE], row_says_ready(row));
 }
 
 static void
@@ -361,42 +398,41 @@ table_add_info(struct buf *b, const char *s)
 
 /* What an operator wants to know beyond the columns, the urgent first. */
 static void
-table_info(struct buf *b, const json_t *slot)
+table_info(struct buf *b, const struct row *slot)
 {
 	int64_t draining = row_int(slot, FIELD_DRAINING, 0);
 	char text[64];
 
-	table_add_info(b, row_str(slot, FIELD_NOTE));
-	if (strcmp(row_str(slot, FIELD_STATE), "RUNNING") == 0 &&
-	    !row_is_ready(slot))
+	table_add_info(b, slot->v[FIELD_NOTE]);
+	if (strcmp(slot->v[FIELD_STATE], "RUNNING") == 0 && !row_is_ready(slot))
 		table_add_info(b, "not ready");
 	if (draining > 0) {
 		snprintf(
 		    text, sizeof text, "%lld draining", (long long)draining);
 		table_add_info(b, text);
 	}
-	if (*row_str(slot, FIELD_WAITS) == '\0') {
+	if (*slot->v[FIELD_WAITS] == '\0') {
 		table_add_info(
-		    b, render_description(row_str(slot, FIELD_DESCRIPTION)));
+		    b, render_description(slot->v[FIELD_DESCRIPTION]));
 		return;
 	}
 	table_add_info(b, "WAITING for ");
-	buf_adds(b, row_str(slot, FIELD_WAITS));
+	buf_adds(b, slot->v[FIELD_WAITS]);
 }
 
-struct row {
+struct cells {
 	char cell[COL_INFO][80];
 };
 
 static void
-table_row(struct row *row, const json_t *slot, int64_t older_ms)
+table_row(struct cells *row, const struct row *slot, int64_t older_ms)
 {
 	int64_t up = row_int(slot, FIELD_UPTIME, -1);
 	int64_t pid = row_int(slot, FIELD_PID, 0);
 	size_t size = sizeof row->cell[0];
 
-	snprintf(row->cell[COL_NAME], size, "%s", row_str(slot, FIELD_NAME));
-	snprintf(row->cell[COL_STATE], size, "%s", row_str(slot, FIELD_STATE));
+	snprintf(row->cell[COL_NAME], size, "%s", slot->v[FIELD_NAME]);
+	snprintf(row->cell[COL_STATE], size, "%s", slot->v[FIELD_STATE]);
 	snprintf(row->cell[COL_PID], size, "-");
 	if (pid > 0)
 		snprintf(row->cell[COL_PID], size, "%lld", (long long)pid);
@@ -407,7 +443,7 @@ table_row(struct row *row, const json_t *slot, int64_t older_ms)
 }
 
 static void
-table_put(struct buf *b, const struct row *row, const size_t *width,
+table_put(struct buf *b, const struct cells *row, const size_t *width,
     enum tint tint, const char *info, size_t limit)
 {
 	size_t used = 0;
@@ -435,7 +471,7 @@ table_put(struct buf *b, const struct row *row, const size_t *width,
 static void
 table_header(struct buf *b, const size_t *width)
 {
-	struct row row;
+	struct cells row;
 
 	for (int c = 0; c < COL_INFO; c++)
 		snprintf(
@@ -467,7 +503,7 @@ table_narrow(size_t *width, size_t limit)
 }
 
 static void
-table_widths(const struct row *rows, size_t n, bool header, size_t *width)
+table_widths(const struct cells *rows, size_t n, bool header, size_t *width)
 {
 	size_t w;
 
@@ -482,14 +518,14 @@ table_widths(const struct row *rows, size_t n, bool header, size_t *width)
 }
 
 void
-render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
+render_table(struct buf *b, const struct rows *rs, const struct table_opts *to)
 {
-	size_t n = json_array_size(slots), width[COL_INFO];
-	struct row *rows = xcalloc(n + 1, sizeof *rows);
+	size_t n = rs->n, width[COL_INFO];
+	struct cells *rows = xcalloc(n + 1, sizeof *rows);
 	struct buf info;
 
 	for (size_t i = 0; i < n; i++)
-		table_row(&rows[i], json_array_get(slots, i), to->older_ms);
+		table_row(&rows[i], &rs->v[i], to->older_ms);
 	table_widths(rows, n, to->header, width);
 	if (to->width > 0)
 		table_narrow(width, to->width);
@@ -498,7 +534,7 @@ render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
 	buf_init(&info);
 	for (size_t i = 0; i < n && (to->max_rows == 0 || i < to->max_rows);
 	     i++) {
-		const json_t *slot = json_array_get(slots, i);
+		const struct row *slot = &rs->v[i];
 
 		buf_clear(&info);
 		table_info(&info, slot);
@@ -510,23 +546,23 @@ render_table(struct buf *b, const json_t *slots, const struct table_opts *to)
 }
 
 void
-render_summary(struct buf *b, const json_t *slots)
+render_summary(struct buf *b, const struct rows *rs)
 {
 	static const char *const order[] = { "RUNNING", "STARTING", "STOPPING",
 		"BACKOFF", "FATAL", "UNKNOWN", "EXITED", "STOPPED" };
-	size_t n = json_array_size(slots), count;
+	size_t n = rs->n, count;
 	const char *sep = ": ";
 
 	buf_addf(b, "%zu slot%s", n, n == 1 ? "" : "s");
 	for (size_t o = 0; o < sizeof order / sizeof order[0]; o++) {
-		const json_t *one = NULL;
+		const struct row *one = NULL;
 		enum tint t;
 
 		count = 0;
 		for (size_t i = 0; i < n; i++) {
-			const json_t *slot = json_array_get(slots, i);
+			const struct row *slot = &rs->v[i];
 
-			if (strcmp(row_str(slot, FIELD_STATE), order[o]) != 0)
+			if (strcmp(slot->v[FIELD_STATE], order[o]) != 0)
 				continue;
 			count++;
 			one = slot;

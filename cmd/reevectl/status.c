@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "reevectl.h"
 
-/* Those that are not ready, if it is asked who is; of rows or of objects. */
+/* Those that are not ready, if it is asked who is. */
 static json_t *
 status_not_ready(json_t *slots)
 {
@@ -15,12 +15,8 @@ status_not_ready(json_t *slots)
 	for (size_t i = 0; i < json_array_size(slots); i++) {
 		json_t *slot = json_array_get(slots, i);
 
-		if (json_is_array(slot))
-			ready = row_is_ready(slot);
-		else
-			ready =
-			    strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
-			    json_is_true(json_object_get(slot, "ready"));
+		ready = strcmp(jstr(slot, "state", ""), "RUNNING") == 0 &&
+			json_is_true(json_object_get(slot, "ready"));
 		if (!ready)
 			json_array_append(out, slot);
 	}
@@ -63,7 +59,7 @@ status_names(const json_t *slots)
 
 /* The header and the sum are for people: a pipe gets the rows alone. */
 static void
-status_table(const json_t *slots)
+status_print(const struct rows *rs)
 {
 	struct table_opts to = {
 		.header = render_is_tty(),
@@ -72,10 +68,10 @@ status_table(const json_t *slots)
 	struct buf b;
 
 	buf_init(&b);
-	if (json_array_size(slots) > 0)
-		render_table(&b, slots, &to);
-	if (to.header && json_array_size(slots) != 1)
-		render_summary(&b, slots);
+	if (rs->n > 0)
+		render_table(&b, rs, &to);
+	if (to.header && rs->n != 1)
+		render_summary(&b, rs);
 	out_write(buf_str(&b), b.len);
 	buf_fini(&b);
 }
@@ -99,10 +95,36 @@ status_tree(struct command *cmd, const json_t *asked)
 	return EXIT_OK;
 }
 
+/* ready: it is asked who is not. */
+static int
+status_table(const json_t *answer, bool ready)
+{
+	struct rows rs;
+	size_t kept = 0;
+	int code;
+
+	rows_read(&rs, answer);
+	code = ready && rs.n == 0 ? EXIT_FAIL : EXIT_OK;
+	if (ready) {
+		for (size_t i = 0; i < rs.n; i++)
+			if (!row_is_ready(&rs.v[i]))
+				rs.v[kept++] = rs.v[i];
+		rs.n = kept;
+		if (kept > 0)
+			code = EXIT_FAIL;
+	}
+	if (!ready || kept > 0)
+		status_print(&rs);
+	rows_fini(&rs);
+	return code;
+}
+
 int
 verb_status(struct command *cmd)
 {
 	json_t *params = json_object(), *slots;
+	bool table = !cmd->on[OPTION_JSON] && !cmd->on[OPTION_NAMES] &&
+		     !cmd->on[OPTION_TREE];
 	int code = EXIT_OK;
 
 	if (cmd->on[OPTION_WATCH]) {
@@ -112,12 +134,16 @@ verb_status(struct command *cmd)
 	if (cmd->nargs > 0)
 		json_object_set_new(
 		    params, "names", args_json(cmd, 0, cmd->nargs));
-	if (!cmd->on[OPTION_JSON] && !cmd->on[OPTION_NAMES] &&
-	    !cmd->on[OPTION_TREE])
+	if (table)
 		json_object_set_new(params, "fields", row_fields());
 	slots = command_ask(cmd, "status", params, &code);
 	if (slots == NULL)
 		return code;
+	if (table) {
+		code = status_table(slots, cmd->on[OPTION_READY]);
+		json_decref(slots);
+		return code;
+	}
 	if (cmd->on[OPTION_READY]) {
 		code = json_array_size(slots) > 0 ? EXIT_OK : EXIT_FAIL;
 		slots = status_not_ready(slots);
@@ -128,10 +154,8 @@ verb_status(struct command *cmd)
 		out_json(slots);
 	else if (cmd->on[OPTION_NAMES])
 		status_names(slots);
-	else if (cmd->on[OPTION_TREE])
+	else
 		code = status_tree(cmd, slots);
-	else if (!cmd->on[OPTION_READY] || json_array_size(slots) > 0)
-		status_table(slots);
 	json_decref(slots);
 	return code;
 }

@@ -26,8 +26,8 @@ struct watch {
 	int status_id; /* of the question under way; 0: none */
 	bool stale;    /* an event came since it was asked */
 	mono_ms asked_ms;
-	mono_ms got_ms; /* when slots were true */
-	json_t *slots;
+	mono_ms got_ms;   /* when slots were true */
+	struct rows rows; /* text NULL: none yet */
 	char trouble[256];
 };
 
@@ -99,8 +99,8 @@ watch_title(struct watch *w, struct buf *b)
 	buf_adds(b, "reeve");
 	buf_adds(b, render_untint(TINT_BOLD));
 	buf_adds(b, "  ");
-	if (w->slots != NULL)
-		render_summary(b, w->slots);
+	if (w->rows.text != NULL)
+		render_summary(b, &w->rows);
 	if (*w->trouble != '\0') {
 		b->len -= b->len > 0 && b->data[b->len - 1] == '\n';
 		buf_addf(b, "  %s", render_tint(TINT_RED));
@@ -113,7 +113,7 @@ watch_title(struct watch *w, struct buf *b)
 static void
 watch_draw(struct watch *w)
 {
-	size_t height = watch_height(), n = json_array_size(w->slots);
+	size_t height = watch_height(), n = w->rows.n;
 	struct table_opts to = {
 		.header = true,
 		.width = render_width(),
@@ -124,7 +124,7 @@ watch_draw(struct watch *w)
 
 	buf_init(&b);
 	watch_title(w, &b);
-	render_table(&b, w->slots, &to);
+	render_table(&b, &w->rows, &to);
 	if (n > to.max_rows)
 		buf_addf(&b, "%s... %zu more%s\n", render_tint(TINT_DIM),
 		    n - to.max_rows, render_untint(TINT_DIM));
@@ -192,8 +192,8 @@ watch_message(struct watch *w, const json_t *msg, struct client_error *ce)
 	}
 	if (result == NULL || jint(msg, "id", 0) != w->status_id)
 		return 0;
-	json_decref(w->slots);
-	w->slots = json_incref(result);
+	rows_fini(&w->rows);
+	rows_read(&w->rows, result);
 	w->got_ms = clock_mono_ms();
 	w->status_id = 0;
 	w->trouble[0] = '\0';
@@ -304,6 +304,6 @@ watch_status(struct command *cmd)
 	code = watch_loop(&w, &ce);
 	out_flush();
 	watch_restore();
-	json_decref(w.slots);
+	rows_fini(&w.rows);
 	return code == EXIT_OK ? EXIT_OK : command_failed(cmd, &ce);
 }

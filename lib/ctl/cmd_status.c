@@ -89,9 +89,12 @@ status_slot(void *arg, const struct slot_info *si)
 	ctl_put_slot(arg, NULL, si);
 }
 
-/* The members that were asked for, as arrays: a fraction of the work. */
+/*
+ * The members that were asked for, as rows of text: for a table of many, a
+ * fraction of the work on both sides.
+ */
 struct status_fields {
-	struct jw *w;
+	struct jw w;
 	enum slot_member v[SLOT__N];
 	size_t n;
 };
@@ -101,10 +104,9 @@ status_row(void *arg, const struct slot_info *si)
 {
 	struct status_fields *sf = arg;
 
-	jw_arr(sf->w, NULL);
 	for (size_t i = 0; i < sf->n; i++)
-		slot_put(sf->w, sf->v[i], NULL, si);
-	jw_end_arr(sf->w);
+		slot_put(&sf->w, sf->v[i], NULL, si);
+	jw_plain_end(&sf->w);
 }
 
 static void
@@ -119,7 +121,10 @@ status_fields(
 			if (strcmp(slot_members[m], fields->v[i]) == 0)
 				break;
 		}
-		if (m == SLOT__N)
+		if (m == SLOT_depends_on || m == SLOT_bind_to)
+			args_error(
+			    a, "\"%s\" is a list and no field", fields->v[i]);
+		else if (m == SLOT__N)
 			args_error(a, "a slot has no \"%.32s\"", fields->v[i]);
 		else if (sf->n == SLOT__N)
 			args_error(a, "a field is named twice");
@@ -156,17 +161,12 @@ status_seen(void *arg, const struct slot_info *si)
 }
 
 static void
-status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb,
-    struct status_fields *sf)
+status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb)
 {
 	struct jw *w = ctl_result_begin(r);
 	struct status_seen ss = { .r = r, .cb = cb, .arg = w };
 	struct err err;
 
-	if (sf != NULL) {
-		sf->w = w;
-		ss.arg = sf;
-	}
 	jw_arr(w, NULL);
 	if (engine_each(r->s->srv->en, names->v, names->n, status_seen, &ss,
 		&err) == -1) {
@@ -175,6 +175,26 @@ status_answer(struct ctl_req *r, const struct strv *names, engine_slot_cb *cb,
 	}
 	jw_end_arr(w);
 	ctl_result_end(r);
+}
+
+static void
+status_rows(
+    struct ctl_req *r, const struct strv *names, struct status_fields *sf)
+{
+	struct status_seen ss = { .r = r, .cb = status_row, .arg = sf };
+	struct buf text;
+	struct err err;
+
+	buf_init(&text);
+	jw_plain_init(&sf->w, &text);
+	if (engine_each(r->s->srv->en, names->v, names->n, status_seen, &ss,
+		&err) == -1) {
+		ctl_fail(r, CTL_E_NAME, "%s", err.text);
+	} else {
+		jw_strn(ctl_result_begin(r), NULL, buf_str(&text), text.len);
+		ctl_result_end(r);
+	}
+	buf_fini(&text);
 }
 
 void
@@ -191,9 +211,9 @@ cmd_status(struct ctl_req *r, struct args *a)
 	if (args_end(a, r) == -1)
 		;
 	else if (sf.n > 0)
-		status_answer(r, &names, status_row, &sf);
+		status_rows(r, &names, &sf);
 	else
-		status_answer(r, &names, status_slot, NULL);
+		status_answer(r, &names, status_slot);
 	strv_fini(&names);
 	strv_fini(&fields);
 }
@@ -207,7 +227,7 @@ cmd_pid(struct ctl_req *r, struct args *a)
 	args_strv(a, "names", false, &names);
 	if (args_end(a, r) == 0) {
 		if (names.n > 0) {
-			status_answer(r, &names, status_pid, NULL);
+			status_answer(r, &names, status_pid);
 		} else {
 			jw_int(ctl_result_begin(r), NULL,
 			    engine_reeved_pid(r->s->srv->en));

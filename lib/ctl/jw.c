@@ -8,6 +8,21 @@ jw_init(struct jw *w, struct buf *b)
 {
 	w->b = b;
 	w->comma = false;
+	w->plain = false;
+}
+
+void
+jw_plain_init(struct jw *w, struct buf *b)
+{
+	jw_init(w, b);
+	w->plain = true;
+}
+
+void
+jw_plain_end(struct jw *w)
+{
+	buf_addc(w->b, '\n');
+	w->comma = false;
 }
 
 static size_t
@@ -129,11 +144,19 @@ jw_string(struct buf *b, const char *s, size_t n)
 	buf_addc(b, '"');
 }
 
+/* JSON's own rules are for when the rows become a string. */
+static void
+jw_words(struct buf *b, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_addc(b, (unsigned char)s[i] < 0x20 ? ' ' : s[i]);
+}
+
 static void
 jw_begin(struct jw *w, const char *key)
 {
 	if (w->comma)
-		buf_addc(w->b, ',');
+		buf_addc(w->b, w->plain ? '\t' : ',');
 	w->comma = true;
 	if (key == NULL)
 		return;
@@ -184,7 +207,10 @@ void
 jw_strn(struct jw *w, const char *key, const char *s, size_t n)
 {
 	jw_begin(w, key);
-	jw_string(w->b, s, n);
+	if (w->plain)
+		jw_words(w->b, s, n);
+	else
+		jw_string(w->b, s, n);
 }
 
 void
@@ -222,7 +248,9 @@ void
 jw_raw(struct jw *w, const char *key, const char *text)
 {
 	jw_begin(w, key);
-	buf_adds(w->b, text != NULL ? text : "null");
+	if (text == NULL)
+		text = w->plain ? "" : "null";
+	buf_adds(w->b, text);
 }
 
 void

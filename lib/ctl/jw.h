@@ -17,9 +17,16 @@
 struct jw {
 	struct buf *b;
 	bool comma; /* the next value is not the first of its container */
+	bool plain; /* no JSON: see jw_plain_init */
 };
 
 void jw_init(struct jw *w, struct buf *b);
+/*
+ * For rows of text instead: values with a tab between them, null as nothing,
+ * strings as they are but for control characters (a blank); no containers.
+ */
+void jw_plain_init(struct jw *w, struct buf *b);
+void jw_plain_end(struct jw *w); /* of a row */
 void jw_obj(struct jw *w, const char *key);
 void jw_end_obj(struct jw *w);
 void jw_arr(struct jw *w, const char *key);
