@@ -264,7 +264,7 @@ START_TEST(fields_make_rows)
 	put(REQ(2, "status", "{\"fields\":[\"pdi\"]}"));
 	expect_error(-32602, 2);
 	put(REQ(3, "status", "{\"fields\":[\"depends_on\"]}"));
-	expect_error(-32602, 3);
+	expect_error(-32602, 2);
 }
 END_TEST
 
