@@ -247,6 +247,7 @@ struct engine {
 	bool deps_stale;
 	bool stop_held;     /* of some slot */
 	mono_ms startup_ms; /* as in table_self */
+	bool starting_all;  /* order_start_all goes through them */
 	/* shutdown */
 	bool stopping;
 	bool started; /* what starts by itself was ordered to */

@@ -23,6 +23,7 @@ void
 order_start_all(struct engine *en)
 {
 	en->startup_ms = loop_now(en->lp);
+	en->starting_all = true;
 	for (size_t i = 0; i < en->nprograms; i++) {
 		struct program *pg = en->programs[i];
 
@@ -32,6 +33,7 @@ order_start_all(struct engine *en)
 			slot_want(pg->slots[k], true, NULL);
 	}
 	wait_pull_all(en);
+	en->starting_all = false;
 }
 
 static bool

@@ -228,8 +228,13 @@ slot_death(struct slot *sl, const struct table_death *d)
 void
 slot_ordered(struct slot *sl)
 {
+	const struct engine *en = sl->prog->en;
+
+	/* All of a start-up have its moment, though the clock goes on. */
 	sl->times =
-	    (struct table_times){ .ordered_ms = loop_now(sl->prog->en->lp) };
+	    (struct table_times){ .ordered_ms = en->starting_all
+						    ? en->startup_ms
+						    : loop_now(en->lp) };
 }
 
 void

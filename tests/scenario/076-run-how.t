@@ -66,7 +66,7 @@ json=$(run --json --shell "(setsid sh -c 'echo \$\$ >$T/out/left; sleep 1001') &
 like "exit and close: a child that holds stdout ends with the command" "$json" '"stdout":"now\\n".*"exit_code":3,'
 read -r left <"$T/out/left"
 like "... and is gone when the result is there" "$(kill -0 "$left" 2>&1; echo gone)" "gone"
-code 1 "... really" kill -0 "$left"
+awaits 5 "... really" 'gone $left'
 like "... which took its time" "$json" '"duration_ms":[0-9]+,"close_ms":[0-9]+'
 events=$(ctl events)
 like "... told as two events: exit" "$events" 'exit +run[.][0-9]+[.][0-9a-f]+ +exited with 3 after .*what it left is ended'
