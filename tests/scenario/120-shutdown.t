@@ -98,7 +98,7 @@ if command -v strace >/dev/null; then
 	# A disk that hangs: the pump is in a write for ever.
 	conf <<-EOT
 		[program:loud]
-		command = $CHILD print one wait-file $T/out/go print two sleep
+		command = $CHILD print one wait-file $T/out/go print two append $T/out/two x sleep
 		startsecs = 100ms
 	EOT
 	rm -f "$T/out/go" "$LOG"
@@ -106,6 +106,7 @@ if command -v strace >/dev/null; then
 	await 10 'all_state RUNNING && [ -s "$T/log/loud.0.stdout.log" ]' || fail "it has written"
 	traced -P "$T/log/loud.0.stdout.log" -e trace=write -e inject=write:delay_enter=3600s
 	: >"$T/out/go"
+	await 10 '[ -s "$T/out/two" ]' || fail "it has written again"
 	end_reeved
 	kill -KILL "$STRACE"
 	is "a log that hangs: exit 0" "$CODE" 0
