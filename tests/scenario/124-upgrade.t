@@ -18,18 +18,7 @@ release() { # N: of the same length, so that it can be written in its place
 	installed "$B/reeve-engine" "$new"
 }
 release 0
-cat >"$T/lines" <<EOT
-#!/bin/sh
-i=0
-while [ ! -e $T/out/stop ]; do
-	i=\$((i + 1))
-	echo "line \$i"
-	[ \$((i % 50)) != 0 ] || sleep 0.01
-done
-echo \$i >$T/out/lines
-exec sleep 100000
-EOT
-chmod 755 "$T/lines"
+lines_program
 conf <<EOT
 [program:web]
 command = $WEB
@@ -123,11 +112,7 @@ release 7
 code 0 "a good one is what it was" ctl upgrade
 awaits 10 "another engine" '[ "$(ctl version | grep -c "reeved .*$new")" = 1 ]'
 is "nobody was restarted" "$(pids web own lines)" "$were"
-: >"$T/out/stop"
-awaits 10 "the lines end" '[ -s "$T/out/lines" ]'
-n=$(cat "$T/out/lines")
-awaits 10 "all of them are in the log" '[ "$(wc -l <"$T/log/lines.0.stdout.log")" = "$n" ]'
-is "each once, in order" "$(awk '$2 != NR { print "line", NR, "is", $2; exit }' "$T/log/lines.0.stdout.log")" ""
+lines_ok
 kill -INT "$(cat "$T/out/load.web.pid")" "$(cat "$T/out/load.own.pid")"
 load_ok web "no connection was lost"
 load_ok own "nor one of the reuseport group"

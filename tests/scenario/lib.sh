@@ -414,6 +414,30 @@ load_ok() { # NAME WHAT
 }
 load_running() { kill -0 "$(cat "$T/out/load.$1.pid")" 2>/dev/null; }
 
+# A program $T/lines: numbered lines until $T/out/stop is there, their number
+# into $T/out/lines; lines_ok: its log has each of them, once and in order.
+lines_program() {
+	cat >"$T/lines" <<-EOT
+		#!/bin/sh
+		i=0
+		while [ ! -e $T/out/stop ]; do
+			i=\$((i + 1))
+			echo "line \$i"
+			[ \$((i % 50)) != 0 ] || sleep 0.01
+		done
+		echo \$i >$T/out/lines
+		exec sleep 100000
+	EOT
+	chmod 755 "$T/lines"
+}
+lines_ok() {
+	: >"$T/out/stop"
+	awaits 10 "the lines end" '[ -s "$T/out/lines" ]'
+	lines_n=$(cat "$T/out/lines")
+	awaits 10 "all of them are in the log" '[ "$(wc -l <"$T/log/lines.0.stdout.log")" = "$lines_n" ]'
+	is "each once, in order" "$(awk '$2 != NR { print "line", NR, "is", $2; exit }' "$T/log/lines.0.stdout.log")" ""
+}
+
 # --- the end ---------------------------------------------------------------------
 
 nothing_left() {
