@@ -88,15 +88,22 @@ pool_list_append(struct pool_list *l, struct pool_job *job)
 }
 
 void
-pool_list_prepend(struct pool_list *l, struct pool_job *job)
+pool_list_insert(struct pool_list *l, struct pool_job *job)
 {
-	job->prev = NULL;
-	job->next = l->first;
-	if (l->first != NULL)
-		l->first->prev = job;
-	else
-		l->last = job;
-	l->first = job;
+	struct pool_job *next = l->first;
+
+	/* Few are before it: only what was parked and may run by now. */
+	while (next != NULL && next->parked_at != 0 &&
+	       next->parked_at < job->parked_at)
+		next = next->next;
+	if (next == NULL) {
+		pool_list_append(l, job);
+		return;
+	}
+	job->next = next;
+	job->prev = next->prev;
+	*(job->prev != NULL ? &job->prev->next : &l->first) = job;
+	next->prev = job;
 }
 
 void

@@ -247,6 +247,22 @@ pool_has_work(struct pool *p)
 	return atomic_load(&p->inbox) != NULL || atomic_load(&p->ready) != 0;
 }
 
+/* In the order of its class: it may have been let in before, and in vain. */
+static void
+pool_park(struct pool *p, struct pool_class *c, struct pool_job *job)
+{
+	struct pool_list *l = &c->parked[job->priority];
+
+	job->state = JOB_PARKED;
+	c->nparked++;
+	if (job->parked_at != 0) {
+		pool_list_insert(l, job);
+		return;
+	}
+	job->parked_at = ++p->parkings;
+	pool_list_append(l, job);
+}
+
 /* The next to run.  Jobs of a class that is at its limit step aside. */
 struct pool_job *
 pool_take(struct pool *p)
@@ -267,32 +283,42 @@ pool_take(struct pool *p)
 					c->running++;
 				return job;
 			}
-			job->state = JOB_PARKED;
-			pool_list_append(&c->parked[i], job);
-			c->nparked++;
+			pool_park(p, c, job);
 		}
 	}
 	return NULL;
+}
+
+static void
+pool_let_in(struct pool *p, struct pool_class *c, struct pool_job *job)
+{
+	pool_list_remove(&c->parked[job->priority], job);
+	c->nparked--;
+	job->state = JOB_QUEUED;
+	pool_list_insert(&p->queue[job->priority], job);
+	atomic_fetch_add(&p->ready, 1);
 }
 
 /* One of the class may run: its first goes back to where it came from. */
 static void
 pool_unpark(struct pool *p, struct pool_class *c)
 {
-	struct pool_job *job;
-
 	if (c->nparked == 0)
 		return;
-	for (unsigned i = 0; i < POOL_PRIORITIES; i++) {
-		if ((job = c->parked[i].first) == NULL)
-			continue;
-		pool_list_remove(&c->parked[i], job);
-		c->nparked--;
-		job->state = JOB_QUEUED;
-		pool_list_prepend(&p->queue[i], job);
-		atomic_fetch_add(&p->ready, 1);
-		return;
-	}
+	for (unsigned i = 0; i < POOL_PRIORITIES; i++)
+		if (c->parked[i].first != NULL) {
+			pool_let_in(p, c, c->parked[i].first);
+			return;
+		}
+}
+
+/* The last one first: each then finds its place at once. */
+static void
+pool_unpark_all(struct pool *p, struct pool_class *c)
+{
+	for (unsigned i = 0; i < POOL_PRIORITIES; i++)
+		while (c->parked[i].last != NULL)
+			pool_let_in(p, c, c->parked[i].last);
 }
 
 /* The one that slept last: its cache is the warmest.  The lock is held. */
@@ -324,6 +350,9 @@ pool_queue_remove(struct pool *p, struct pool_job *job)
 	} else {
 		pool_list_remove(&p->queue[job->priority], job);
 		atomic_fetch_sub(&p->ready, 1);
+		/* It may have been the one that was let in. */
+		if (job->cls != NULL)
+			pool_unpark(p, job->cls);
 	}
 	pool_deadline_clear(p, job);
 	atomic_fetch_sub(&p->queued, 1);
@@ -348,6 +377,9 @@ pool_submit(struct pool *p, struct pool_job *job)
 		return pool_refuse(p, EAGAIN);
 	atomic_store_explicit(&job->stop, POOL_GO_ON, memory_order_relaxed);
 	job->started_ns = job->ended_ns = 0;
+	/* Written only if it must: threads read this line. */
+	if (job->parked_at != 0)
+		job->parked_at = 0;
 	job->queued_ns = pool_now(p);
 	job->state = JOB_QUEUED;
 	if (job->queue_timeout_ns > 0) {
@@ -583,8 +615,7 @@ pool_class_limit(struct pool *p, struct pool_class *cls, unsigned limit)
 {
 	pthread_mutex_lock(&p->lock);
 	cls->limit = limit;
-	for (unsigned n = cls->nparked; n > 0; n--)
-		pool_unpark(p, cls);
+	pool_unpark_all(p, cls);
 	pthread_mutex_unlock(&p->lock);
 	pool_wake_all(p);
 }

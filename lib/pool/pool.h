@@ -91,6 +91,7 @@ struct pool_job {
 	int64_t deadline_ns;
 	uint32_t heap_at; /* 1 + its place among the deadlines; 0: none */
 	struct pool_job *next_back;
+	uint64_t parked_at; /* its turn of those that had to; 0: it had not */
 };
 
 struct pool_options {

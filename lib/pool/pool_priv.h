@@ -58,6 +58,7 @@ struct pool {
 	int64_t told_ns;       /* what pool_tick last answered; -1 */
 	struct pool_job *back; /* by next_back */
 	uint64_t stuck, ended[POOL_ENDS];
+	uint64_t parkings;
 	bool spinning; /* one looks for work, the others sleep */
 
 	/* Written on one side, read on the other. */
@@ -84,9 +85,11 @@ void pool_deadline_set(struct pool *p, struct pool_job *job, int64_t at_ns);
 void pool_deadline_clear(struct pool *p, struct pool_job *job);
 struct pool_job *pool_deadline_first(const struct pool *p);
 
-/* list.c */
+/* heap.c, too */
 void pool_list_append(struct pool_list *l, struct pool_job *job);
-void pool_list_prepend(struct pool_list *l, struct pool_job *job);
+/* Before all that came later: those that were never parked, or were after it.
+ */
+void pool_list_insert(struct pool_list *l, struct pool_job *job);
 void pool_list_remove(struct pool_list *l, struct pool_job *job);
 
 /* futex.c */

@@ -224,6 +224,121 @@ START_TEST(a_class_has_its_limit)
 }
 END_TEST
 
+/* A thread has passed over all that cannot run, to the last one there is. */
+static void
+passed_over(struct pool *p)
+{
+	struct tjob last = { 0 };
+
+	last.job.priority = POOL_PRIORITIES - 1;
+	submit(p, &last, 99, run_trace);
+	ck_assert_ptr_eq(next_done(p), &last);
+	atomic_store(&ntrace, 0);
+}
+
+static void
+hold_thread(struct pool *p, struct tjob *t)
+{
+	submit(p, t, 100, run_gate);
+	wait_entered(p);
+}
+
+/*
+ * c and d wait for their class, are let into the queue one by one, and find
+ * something that is more urgent before them.
+ */
+START_TEST(a_class_keeps_its_order)
+{
+	struct pool_class two = { .limit = 2 };
+	struct tjob a[4] = { 0 }, urgent[3] = { 0 };
+	struct pool *p = pool_of(3, 10);
+
+	for (int i = 0; i < 4; i++) {
+		a[i].job.cls = &two;
+		a[i].job.priority = 3;
+		submit(p, &a[i], i, i < 2 ? run_polite : run_trace);
+	}
+	wait_entered(p);
+	wait_entered(p);
+	passed_over(p);
+	hold_thread(p, &urgent[0]);
+	submit(p, &urgent[1], 101, run_gate);
+	submit(p, &urgent[2], 102, run_gate);
+	for (int i = 0; i < 2; i++) {
+		pool_cancel(p, &a[i].job);
+		ck_assert_ptr_eq(next_done(p), &a[i]);
+		wait_entered(p);
+	}
+	/* One thread is free for both. */
+	sem_post(&gate);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(next_done(p)->job.end, POOL_RAN);
+	ck_assert_int_eq(trace[3], 2);
+	ck_assert_int_eq(trace[4], 3);
+	sem_post(&gate);
+	sem_post(&gate);
+	all_done(p, 2);
+	ck_assert_int_eq(pool_free(p), 0);
+}
+END_TEST
+
+START_TEST(a_limit_that_is_raised_keeps_the_order)
+{
+	struct pool_class one = { .limit = 1 };
+	struct tjob j[6] = { 0 };
+	struct pool *p = pool_of(2, 10);
+	static const int want[] = { 3, 1, 2, 4, 5 };
+
+	for (int i = 0; i < 6; i++) {
+		j[i].job.cls = &one;
+		j[i].job.priority = i == 3 ? 0 : 3;
+		submit(p, &j[i], i, i == 0 ? run_gate : run_trace);
+		if (i == 0)
+			wait_entered(p);
+	}
+	passed_over(p);
+	pool_class_limit(p, &one, 0);
+	for (int i = 1; i < 6; i++)
+		ck_assert_int_eq(next_done(p)->job.end, POOL_RAN);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(trace[i], want[i]);
+	sem_post(&gate);
+	all_done(p, 1);
+	ck_assert_int_eq(pool_free(p), 0);
+}
+END_TEST
+
+/* The one that may run next is taken away: it is another one's turn. */
+START_TEST(a_class_goes_on_without_its_next)
+{
+	struct pool_class one = { .limit = 1 };
+	struct tjob j[4] = { 0 }, urgent[2] = { 0 };
+	struct pool *p = pool_of(2, 10);
+
+	for (int i = 0; i < 4; i++) {
+		j[i].job.cls = &one;
+		j[i].job.priority = 3;
+		submit(p, &j[i], i, i == 0 ? run_polite : run_trace);
+		if (i == 0)
+			wait_entered(p);
+	}
+	passed_over(p);
+	hold_thread(p, &urgent[0]);
+	submit(p, &urgent[1], 101, run_gate);
+	pool_cancel(p, &j[0].job);
+	ck_assert_ptr_eq(next_done(p), &j[0]);
+	wait_entered(p);
+	pool_cancel(p, &j[1].job);
+	ck_assert_ptr_eq(next_done(p), &j[1]);
+	ck_assert(pool_withdraw(p, &j[2].job));
+	sem_post(&gate);
+	sem_post(&gate);
+	all_done(p, 3);
+	ck_assert_int_eq(trace[2], 3);
+	ck_assert_int_eq(pool_free(p), 0);
+}
+END_TEST
+
 START_TEST(cancel)
 {
 	struct tjob j[3] = { 0 };
@@ -446,6 +561,17 @@ stress_step(struct pool *p, struct tjob *j, unsigned *seed)
 	}
 }
 
+/* Whatever is abandoned or resized meanwhile. */
+static void
+has_its_threads(struct pool *p)
+{
+	struct pool_stats st;
+
+	pool_get_stats(p, &st);
+	ck_assert_uint_ge(st.threads, st.wanted);
+	ck_assert_uint_le(st.busy, st.threads);
+}
+
 START_TEST(each_comes_back_once)
 {
 	static struct tjob j[STRESS];
@@ -461,6 +587,7 @@ START_TEST(each_comes_back_once)
 		j[i].job.cls = &some;
 	for (int n = 0; n < 20000; n++) {
 		stress_step(p, j, &seed);
+		has_its_threads(p);
 		while ((job = pool_done(p)) != NULL) {
 			t = (struct tjob *)job;
 			if (job->end == POOL_STUCK)
@@ -480,6 +607,7 @@ START_TEST(each_comes_back_once)
 	}
 	ck_assert_ptr_null(pool_done(p));
 	ck_assert_uint_eq(some.running, 0);
+	ck_assert_uint_eq(some.nparked, 0);
 	while (pool_free(p) == -1)
 		pool_tick(p);
 }
@@ -498,6 +626,9 @@ main(void)
 	tcase_add_test(tc, a_high_one_starts_next);
 	tcase_add_test(tc, full_is_refused);
 	tcase_add_test(tc, a_class_has_its_limit);
+	tcase_add_test(tc, a_class_keeps_its_order);
+	tcase_add_test(tc, a_limit_that_is_raised_keeps_the_order);
+	tcase_add_test(tc, a_class_goes_on_without_its_next);
 	tcase_add_test(tc, cancel);
 	tcase_add_test(tc, time_limits);
 	tcase_add_test(tc, a_stuck_thread_is_replaced);
