@@ -444,7 +444,7 @@ job_died(struct peer *peer, struct pd_job *j)
 		r.status = PR_CRASHED;
 		r.signal = (uint16_t)death.signal;
 	}
-	answer(peer, j->id, j->kind, &r, "");
+	answer(peer, j->id, j->kind, &r, death.why);
 	return true;
 }
 

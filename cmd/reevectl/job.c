@@ -85,16 +85,26 @@ job_request(const struct command *cmd, const char *kind, const char ***args,
 	rq->retry = cmd->on[OPTION_RETRY];
 }
 
+static void
+job_why_crashed(struct buf *b, const struct reeve_pool_event *ev)
+{
+	char sig[32] = "";
+
+	if (ev->signal != 0)
+		render_signal(sig, sizeof sig, ev->signal);
+	else if (*ev->text == '\0')
+		/* Any other signal would have been caught. */
+		(void)snprintf(sig, sizeof sig, "SIGKILL, as it seems");
+	buf_addf(b, "the pool died of it (%s%s%s)", sig,
+	    *sig != '\0' && *ev->text != '\0' ? ", " : "", ev->text);
+}
+
 void
 job_why(struct buf *b, const struct reeve_pool_event *ev)
 {
-	char sig[32];
-
 	switch (ev->status) {
 	case REEVE_POOL_CRASHED:
-		render_signal(sig, sizeof sig, ev->signal);
-		buf_addf(b, "the pool died of it (%s)",
-		    ev->signal != 0 ? sig : "killed");
+		job_why_crashed(b, ev);
 		break;
 	case REEVE_POOL_LOST:
 		buf_adds(b, "the pool died while it ran; try --retry");

@@ -491,6 +491,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	inst_end(in)->death.oom = (uint8_t)limits_oom(in, ex);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
+	pooled_died(in, ex);
 	if (inst_end_is_odd(in, ex))
 		log_warnx("%s %d %s", sl->name, (int)in->pid, in->why);
 	else

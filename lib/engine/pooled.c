@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/jobs.h"
+#include "pool/board.h"
 
 static int
 pooled_put(const char *path, const struct buf *text, struct err *err)
@@ -142,6 +143,29 @@ pooled_adopted(struct inst *in)
 		pooled_set(in);
 }
 
+static char *
+pooled_board(const struct config_jobs *jobs)
+{
+	return xasprintf("%s/pool.d", jobs->dir);
+}
+
+void
+pooled_died(const struct inst *in, const struct keeper_exit *ex)
+{
+	enum death_oom oom = (enum death_oom)in->end->death.oom;
+	char *board, why[64];
+
+	if (in->conf->jobs == NULL)
+		return;
+	board = pooled_board(in->conf->jobs);
+	(void)snprintf(why, sizeof why, "exited with %d", ex->code);
+	board_note_end(board, in->pid, ex->signo,
+	    ex->signo == 0                         ? why
+	    : oom == OOM_YES || oom == OOM_PERHAPS ? limits_oom_text(oom)
+						   : "");
+	free(board);
+}
+
 /* What its processes noted there: nobody asks for it any more. */
 static void
 pooled_clear(const char *path)
@@ -169,7 +193,7 @@ pooled_gone(const struct program *pg)
 	if (jobs == NULL || pg->remake)
 		return;
 	(void)unlink(jobs->settings);
-	board = xasprintf("%s/pool.d", jobs->dir);
+	board = pooled_board(jobs);
 	pooled_clear(board);
 	free(board);
 }

@@ -18,6 +18,8 @@ void pooled_changed(struct inst *in, const struct config_program *old);
 void pooled_up(struct inst *in);
 /* It was adopted: the engine before this one may not have come to tell it. */
 void pooled_adopted(struct inst *in);
+/* It has died, and how is noted for the next one: jobs died with it. */
+void pooled_died(const struct inst *in, const struct keeper_exit *ex);
 /* The program goes, and its files. */
 void pooled_gone(const struct program *pg);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
@@ -248,13 +249,67 @@ board_is_poison(const struct board *b, uint64_t print)
 
 /* --- the dead ------------------------------------------------------------- */
 
+/* How it ended, by its parent. */
+struct board_noted {
+	int64_t signal;      /* 0: it exited, or that is not known */
+	char why[BOARD_WHY]; /* or "" */
+};
+
+void
+board_note_end(const char *dir, pid_t pid, int signal, const char *why)
+{
+	char name[32], text[BOARD_WHY + 16];
+	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1, n;
+
+	if (d == -1)
+		return;
+	(void)snprintf(name, sizeof name, "board.%d", (int)pid);
+	if (faccessat(d, name, F_OK, 0) == 0) {
+		(void)snprintf(name, sizeof name, "death.%d", (int)pid);
+		fd = openat(d, name,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	}
+	n = snprintf(text, sizeof text, "%d %.*s", signal, BOARD_WHY - 1, why);
+	if (fd != -1 && fd_write_all(fd, text, (size_t)n) == -1)
+		log_warn("%s/%s", dir, name);
+	fd_closep(&fd);
+	close(d);
+}
+
+/* Nobody need have noted it: then nothing is known. */
 static void
-death_add(struct board *b, const struct board_entry *e, bool blamed)
+noted_take(const struct board *b, const char *pid, struct board_noted *out)
+{
+	char name[32], text[BOARD_WHY + 16], *why;
+	ssize_t n;
+	int fd;
+
+	*out = (struct board_noted){ 0 };
+	(void)snprintf(name, sizeof name, "death.%.16s", pid);
+	fd = openat(b->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	(void)unlinkat(b->dir, name, 0);
+	text[n > 0 ? n : 0] = '\0';
+	why = strchr(text, ' ');
+	if (why == NULL)
+		return;
+	*why++ = '\0';
+	if (str_to_i64(text, 0, NSIG, &out->signal))
+		(void)snprintf(out->why, sizeof out->why, "%s", why);
+}
+
+static bool
+death_add(struct board *b, const struct board_entry *e, bool blamed,
+    const struct board_noted *noted)
 {
 	struct board_death *d;
 
 	if (b->ndeaths >= DEATHS_MAX)
-		return;
+		return false;
 	b->deaths = xreallocarray(b->deaths, b->ndeaths + 1, sizeof *d);
 	d = &b->deaths[b->ndeaths++];
 	*d = (struct board_death){
@@ -264,29 +319,37 @@ death_add(struct board *b, const struct board_entry *e, bool blamed)
 		.signal = (int)atomic_load(&e->signal),
 		.result = e->result,
 	};
+	/* One that was caught says it better. */
+	if (d->signal == 0 && blamed) {
+		d->signal = (int)noted->signal;
+		memcpy(d->why, noted->why, sizeof d->why);
+	}
 	memcpy(d->text, e->text, sizeof d->text);
 	d->text[sizeof d->text - 1] = '\0';
+	return true;
 }
 
 static void
-board_tell(const struct board_entry *e, bool blamed, bool draining)
+board_tell(const struct board_death *d, bool draining)
 {
-	const struct board_job *j = &e->job;
-	int n = (int)atomic_load(&e->signal);
-	const char *sig = n > 0 ? sigabbrev_np(n) : NULL;
+	const struct board_job *j = &d->job;
+	const char *sig = d->signal > 0 ? sigabbrev_np(d->signal) : NULL;
 
-	log_warnx("job %llu, %.32s of %.96s, ran when the pool died: %s%s",
+	log_warnx("job %llu, %.32s of %.96s, ran when the pool died: %s%s%s%s",
 	    (unsigned long long)j->id, j->kind,
 	    j->input[0] != '\0' ? j->input : "no file",
 	    sig != NULL ? "SIG" : "",
-	    sig != NULL ? sig
-	    : draining  ? "it was being replaced"
-	    : blamed    ? "it may be to blame"
-			: "another one is to blame");
+	    sig != NULL         ? sig
+	    : draining          ? "it was being replaced"
+	    : d->why[0] != '\0' ? ""
+	    : d->blamed         ? "it may be to blame"
+				: "another one is to blame",
+	    sig != NULL && d->why[0] != '\0' ? ", " : "", d->why);
 }
 
 static void
-board_read_dead(struct board *b, const struct board_file *f)
+board_read_dead(struct board *b, const struct board_file *f,
+    const struct board_noted *noted)
 {
 	unsigned running = 0, crashed = 0;
 	const struct board_entry *e;
@@ -310,9 +373,11 @@ board_read_dead(struct board *b, const struct board_file *f)
 			poison_blame(b, e->job.print,
 			    crashed > 0 || running == 1 ? BLAME_WHOLE
 							: BLAME_HALF);
+		if (!death_add(b, e, blamed, noted))
+			return;
 		if (atomic_load(&e->state) == BOARD_RUNNING)
-			board_tell(e, blamed, atomic_load(&f->draining) != 0);
-		death_add(b, e, blamed);
+			board_tell(&b->deaths[b->ndeaths - 1],
+			    atomic_load(&f->draining) != 0);
 	}
 }
 
@@ -320,6 +385,7 @@ static void
 board_collect_one(struct board *b, const char *name)
 {
 	int fd = openat(b->dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct board_noted noted;
 	struct board_file *f;
 	struct stat st;
 
@@ -330,11 +396,12 @@ board_collect_one(struct board *b, const char *name)
 		close(fd);
 		return;
 	}
+	noted_take(b, name + strlen("board."), &noted);
 	if (fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof *f) {
 		f = mmap(NULL, sizeof *f, PROT_READ, MAP_SHARED, fd, 0);
 		if (f != MAP_FAILED) {
 			if (f->magic == BOARD_MAGIC)
-				board_read_dead(b, f);
+				board_read_dead(b, f, &noted);
 			(void)munmap(f, sizeof *f);
 		}
 	}

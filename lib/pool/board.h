@@ -6,6 +6,8 @@
  * which jobs ran then, which had ended without their client knowing, and
  * which thread crashed, by which signal.
  *
+ * Its parent may add how it ended, in a file of its own.
+ *
  * Beside it a file `poison`, which all pools share: how often jobs (by what
  * they are: kind, arguments, input) have killed a pool.
  *
@@ -18,12 +20,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "pool/proto.h"
 
 #define BOARD_JOBS 1024
 #define BOARD_TEXT 200
+#define BOARD_WHY  120
 
 enum board_state {
 	BOARD_FREE,
@@ -74,9 +78,17 @@ struct board_death {
 	bool ended;  /* result and text are what became of it */
 	bool blamed; /* it crashed, or may have; by `signal`, 0: not known */
 	int signal;
+	char why[BOARD_WHY]; /* what more is known of it, or "" */
 	struct pool_result result;
 	char text[BOARD_TEXT];
 };
+
+/*
+ * For the parent of the pools whose folder this is, when it has seen one end:
+ * a process that is killed cannot note by what.  signal 0: it exited.  One
+ * that has left no board has left nothing to explain.
+ */
+void board_note_end(const char *dir, pid_t pid, int signal, const char *why);
 
 /*
  * Reads the boards of pools that have died since, removes them, and counts

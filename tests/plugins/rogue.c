@@ -6,6 +6,7 @@
  *	stubborn	the same, and does not ask
  *	loop	for ever, and does not ask
  *	segv abort overflow fpe	dies of it
+ *	exit	ends the pool's process, with 3
  *	leak	takes memory of the pool and forgets it
  *	malloc	the same of malloc, mb=N, or fails and gives it back
  *	map	has its input mapped, waits as above, answers its sum
@@ -101,6 +102,8 @@ rogue_die(const char *what)
 		abort();
 	if (strcmp(what, "segv") == 0)
 		*(volatile int *)(uintptr_t)(16 + zero) = 1;
+	if (strcmp(what, "exit") == 0)
+		_exit(3);
 	if (strcmp(what, "overflow") == 0)
 		return rogue_deeper(&c, 1);
 	if (strcmp(what, "loop") == 0)

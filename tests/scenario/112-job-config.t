@@ -64,6 +64,20 @@ job:bad|run_timeout|60
 job:bad|queue_timeout|60
 EOT
 
+# --- how it died --------------------------------------------------------------------------
+
+job run bad --arg do=wait </dev/null >"$T/out/said" 2>&1 &
+c=$!
+started $c
+await 20 '[ "$(job list --json | grep -c running)" = 1 ]'
+kill -KILL "$(pid_of pool)"
+wait $c
+has "kill -9 is told by its name" "$T/out/said" "the pool died of it \(SIGKILL\)"
+like "an exit, with its status" "$(job run bad --arg do=exit </dev/null 2>&1)" \
+    "the pool died of it \(exited with 3\)"
+up pool
+unlike "nothing is left of what was told" "$(ls "$T/run/pool.d")" death
+
 # --- live ---------------------------------------------------------------------------------
 
 pool=$(pid_of pool)

@@ -53,8 +53,8 @@ begin(struct board *b, uint64_t id)
 	return board_begin(b, &j);
 }
 
-/* A pool that does that, and is killed. */
-static void
+/* A pool that does that, and is killed; its pid. */
+static pid_t
 killed_after(void (*what)(struct board *b))
 {
 	pid_t pid = fork();
@@ -66,6 +66,7 @@ killed_after(void (*what)(struct board *b))
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status));
+	return pid;
 }
 
 static bool
@@ -150,6 +151,40 @@ stopped(struct board *b)
 	board_draining(b);
 }
 
+START_TEST(is_told_how_it_ended)
+{
+	struct board_death d;
+	struct board *b;
+	char path[128];
+
+	board_note_end(dir, killed_after(alone), SIGKILL, "out of memory");
+	b = open_board();
+	ck_assert_uint_eq(board_collect(b), 1);
+	ck_assert(take(b, 1, &d));
+	ck_assert_int_eq(d.signal, SIGKILL);
+	ck_assert_str_eq(d.why, "out of memory");
+	board_note_end(dir, killed_after(two), 0, "exited with 3");
+	ck_assert_uint_eq(board_collect(b), 2);
+	ck_assert(take(b, 2, &d));
+	ck_assert_int_eq(d.signal, 0);
+	ck_assert_str_eq(d.why, "exited with 3");
+	ck_assert(take(b, 1, &d));
+	/* What was caught is better known; who is not to blame needs none. */
+	board_note_end(dir, killed_after(crash), SIGKILL, "no");
+	ck_assert_uint_eq(board_collect(b), 2);
+	ck_assert(take(b, 1, &d));
+	ck_assert_int_eq(d.signal, SIGABRT);
+	ck_assert_str_eq(d.why, "");
+	ck_assert(take(b, 2, &d));
+	ck_assert_int_eq(d.signal, 0);
+	/* It is read once, and none is written without a board. */
+	board_note_end(dir, 1, SIGKILL, "");
+	board_close(b);
+	snprintf(path, sizeof path, "ls %s | grep -q death", dir);
+	ck_assert_int_ne(system(path), 0);
+}
+END_TEST
+
 /* How many such deaths it takes; 0: it is never to blame. */
 static const struct {
 	void (*what)(struct board *b);
@@ -229,6 +264,7 @@ main(void)
 	log_set_level(LOG_ERROR);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, tells_of_the_dead);
+	tcase_add_test(tc, is_told_how_it_ended);
 	tcase_add_loop_test(
 	    tc, blames, 0, (int)(sizeof blame / sizeof blame[0]));
 	tcase_add_test(tc, one_that_lives_is_left_alone);
