@@ -262,8 +262,6 @@ run_message(struct run *r, json_t *msg, struct client_error *ce)
 		/* "exit" is another one: its end is told with the result. */
 		r->started = true;
 		r->pause_ms = 0;
-		/* Its end is seen when nobody else has the terminal. */
-		fd_closep(&r->slave);
 		return 0;
 	}
 	/* Answers to signals that were handed on come in between. */

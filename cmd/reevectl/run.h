@@ -34,6 +34,8 @@ struct run {
 	int master, slave;
 	bool raw; /* our terminal is */
 	bool input_over;
+	struct buf typed; /* for the master, which had no room */
+	bool mid_line;    /* what was typed so far does not end with a line */
 	struct termios before;
 };
 

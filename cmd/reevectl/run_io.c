@@ -181,6 +181,8 @@ pty_open(struct run *r)
 	r->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (r->slave == -1 || fd_nonblock(r->master) == -1)
 		return -1;
+	/* Ours stays open to the end: a command that closes 0, 1 and 2 before
+	 * it exits would hang up its own terminal, and die of it. */
 	for (int i = 1; i < 4; i++)
 		r->pass[i] = r->slave;
 	pty_resize(r);
@@ -195,26 +197,53 @@ pty_out(struct run *r)
 	char chunk[PTY_CHUNK];
 	ssize_t n = read(r->master, chunk, sizeof chunk);
 
-	if (n > 0)
-		return fd_write_all(STDOUT_FILENO, chunk, (size_t)n) == 0;
-	/* EIO: nobody has the slave open. */
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	if (n > 0 && fd_write_all(STDOUT_FILENO, chunk, (size_t)n) == 0)
+		return true;
+	/* Nobody reads what we write: the terminal is gone, which the command
+	 * is told by SIGHUP. */
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 		fd_closep(&r->master);
 	return false;
+}
+
+/* What has room; the rest waits, and no more is read meanwhile: a command that
+ * is slow to read loses nothing of it, and does not keep us from its output. */
+static void
+pty_type(struct run *r)
+{
+	ssize_t n = write(r->master, r->typed.data, r->typed.len);
+
+	if (n > 0) {
+		buf_consume(&r->typed, (size_t)n);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		buf_clear(&r->typed);
+		r->input_over = true;
+	}
+}
+
+/* What a person would type for it: once more to end a line that has begun. */
+static void
+pty_in_end(struct run *r)
+{
+	char eof = r->raw ? (char)r->before.c_cc[VEOF] : 4;
+
+	r->input_over = true;
+	if (r->mid_line)
+		buf_addc(&r->typed, eof);
+	buf_addc(&r->typed, eof);
 }
 
 static void
 pty_in(struct run *r)
 {
-	char chunk[PTY_CHUNK], eof = r->raw ? (char)r->before.c_cc[VEOF] : 4;
+	char chunk[PTY_CHUNK];
 	ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
 
 	if (n > 0) {
-		fd_write_all(r->master, chunk, (size_t)n);
-	} else if (n == 0 || errno != EAGAIN) {
-		/* What a person would type for it. */
-		r->input_over = true;
-		fd_write_all(r->master, &eof, 1);
+		buf_add(&r->typed, chunk, (size_t)n);
+		r->mid_line = chunk[n - 1] != '\n';
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		pty_in_end(r);
 	}
 }
 
@@ -224,6 +253,7 @@ pty_in(struct run *r)
 int
 run_io_open(struct run *r)
 {
+	buf_init(&r->typed);
 	for (int i = 0; i < 2; i++) {
 		buf_init(&r->out[i].head);
 		buf_init(&r->out[i].tail);
@@ -234,20 +264,28 @@ run_io_open(struct run *r)
 	return r->cmd->on[OPTION_PTY] ? pty_open(r) : 0;
 }
 
+static bool
+run_io_has_input(const struct run *r)
+{
+	return r->master != -1 && !r->input_over && r->typed.len == 0;
+}
+
 nfds_t
 run_io_poll(struct run *r, struct pollfd *pfd)
 {
 	for (int i = 0; i < 2; i++)
 		pfd[i] = (struct pollfd){ r->out[i].fd, POLLIN, 0 };
 	pfd[2] = (struct pollfd){ r->master, POLLIN, 0 };
+	if (r->typed.len > 0)
+		pfd[2].events |= POLLOUT;
 	pfd[3] = (struct pollfd){ STDIN_FILENO, POLLIN, 0 };
-	return r->master != -1 && !r->input_over ? 4 : 3;
+	return run_io_has_input(r) ? 4 : 3;
 }
 
 void
 run_io_turn(struct run *r, struct pollfd *pfd)
 {
-	bool has_input = r->master != -1 && !r->input_over;
+	bool has_input = run_io_has_input(r);
 
 	/* The command has its ends by now, ours would keep the pipes open. */
 	if (r->started)
@@ -256,10 +294,12 @@ run_io_turn(struct run *r, struct pollfd *pfd)
 	for (int i = 0; i < 2; i++)
 		if (pfd[i].revents != 0 && r->out[i].fd != -1)
 			capture_read(r, &r->out[i]);
-	if (pfd[2].revents != 0 && r->master != -1)
+	if ((pfd[2].revents & ~POLLOUT) != 0 && r->master != -1)
 		pty_out(r);
 	if (has_input && r->master != -1 && pfd[3].revents != 0)
 		pty_in(r);
+	if (r->master != -1 && r->typed.len > 0)
+		pty_type(r);
 }
 
 void
@@ -288,4 +328,5 @@ run_io_fini(struct run *r)
 		buf_fini(&r->out[i].tail);
 	}
 	fd_closep(&r->master);
+	buf_fini(&r->typed);
 }
