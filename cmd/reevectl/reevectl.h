@@ -119,6 +119,8 @@ const char *render_tint(enum tint t);
 const char *render_untint(enum tint t);
 /* Columns of a terminal; 0: not a terminal, no limit. */
 size_t render_width(void);
+/* Of the terminal that fd is, else of 80 by 24. */
+void render_screen(int fd, size_t *cols, size_t *rows);
 bool render_is_tty(void);
 /* Appends s made safe for a terminal: no control characters. */
 void render_safe(struct buf *b, const char *s);

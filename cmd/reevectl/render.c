@@ -57,16 +57,26 @@ render_is_tty(void)
 	return isatty(STDOUT_FILENO) == 1;
 }
 
-size_t
-render_width(void)
+void
+render_screen(int fd, size_t *cols, size_t *rows)
 {
 	struct winsize ws = { 0 };
 
+	if (ioctl(fd, TIOCGWINSZ, &ws) == -1)
+		ws = (struct winsize){ 0 };
+	*cols = ws.ws_col != 0 ? ws.ws_col : 80;
+	*rows = ws.ws_row != 0 ? ws.ws_row : 24;
+}
+
+size_t
+render_width(void)
+{
+	size_t cols, rows;
+
 	if (!render_is_tty())
 		return 0;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == -1 || ws.ws_col == 0)
-		return 80;
-	return ws.ws_col;
+	render_screen(STDOUT_FILENO, &cols, &rows);
+	return cols;
 }
 
 /* --- characters ------------------------------------------------------------

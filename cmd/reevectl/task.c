@@ -120,21 +120,23 @@ task_rm(struct command *cmd)
 /* --- log --------------------------------------------------------------------
  */
 
-void
+bool
 task_log_print(const json_t *piece)
 {
 	const json_t *text = json_object_get(piece, "text");
-	struct buf raw;
+	struct buf b;
+	bool mid_line;
 
-	if (text != NULL) {
-		out_write(json_string_value(text), json_string_length(text));
-	} else {
-		buf_init(&raw);
-		tail_base64(&raw, jstr(piece, "base64", ""));
-		out_write(raw.data, raw.len);
-		buf_fini(&raw);
-	}
+	buf_init(&b);
+	if (text != NULL)
+		buf_add(&b, json_string_value(text), json_string_length(text));
+	else
+		tail_base64(&b, jstr(piece, "base64", ""));
+	out_write(b.data, b.len);
+	mid_line = b.len > 0 && b.data[b.len - 1] != '\n';
+	buf_fini(&b);
 	out_flush();
+	return mid_line;
 }
 
 static int

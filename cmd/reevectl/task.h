@@ -14,7 +14,8 @@ verb_fn task_show;
 int task_exit_code(const json_t *t);
 /* Of task_names. */
 void task_names_table(const json_t *names);
-void task_log_print(const json_t *piece);
+/* Whether it leaves a line that has not ended. */
+bool task_log_print(const json_t *piece);
 
 /* One command, which is to be started at once; prints its id. */
 int task_detach(struct command *cmd);

@@ -35,8 +35,9 @@ static const char *const task_field_names[F__N] = { "id", "state", "group",
 	"command", "reason", "exit_code", "exit_signal", "timed_out", "started",
 	"ran_ms", "not_before" };
 
+/* 0: the column is left out; command 0: no limit. */
 struct widths {
-	size_t id, group, command; /* command 0: no limit */
+	size_t id, exit, time, group, command;
 };
 
 static const char *
@@ -113,6 +114,8 @@ list_time(const json_t *t, wall_ms now, char *out, size_t size)
 static void
 list_cell(struct buf *b, const char *s, size_t width, bool right)
 {
+	if (width == 0)
+		return;
 	render_pad(b, s, width, right);
 	buf_adds(b, "  ");
 }
@@ -157,8 +160,8 @@ list_row(const json_t *t, const struct widths *w, wall_ms now)
 	render_pad(&b, state, W_STATE, false);
 	buf_adds(&b, render_untint(list_tint(state)));
 	buf_adds(&b, "  ");
-	list_cell(&b, code, W_EXIT, true);
-	list_cell(&b, time, W_TIME, true);
+	list_cell(&b, code, w->exit, true);
+	list_cell(&b, time, w->time, true);
 	list_cell(&b, fstr(t, F_GROUP), w->group, false);
 	list_command(&b, t, w);
 	out_printf("%s\n", buf_str(&b));
@@ -168,6 +171,7 @@ list_row(const json_t *t, const struct widths *w, wall_ms now)
 static void
 list_widths(const json_t *tasks, struct widths *w)
 {
+	size_t *const less[] = { &w->group, &w->time, &w->exit };
 	size_t all = render_width(), used, i, n;
 	const json_t *t;
 	char id[24];
@@ -182,10 +186,18 @@ list_widths(const json_t *tasks, struct widths *w)
 	}
 	if (w->group > W_GROUP_MAX)
 		w->group = W_GROUP_MAX;
-	used = w->id + W_STATE + W_EXIT + W_TIME + w->group + 10;
-	w->command = all == 0                     ? 0
-		     : all > used + W_COMMAND_MIN ? all - used
-						  : W_COMMAND_MIN;
+	used = w->id + W_STATE + w->exit + w->time + w->group + 10;
+	w->command = 0;
+	if (all == 0)
+		return;
+	/* What is narrow has what matters most. */
+	for (size_t k = 0; k < sizeof less / sizeof *less; k++) {
+		if (all >= used + W_COMMAND_MIN)
+			break;
+		used -= *less[k] + 2;
+		*less[k] = 0;
+	}
+	w->command = all > used + 1 ? all - used : 1;
 }
 
 static void
@@ -215,7 +227,7 @@ list_table(const json_t *result, bool all)
 {
 	const json_t *tasks = json_object_get(result, "tasks"), *t;
 	wall_ms now = clock_wall_ms();
-	struct widths w = { 2, 5, 0 };
+	struct widths w = { 2, W_EXIT, W_TIME, 5, 0 };
 	struct buf b;
 	size_t i;
 
@@ -228,8 +240,8 @@ list_table(const json_t *result, bool all)
 		buf_init(&b);
 		list_cell(&b, "ID", w.id, true);
 		list_cell(&b, "STATE", W_STATE, false);
-		list_cell(&b, "EXIT", W_EXIT, true);
-		list_cell(&b, "TIME", W_TIME, true);
+		list_cell(&b, "EXIT", w.exit, true);
+		list_cell(&b, "TIME", w.time, true);
 		list_cell(&b, "GROUP", w.group, false);
 		out_printf("%s%sCOMMAND%s\n", render_tint(TINT_BOLD),
 		    buf_str(&b), render_untint(TINT_BOLD));

@@ -9,6 +9,7 @@
  * below the output, else a line for each change; nothing for a task alone.
  */
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include <poll.h>
 #include <signal.h>
@@ -35,6 +36,7 @@ struct node {
 	int log;        /* id of the request; -1: none */
 	int64_t offset; /* of its output, that has been printed */
 	bool printed;   /* all of it */
+	bool shown;     /* on the terminal */
 	json_t *after;
 	json_t *task; /* as it was told last */
 };
@@ -131,40 +133,112 @@ graph_erase(struct graph *g)
 	fflush(stderr);
 }
 
-static void
-graph_draw(struct graph *g)
+/* What is looked for first: what runs or has gone wrong. */
+static int
+node_rank(const struct node *nd)
 {
-	size_t width = render_width(), longest = 0;
-	struct buf b, text;
+	if (strcmp(nd->state, "queued") == 0)
+		return 1;
+	return strcmp(nd->state, "done") == 0 ||
+		       strcmp(nd->state, "skipped") == 0
+		   ? 2
+		   : 0;
+}
+
+/* Which of them have a line: a terminal's height is all that can be erased
+ * again.  How many have none. */
+static size_t
+graph_choose(struct graph *g, size_t room)
+{
+	size_t left = g->n <= room ? g->n : room - 1;
+
+	for (size_t i = 0; i < g->n; i++)
+		g->v[i].shown = false;
+	for (int rank = 0; rank < 3; rank++)
+		for (size_t i = 0; i < g->n && left > 0; i++)
+			if (node_rank(&g->v[i]) == rank) {
+				g->v[i].shown = true;
+				left--;
+			}
+	return g->n <= room ? 0 : g->n - (room - 1);
+}
+
+static void
+graph_line(const struct graph *g, const struct node *nd, size_t longest,
+    size_t width, struct buf *b)
+{
+	struct buf text;
+
+	/* The last column is left alone: some terminals wrap behind it. */
+	width--;
+	if (longest > width / 2)
+		longest = width / 2;
+	buf_init(&text);
+	node_text(g, nd, &text);
+	render_pad(b, nd->name, longest, false);
+	buf_addf(b, "  %s", render_tint(node_tint(nd)));
+	if (width > longest + 2)
+		render_cut(b, buf_str(&text), width - longest - 2);
+	buf_addf(b, "%s\n", render_untint(node_tint(nd)));
+	buf_fini(&text);
+}
+
+/* "13 more: 9 ok, 4 wait" */
+static void
+graph_rest(const struct graph *g, size_t n, size_t width, struct buf *b)
+{
+	size_t rank[3] = { 0 };
+	struct buf text;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (!g->v[i].shown)
+			rank[node_rank(&g->v[i])]++;
+	buf_init(&text);
+	buf_addf(&text, "%zu more:", n);
+	if (rank[0] > 0)
+		buf_addf(&text, " %zu run or failed", rank[0]);
+	if (rank[1] > 0)
+		buf_addf(&text, "%s %zu wait", rank[0] > 0 ? "," : "", rank[1]);
+	if (rank[2] > 0)
+		buf_addf(&text, "%s %zu over", rank[0] + rank[1] > 0 ? "," : "",
+		    rank[2]);
+	render_cut(b, buf_str(&text), width - 1);
+	buf_addc(b, '\n');
+	buf_fini(&text);
+}
+
+static void
+graph_draw(struct graph *g, bool whole)
+{
+	size_t width, rows, rest, longest = 0;
+	struct buf b;
 
 	if (!g->tty || g->n == 1)
 		return;
 	graph_erase(g);
 	if (g->mid_line)
 		return;
+	render_screen(STDERR_FILENO, &width, &rows);
+	if (width < 8)
+		width = 8;
+	rest = graph_choose(g, whole || rows < 4 ? g->n : rows - 2);
+	buf_init(&b);
 	for (size_t i = 0; i < g->n; i++)
 		if (render_columns(g->v[i].name) > longest)
 			longest = render_columns(g->v[i].name);
-	buf_init(&b);
-	buf_init(&text);
 	for (size_t i = 0; i < g->n; i++) {
-		const struct node *nd = &g->v[i];
-
-		render_pad(&b, nd->name, longest, false);
-		buf_addf(&b, "  %s", render_tint(node_tint(nd)));
-		buf_clear(&text);
-		node_text(g, nd, &text);
-		if (width > longest + 12)
-			render_cut(&b, buf_str(&text), width - longest - 3);
-		else
-			buf_adds(&b, buf_str(&text));
-		buf_addf(&b, "%s\n", render_untint(node_tint(nd)));
+		if (!g->v[i].shown)
+			continue;
+		graph_line(g, &g->v[i], longest, width, &b);
+		g->drawn++;
+	}
+	if (rest > 0) {
+		graph_rest(g, rest, width, &b);
+		g->drawn++;
 	}
 	fputs(buf_str(&b), stderr);
 	fflush(stderr);
-	g->drawn = g->n;
 	buf_fini(&b);
-	buf_fini(&text);
 }
 
 /* Without a terminal. */
@@ -305,15 +379,12 @@ graph_take_states(struct graph *g, const json_t *result)
 static void
 graph_take_log(struct graph *g, struct node *nd, const json_t *piece)
 {
-	const char *text = jstr(piece, "text", NULL);
 	int64_t offset = jint(piece, "offset", 0);
 
 	nd->log = -1;
 	if (offset > nd->offset) {
 		graph_erase(g);
-		task_log_print(piece);
-		g->mid_line = text != NULL && *text != '\0' &&
-			      text[strlen(text) - 1] != '\n';
+		g->mid_line = task_log_print(piece) && render_is_tty();
 	}
 	nd->offset = offset;
 	nd->printed = json_is_true(json_object_get(piece, "end"));
@@ -414,7 +485,7 @@ graph_turn(struct graph *g)
 	if (graph_send(g) == -1)
 		return graph_reconnect(g) == 0 ? -1
 					       : command_failed(g->cmd, &g->ce);
-	graph_draw(g);
+	graph_draw(g, false);
 	poll(pfd, pfd[1].fd != -1 ? 2 : 1, TICK_MS);
 	code = graph_signals(g);
 	if (code == -1)
@@ -457,13 +528,27 @@ graph_end(struct graph *g)
 		json_decref(all);
 		return;
 	}
-	graph_draw(g);
+	if (g->tty && g->n > 1 && g->mid_line)
+		fputc('\n', stderr);
+	g->mid_line = false;
+	graph_draw(g, true);
 	/* What its output does not say. */
 	if (g->n == 1 && root->reason != NULL &&
 	    strcmp(root->state, "done") != 0 &&
 	    jint(root->task, "exit_code", -1) == -1)
 		warn_user(
 		    "%s is %s: %s", root->name, root->state, root->reason);
+}
+
+/* Not where the output may come there by another way, as through tee: nobody
+ * could tell above which line it is. */
+static bool
+graph_has_terminal(void)
+{
+	struct stat st;
+
+	return isatty(STDERR_FILENO) && fstat(STDOUT_FILENO, &st) == 0 &&
+	       !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode);
 }
 
 static void
@@ -486,7 +571,7 @@ graph_init(struct graph *g, struct command *cmd, const json_t *result)
 		nd->after = json_incref(json_object_get(t, "after"));
 		snprintf(nd->state, sizeof nd->state, "queued");
 	}
-	g->tty = isatty(STDERR_FILENO) && !cmd->on[OPTION_JSON];
+	g->tty = graph_has_terminal() && !cmd->on[OPTION_JSON];
 	if (cmd->on[OPTION_TIMEOUT])
 		g->until = clock_mono_ms() + cmd->number[OPTION_TIMEOUT];
 	sigemptyset(&set);

@@ -1,5 +1,6 @@
 /* task_show - the tasks that have a name, as a table. */
 #include <fnmatch.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,8 +8,15 @@
 #include "task.h"
 
 enum {
-	W_LAST = 18,
-	W_NEXT = 19
+	W_NEXT = 19,
+	W_COMMAND_MIN = 10
+};
+
+#define SHOW_NONE SIZE_MAX
+
+/* command 0: no limit. */
+struct widths {
+	size_t name, last, next, command;
 };
 
 /* "done, 3 min ago" */
@@ -33,8 +41,26 @@ show_last(const json_t *name, wall_ms now, struct buf *b)
 	return strcmp(state, "done") == 0 ? TINT_GREEN : TINT_RED;
 }
 
+/* What it runs, and when. */
 static void
-show_row(const json_t *name, size_t width, wall_ms now)
+show_command(const json_t *name, size_t width, struct buf *b)
+{
+	const char *schedule = jstr(name, "schedule", NULL);
+	struct buf text;
+
+	buf_init(&text);
+	if (schedule != NULL)
+		buf_addf(&text, "[%s] ", schedule);
+	buf_adds(&text, jstr(name, "command", ""));
+	if (width == 0)
+		render_safe(b, buf_str(&text));
+	else
+		render_cut(b, buf_str(&text), width);
+	buf_fini(&text);
+}
+
+static void
+show_row(const json_t *name, const struct widths *w, wall_ms now)
 {
 	int64_t next = jint(name, "next", 0);
 	char stamp[48] = "-";
@@ -44,22 +70,21 @@ show_row(const json_t *name, size_t width, wall_ms now)
 	buf_init(&b);
 	buf_init(&last);
 	tint = show_last(name, now, &last);
-	render_pad(&b, jstr(name, "name", "?"), width, false);
+	render_pad(&b, jstr(name, "name", "?"), w->name, false);
 	buf_addf(&b, "  %s", render_tint(tint));
-	render_pad(&b, buf_str(&last), W_LAST, false);
-	buf_addf(&b, "%s  ", render_untint(tint));
-	if (next != 0)
-		render_stamp(stamp, sizeof stamp, next);
-	stamp[W_NEXT] = '\0';
-	render_pad(&b, stamp, W_NEXT, false);
-	buf_addf(&b, "  ");
-	if (jstr(name, "schedule", NULL) != NULL)
-		buf_addf(&b, "[%s] ", jstr(name, "schedule", ""));
-	render_safe(&b, jstr(name, "command", ""));
-	if (render_width() != 0)
-		out_printf("%.*s\n", (int)b.len, buf_str(&b));
-	else
-		out_printf("%s\n", buf_str(&b));
+	render_pad(&b, buf_str(&last), w->last, false);
+	buf_adds(&b, render_untint(tint));
+	if (w->next > 0) {
+		if (next != 0)
+			render_stamp(stamp, sizeof stamp, next);
+		buf_adds(&b, "  ");
+		render_pad(&b, stamp, w->next, false);
+	}
+	if (w->command != SHOW_NONE) {
+		buf_adds(&b, "  ");
+		show_command(name, w->command, &b);
+	}
+	out_printf("%s\n", buf_str(&b));
 	buf_fini(&b);
 	buf_fini(&last);
 }
@@ -73,29 +98,67 @@ show_wanted(const struct command *cmd, const json_t *name)
 	return cmd->nargs == 0;
 }
 
+/* As wide as what stands there; of a narrow terminal first the command goes,
+ * then the time. */
+static void
+show_widths(const json_t *names, wall_ms now, struct widths *w)
+{
+	size_t all = render_width(), i, used;
+	const json_t *name;
+	struct buf last;
+
+	*w = (struct widths){ .name = 4, .last = 4, .next = 4 };
+	buf_init(&last);
+	json_array_foreach(names, i, name)
+	{
+		size_t n = render_columns(jstr(name, "name", ""));
+
+		w->name = n > w->name ? n : w->name;
+		buf_clear(&last);
+		show_last(name, now, &last);
+		w->last = last.len > w->last ? last.len : w->last;
+		if (jint(name, "next", 0) != 0)
+			w->next = W_NEXT;
+	}
+	buf_fini(&last);
+	if (all == 0)
+		return;
+	used = w->name + w->last + w->next + 6;
+	if (used + W_COMMAND_MIN <= all) {
+		w->command = all - used;
+		return;
+	}
+	w->command = SHOW_NONE;
+	if (used > all + 2)
+		w->next = 0;
+	if (w->name + w->last + 2 > all)
+		w->name = all > w->last + 6 ? all - w->last - 2 : 4;
+}
+
 void
 task_names_table(const json_t *names)
 {
 	wall_ms now = clock_wall_ms();
-	size_t i, width = 4, n;
+	struct widths w;
 	const json_t *name;
 	struct buf b;
+	size_t i;
 
-	json_array_foreach(names, i, name)
-	{
-		n = render_columns(jstr(name, "name", ""));
-		width = n > width ? n : width;
-	}
+	show_widths(names, now, &w);
 	buf_init(&b);
-	render_pad(&b, "NAME", width, false);
+	render_pad(&b, "NAME", w.name, false);
 	buf_adds(&b, "  ");
-	render_pad(&b, "LAST", W_LAST, false);
-	buf_adds(&b, "  ");
-	render_pad(&b, "NEXT", W_NEXT, false);
-	out_printf("%s%s  COMMAND%s\n", render_tint(TINT_BOLD), buf_str(&b),
+	render_pad(&b, "LAST", w.last, false);
+	if (w.next > 0) {
+		buf_adds(&b, "  ");
+		render_pad(&b, "NEXT", w.next, false);
+	}
+	if (w.command != SHOW_NONE)
+		buf_adds(&b, "  COMMAND");
+	out_printf("%s%s%s\n", render_tint(TINT_BOLD), buf_str(&b),
 	    render_untint(TINT_BOLD));
 	buf_fini(&b);
-	json_array_foreach(names, i, name) show_row(name, width, now);
+	json_array_foreach(names, i, name) show_row(name, &w, now);
 }
 
 int

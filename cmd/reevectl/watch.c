@@ -82,16 +82,6 @@ watch_screen(void)
 	out_puts("\033[?1049h\033[?25l\033[?7l");
 }
 
-static size_t
-watch_height(void)
-{
-	struct winsize ws = { 0 };
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == -1 || ws.ws_row == 0)
-		return 24;
-	return ws.ws_row;
-}
-
 static void
 watch_title(struct watch *w, struct buf *b)
 {
@@ -113,15 +103,15 @@ watch_title(struct watch *w, struct buf *b)
 static void
 watch_draw(struct watch *w)
 {
-	size_t height = watch_height(), n = w->rows.n;
+	size_t height, n = w->rows.n;
 	struct table_opts to = {
 		.header = true,
-		.width = render_width(),
 		.older_ms = clock_mono_ms() - w->got_ms,
-		.max_rows = height > 4 ? height - 4 : 1,
 	};
 	struct buf b;
 
+	render_screen(STDOUT_FILENO, &to.width, &height);
+	to.max_rows = height > 4 ? height - 4 : 1;
 	buf_init(&b);
 	watch_title(w, &b);
 	render_table(&b, &w->rows, &to);

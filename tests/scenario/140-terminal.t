@@ -132,6 +132,36 @@ ok "... goes on" steady 1 "alive $closed"
 : >"$T/out/end"
 wait $closed
 is "... and has its terminal" "$? $(tr -d '\r' <"$T/out/closed")" "0 yes"
+
+# The graph of a task, where it has little room.
+term resize-window -x 40 -y 7
+typed "$R task run all-of-them"
+awaits 10 "a picture" 'seen "^first +running"'
+awaits 10 "... whose lines are cut" 'seen "^second-with-quite-…  waits"'
+screen >"$T/out/screen"
+is "... of no more lines than fit" "$(grep -c 'running\|waits' "$T/out/screen")" 4
+has "... it says how many are left" "$T/out/screen" "^2 more: 2 wait$"
+: >"$T/out/go"
+awaits 10 "... it ends with the code of what failed" 'code_is 3'
+term resize-window -x 40 -y 24
+typed "$R task run all-of-them"
+awaits 10 "where there is room" 'code_is 3'
+screen >"$T/out/screen"
+is "... the last picture has each task once" "$(grep -c '  ok, \|  failed\|  skipped' "$T/out/screen")" 6
+has "... below what was printed" "$T/out/screen" "^no end of line$"
+typed "$R task run all-of-them | cat"
+awaits 10 "through a pipe" 'code_is 0'
+screen >"$T/out/screen"
+has "... a line for each change" "$T/out/screen" "^reevectl: m2: ok, "
+unlike "... and no picture" "$(cat "$T/out/screen")" "^m2  "
+
+for what in "list -a" show; do
+	typed "$R task $what"
+	awaits 10 "task $what" 'code_is 0'
+	# A line that is too long goes on in the next one, at its start.
+	screen | sed -n '2,/^\$/p' >"$T/out/screen"
+	is "... has a line a task" "$(grep -Evc '^ *[0-9]+  |^(first|second|m[123]|all-of-them)|^NAME|^ *ID|^$|^\$' "$T/out/screen")" 0
+done
 keys exit Enter
 await 10 '! term has-session'
 rm -f "$T/run/tmux"
