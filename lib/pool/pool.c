@@ -16,7 +16,6 @@
 #include "pool/pool_priv.h"
 
 #define FEW      8
-#define SPINS    400
 #define RETRY_NS INT64_C(100000000) /* a thread could not be made */
 
 enum {
@@ -187,17 +186,35 @@ pool_prepare(struct pool *p)
 	return quiet && !pool_has_done(p);
 }
 
-bool
-pool_arm(struct pool *p)
+/*
+ * Whoever takes `armed` away writes, once: so many are owed to the descriptor
+ * and it is only read while one is, which saves most of the reads.
+ */
+static void
+pool_disarm(struct pool *p)
 {
 	uint64_t n;
 
-	if (read(p->fd, &n, sizeof n) == -1)
+	if (p->arming && !atomic_exchange(&p->armed, false))
+		p->owed++;
+	p->arming = false;
+	if (p->owed == 0)
+		return;
+	if (read(p->fd, &n, sizeof n) == sizeof n)
+		p->owed -= n;
+	else
 		BUG_ON(errno != EAGAIN);
+}
+
+bool
+pool_arm(struct pool *p)
+{
+	pool_disarm(p);
+	p->arming = true;
 	atomic_store(&p->armed, true);
 	if (pool_prepare(p))
 		return true;
-	atomic_store(&p->armed, false);
+	pool_disarm(p);
 	return false;
 }
 
@@ -205,11 +222,8 @@ void
 pool_wait(struct pool *p, int64_t timeout_ns)
 {
 	pool_show(p);
-	for (int i = 0; i < SPINS; i++) {
-		if (pool_has_done(p))
-			return;
-		pool_relax();
-	}
+	if (pool_spin(p, &p->owner_spin, pool_has_done))
+		return;
 	atomic_store(&p->owner, OWNER_ASLEEP);
 	if (pool_prepare(p))
 		pool_futex_wait(&p->owner, OWNER_ASLEEP, timeout_ns);

@@ -27,6 +27,12 @@ struct pool_chain {
 
 #define POOL_CHAIN_MAX 32
 
+/* Whether to look on for a while before one sleeps has paid lately. */
+struct pool_spin {
+	unsigned misses; /* in a row */
+	unsigned skip;   /* so many sleeps are gone to at once */
+};
+
 struct pool_thread {
 	struct pool *pool;
 	pthread_t id;
@@ -59,7 +65,8 @@ struct pool {
 	struct pool_job *back; /* by next_back */
 	uint64_t stuck, ended[POOL_ENDS];
 	uint64_t parkings;
-	bool spinning; /* one looks for work, the others sleep */
+	bool spinning;              /* one looks for work, the others sleep */
+	struct pool_spin work_spin; /* that one's */
 
 	/* Written on one side, read on the other. */
 	_Alignas(64) _Atomic(struct pool_job *) inbox;
@@ -76,7 +83,10 @@ struct pool {
 	struct pool_chain submitted_now;     /* that no thread can see yet */
 	unsigned bound;
 	bool closed;
+	struct pool_spin owner_spin;
+	bool arming; /* `armed` is as the threads have left it */
 	int fd;
+	uint64_t owed; /* writes to fd that were not read */
 	uint64_t submitted, refused;
 };
 
@@ -95,7 +105,9 @@ void pool_list_remove(struct pool_list *l, struct pool_job *job);
 /* futex.c */
 void pool_futex_wait(atomic_uint *word, unsigned seen, int64_t timeout_ns);
 void pool_futex_wake(atomic_uint *word);
-void pool_relax(void); /* one turn of a loop that spins */
+/* spin.c: true: there is something */
+bool pool_spin(
+    struct pool *p, struct pool_spin *s, bool (*there)(struct pool *));
 
 /* thread.c */
 int pool_thread_start(struct pool *p);

@@ -3,7 +3,8 @@
  *
  * Between two jobs the lock is taken once: the one is handed back and the
  * next is taken in the same turn.  A thread with nothing to do looks for some
- * microseconds more, since to be woken costs more than that, and then sleeps.
+ * microseconds more, since to be woken costs more than that, and then sleeps;
+ * spin.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -12,8 +13,6 @@
 
 #include "base/xalloc.h"
 #include "pool/pool_priv.h"
-
-#define SPINS 400 /* some 10 microseconds */
 
 void
 pool_thread_wake(struct pool_thread *t)
@@ -39,8 +38,7 @@ thread_sleep(struct pool_thread *t)
 	if (!p->spinning) {
 		p->spinning = true;
 		pthread_mutex_unlock(&p->lock);
-		for (int i = 0; i < SPINS && !pool_has_work(p); i++)
-			pool_relax();
+		(void)pool_spin(p, &p->work_spin, pool_has_work);
 		pthread_mutex_lock(&p->lock);
 		p->spinning = false;
 	}

@@ -35,7 +35,11 @@ rate(n).then(() => rate(n)).then(r => { console.log(r); process.exit(0); });
 # key, text, beside whom, at least
 ROWS = [
     ("one", "empty jobs/s, in process, 1 in flight", "libuv", 1.5),
+    ("oneloop", "the same, waiting in an event loop", "libuv", 1.5),
+    ("onecpu", "the same, on one CPU", "libuv", 1.5),
     ("many", "empty jobs/s, in process, 64 in flight", "libuv", 2),
+    ("manyloop", "the same, waiting in an event loop", "libuv", None),
+    ("manycpu", "the same, on one CPU", "libuv", None),
     ("socket", "empty jobs/s over the socket, 64 in flight", "piscina", 5),
     ("digest1", "MiB/s of sha256, 2 threads", "openssl", 1.9),
     ("digest2", "MiB/s of sha256, 2 threads", "xargs -P2", 0.95),
@@ -61,12 +65,19 @@ class Jobs:
         self.figures.setdefault(key, []).append((mine, other))
 
     def in_process(self):
+        """libuv delivers in an event loop and lets its threads sleep at once;
+        pool_wait and a second CPU that nobody needs flatter us beside it, so
+        it is also measured without the one, and without both."""
+        one = str(min(os.sched_getaffinity(0)))
         for key, inflight, n in (("one", 1, EMPTY // 10), ("many", 64, EMPTY)):
             argv = ["2", str(inflight), str(n)]
-            other = (self.out([self.path("bench", "uv_work")] + argv)
-                     if self.peers else None)
-            self.add(key, self.out([self.path("bench", "pool_jobs")] + argv),
-                     other)
+            mine = [self.path("bench", "pool_jobs")] + argv
+            uv = [self.path("bench", "uv_work")] + argv
+            for suffix, before, after in (("", [], []), ("loop", [], ["loop"]),
+                                          ("cpu", ["taskset", "-c", one],
+                                           ["loop"])):
+                other = self.out(before + uv) if self.peers else None
+                self.add(key + suffix, self.out(before + mine + after), other)
 
     def socket(self):
         other = None
@@ -128,8 +139,10 @@ class Jobs:
             mine = statistics.median(m for m, _ in pairs) if pairs else None
             other = statistics.median(o for _, o in both) if both else None
             rows.append([text, number(mine), number(other), peer,
-                         "%.2f x" % ratio if ratio else "", ">= %g x" % least,
-                         verdict(ratio is not None and ratio >= least, ratio)])
+                         "%.2f x" % ratio if ratio else "",
+                         ">= %g x" % least if least else "",
+                         verdict(ratio is not None and ratio >= least, ratio)
+                         if least else ""])
         rows.append(["context switches of an idle pool, 3 s", number(self.idle),
                      "", "", "", "<= 0", verdict(self.idle == 0, self.idle)])
         return rows

@@ -1,9 +1,13 @@
 /*
  * pool_jobs - empty jobs through the pool in this process: how many a second.
  *
- *	pool_jobs THREADS IN-FLIGHT JOBS
+ *	pool_jobs THREADS IN-FLIGHT JOBS [loop]
+ *
+ * loop: who submits waits in epoll_wait(2) for the pool's descriptor, as the
+ * owner of an event loop does, and libuv; otherwise in pool_wait, as one that
+ * has nothing but the pool.
  */
-#include <sys/resource.h>
+#include <sys/epoll.h>
 
 #include <err.h>
 #include <stdio.h>
@@ -14,11 +18,15 @@
 #include "pool/pool.h"
 
 static atomic_long ran;
+static _Thread_local int submits; /* this thread does */
+static int loop = -1;
 
 static void
 empty(struct pool_job *job)
 {
 	(void)job;
+	if (submits)
+		errx(1, "it is run by who has submitted it");
 	atomic_fetch_add_explicit(&ran, 1, memory_order_relaxed);
 }
 
@@ -29,6 +37,25 @@ seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void
+wait_in_loop(struct pool *p)
+{
+	struct epoll_event ev;
+
+	if (pool_arm(p) && epoll_wait(loop, &ev, 1, -1) == -1)
+		err(1, "epoll_wait");
+}
+
+static void
+make_loop(struct pool *p)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	loop = epoll_create1(0);
+	if (loop == -1 || epoll_ctl(loop, EPOLL_CTL_ADD, pool_fd(p), &ev) == -1)
+		err(1, "epoll");
 }
 
 static void
@@ -48,7 +75,9 @@ run(struct pool *p, struct pool_job *jobs, long in_flight, long total)
 			if (sent < total && pool_submit(p, job) == 0)
 				sent++;
 		}
-		if (done < total)
+		if (done < total && loop != -1)
+			wait_in_loop(p);
+		else if (done < total)
 			pool_wait(p, -1);
 	}
 }
@@ -62,8 +91,8 @@ main(int argc, char **argv)
 	struct pool *p;
 	double t;
 
-	if (argc != 4)
-		errx(2, "usage: pool_jobs THREADS IN-FLIGHT JOBS");
+	if (argc != 4 && (argc != 5 || strcmp(argv[4], "loop") != 0))
+		errx(2, "usage: pool_jobs THREADS IN-FLIGHT JOBS [loop]");
 	opts.threads = (unsigned)atoi(argv[1]);
 	in_flight = atol(argv[2]);
 	total = atol(argv[3]);
@@ -71,6 +100,9 @@ main(int argc, char **argv)
 	jobs = aligned_alloc(64, (size_t)in_flight * sizeof *jobs);
 	if (p == NULL || jobs == NULL)
 		err(1, "pool_new");
+	submits = 1;
+	if (argc == 5)
+		make_loop(p);
 	memset(jobs, 0, (size_t)in_flight * sizeof *jobs);
 	run(p, jobs, in_flight, total / 10);
 	t = seconds();

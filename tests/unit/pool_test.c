@@ -5,13 +5,14 @@
 #include <check.h>
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pool/pool.h"
+#include "pool/pool_priv.h"
 
 #define MS INT64_C(1000000)
 
@@ -515,6 +516,77 @@ START_TEST(tells_by_descriptor)
 }
 END_TEST
 
+static int looks;
+
+static bool
+nothing(struct pool *p)
+{
+	(void)p;
+	looks++;
+	return false;
+}
+
+static bool
+something(struct pool *p)
+{
+	(void)p;
+	return true;
+}
+
+START_TEST(looking_on_is_left_out_when_it_does_not_pay)
+{
+	struct pool_spin s = { 0 };
+	int first;
+
+	ck_assert(!pool_spin(NULL, &s, nothing));
+	first = looks;
+	ck_assert_int_gt(first, 100);
+	for (int i = 0; i < 256 * 100; i++)
+		ck_assert(!pool_spin(NULL, &s, nothing));
+	/* Then, it is one look each, and now and then a long one. */
+	looks = 0;
+	for (int i = 0; i < 2560; i++)
+		ck_assert(!pool_spin(NULL, &s, nothing));
+	ck_assert_int_ge(looks, 2560 + 10 * first);
+	ck_assert_int_le(looks, 2560 + 10 * 4 * first);
+	/* Once it has paid it is as at first. */
+	while (s.skip > 0)
+		ck_assert(!pool_spin(NULL, &s, nothing));
+	ck_assert(pool_spin(NULL, &s, something));
+	looks = 0;
+	ck_assert(!pool_spin(NULL, &s, nothing));
+	ck_assert_int_eq(looks, first);
+}
+END_TEST
+
+/* More are told of than are asked for: none of it is left in the descriptor,
+ * which would be readable for ever. */
+START_TEST(the_descriptor_is_quiet_again)
+{
+	static struct tjob j[64];
+	struct pool *p = pool_of(3, 64);
+	struct pollfd fd = { .fd = pool_fd(p), .events = POLLIN };
+	int left = 0;
+
+	memset(j, 0, sizeof j);
+	for (int round = 0; round < 2000; round++) {
+		for (int i = 0; i < round % 7 + 1; i++, left++)
+			submit(p, &j[i], 0, run_trace);
+		while (left > 0) {
+			while (pool_done(p) != NULL)
+				left--;
+			if (left > 0 && pool_arm(p))
+				ck_assert_int_eq(poll(&fd, 1, -1), 1);
+		}
+		atomic_store(&ntrace, 0);
+	}
+	/* A thread may be about to write for what was taken already. */
+	while (!pool_arm(p) || poll(&fd, 1, 20) == 1)
+		continue;
+	ck_assert_int_eq(pool_free(p), 0);
+}
+END_TEST
+
 /* --- all at once ---------------------------------------------------------- */
 
 #define STRESS 256
@@ -635,6 +707,8 @@ main(void)
 	tcase_add_test(tc, resize);
 	tcase_add_test(tc, allocates_nothing);
 	tcase_add_test(tc, tells_by_descriptor);
+	tcase_add_test(tc, looking_on_is_left_out_when_it_does_not_pay);
+	tcase_add_test(tc, the_descriptor_is_quiet_again);
 	tcase_add_loop_test(tc, each_comes_back_once, 0, 10);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
