@@ -270,6 +270,9 @@ recover_instance(struct engine *en, const struct orphan *o)
 		in->role = INST_DRAINING;
 		inst_restore(in)->stopping = known;
 		inst_restore(in)->cause = DEATH_ROLL;
+		if (known && ts.drain.id == o->id)
+			*inst_restore(in) = ts.drain;
+		in->discarded = inst_restore(in)->cause == DEATH_DISCARD;
 		TAILQ_INSERT_TAIL(&sl->draining, in, entry);
 	}
 }

@@ -155,6 +155,7 @@ slot_save(struct slot *sl)
 	ts.roll_phase = (uint8_t)sl->roll_phase;
 	slot_save_inst(&ts.cur, sl->cur);
 	slot_save_inst(&ts.next, sl->next);
+	slot_save_inst(&ts.drain, TAILQ_LAST(&sl->draining, inst_list));
 	ts.times = sl->times;
 	memcpy(ts.deaths, slot_history(sl)->deaths, sizeof ts.deaths);
 	table_put_slot(sl->prog->en->table, sl->record, &ts);

@@ -30,7 +30,7 @@
 #define HASH_FUNCTION(key, len, hash) (hash) = region_crc(0, (key), (len))
 #include <uthash.h>
 
-#define TABLE_VERSION 3
+#define TABLE_VERSION 4
 #define TABLE_CELLS   32 /* to begin with; doubled when full */
 #define TABLE_SELF    0  /* the cell of struct table_self */
 
@@ -44,15 +44,19 @@ enum cell_kind {
 	CELL_PART
 };
 
-/* The parts of a slot's record: what it has left behind, and its deaths. */
-#define SLOT_PARTS 2
+/* The parts of a slot's record: what it has left behind, who is leaving, and
+ * its deaths. */
+#define SLOT_PARTS 3
 
 static const struct {
 	size_t at, size; /* of struct table_slot */
 } slot_parts[SLOT_PARTS] = {
 	{ offsetof(struct table_slot, past),
-	    offsetof(struct table_slot, deaths) -
+	    offsetof(struct table_slot, drain) -
 		offsetof(struct table_slot, past) },
+	{ offsetof(struct table_slot, drain),
+	    offsetof(struct table_slot, deaths) -
+		offsetof(struct table_slot, drain) },
 	{ offsetof(struct table_slot, deaths),
 	    sizeof(struct table_slot) - offsetof(struct table_slot, deaths) },
 };
@@ -95,8 +99,9 @@ struct cell {
 };
 
 _Static_assert(
-    offsetof(struct table_slot, deaths) - offsetof(struct table_slot, past) <=
+    offsetof(struct table_slot, drain) - offsetof(struct table_slot, past) <=
 	    PART_MAX &&
+	sizeof(struct table_inst) <= PART_MAX &&
 	sizeof(struct table_slot) - offsetof(struct table_slot, deaths) <=
 	    PART_MAX,
     "a part fits");

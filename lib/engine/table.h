@@ -92,6 +92,7 @@ struct table_slot {
 	struct table_past past;
 	char note[TABLE_REASON_MAX]; /* why it is in its state */
 	char reason[TABLE_REASON_MAX];
+	struct table_inst drain; /* the last of those that leave */
 	struct table_death deaths[TABLE_DEATHS];
 };
 

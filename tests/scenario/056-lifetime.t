@@ -17,6 +17,11 @@ startsecs = 0
 command = $CHILD ready wait-file $T/out/asks if-file $T/out/asks notify X_REEVE_RECYCLE=1 sleep
 ready = notify
 startsecs = 0
+[program:slow]
+command = $CHILD ignore-term ready wait-file $T/out/slow if-file $T/out/slow notify X_REEVE_RECYCLE=1 sleep
+ready = notify
+startsecs = 0
+drain_timeout = 2s
 EOT
 start_reeved
 awaits 5 "all are up" 'all_state RUNNING'
@@ -50,4 +55,19 @@ touch "$T/out/asks"
 awaits 5 "its successor is there" '[ -n "$(pid_of asks.0)" ] && [ "$(pid_of asks.0)" != "$a" ]'
 rm "$T/out/asks"
 like "why tells" "$(ctl why asks.0)" "it asked for it: X_REEVE_RECYCLE=1"
+
+# An engine that dies while the old one drains knows all about it.
+a=$(pid_of slow.0)
+touch "$T/out/slow"
+awaits 5 "its successor is there" '[ -n "$(pid_of slow.0)" ] && [ "$(pid_of slow.0)" != "$a" ]'
+rm "$T/out/slow"
+alive "$a" && kill_engine
+awaits 10 "the old one is gone" 'gone "$a"'
+like "why tells of it" "$(ctl why slow.0)" "replaced: it asked for it: X_REEVE_RECYCLE=1; killed by SIGKILL"
+a=$(pid_of slow.0)
+ctl roll --no-wait slow
+awaits 5 "a roll: its successor is there" '[ -n "$(pid_of slow.0)" ] && [ "$(pid_of slow.0)" != "$a" ]'
+alive "$a" && kill_engine
+awaits 10 "the old one is gone" 'gone "$a"'
+like "why tells who wanted it" "$(ctl why slow.0)" "replaced by a roll, asked by [a-z0-9]+ .pid [0-9]+.*killed by SIGKILL"
 plan_done

@@ -84,6 +84,7 @@ START_TEST(record_is_what_was_put)
 
 	in.cur.id = 12;
 	in.next.generation = 5;
+	in.drain.id = 11;
 	in.deaths[TABLE_DEATHS - 1].signo = 9;
 	ck_assert_uint_eq(table_find_slot(tb, "web.0", false), TABLE_NONE);
 	rec = table_find_slot(tb, "web.0", true);
