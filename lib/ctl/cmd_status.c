@@ -294,7 +294,7 @@ why_death(void *arg, const struct slot_info *si, const struct death_info *di)
 	jw_int_or(w, "exit_signal", di->exit_signal, 0);
 	jw_bool(w, "core", di->core);
 	jw_bool(w, "killed", di->killed);
-	jw_bool(w, "oom", di->oom == OOM_YES);
+	jw_bool(w, "oom", di->oom == OOM_YES || di->oom == OOM_PART);
 	jw_int_or(w, "by_uid", di->by_person ? (int64_t)di->by_uid : -1, -1);
 	jw_int_or(w, "by_pid", di->by_person ? di->by_pid : -1, -1);
 	jw_int_or(w, "max_rss_kb", di->max_rss_kb, -1);

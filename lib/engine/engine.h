@@ -100,6 +100,7 @@ enum death_oom {
 	OOM_YES,
 	OOM_PERHAPS, /* it was at work; whom it killed is not known */
 	OOM_UNKNOWN,
+	OOM_PART, /* it killed others of the tree, not the one that died */
 };
 
 struct death_info {

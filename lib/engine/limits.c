@@ -165,10 +165,10 @@ limits_oom(const struct inst *in, const struct keeper_exit *ex)
 {
 	int64_t now = -1;
 
-	if (ex->signo != SIGKILL || in->killed)
-		return OOM_NO;
 	if (in->oom_kills != -1)
 		now = tree_oom_kills(&in->tree);
+	if (ex->signo != SIGKILL || in->killed)
+		return now > in->oom_kills ? OOM_PART : OOM_NO;
 	if (now == -1)
 		return limits_guess(in->slot->prog->en, ex->died_ms);
 	return now > in->oom_kills ? OOM_YES : OOM_NO;
@@ -187,6 +187,9 @@ limits_oom_text(enum death_oom oom)
 		       "work (no memory controller to tell)";
 	case OOM_UNKNOWN:
 		return "no memory controller: an OOM kill can't be told";
+	case OOM_PART:
+		return "out of memory: the kernel's OOM killer was among its "
+		       "other processes";
 	}
 	return "";
 }
