@@ -124,9 +124,9 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all run check check-unit check-scenario asan ubsan tsan coverage fuzz \
+.PHONY: all run check check-unit check-scenario check-vm asan ubsan tsan coverage fuzz \
 	bench bench-fast format format-check lint tidy install uninstall clean \
-	dist distcheck deps deps-test deps-bench deps-fuzz test-bins man FORCE
+	dist distcheck deps deps-test deps-bench deps-fuzz deps-vm test-bins man FORCE
 
 all: $(bins) $(client) $(examples) $(jobs) man
 ifeq ($(have_lzma),)
@@ -235,6 +235,8 @@ deps-bench:
 	@sh .ci/deps.sh build test bench
 deps-fuzz:
 	@sh .ci/deps.sh build fuzz
+deps-vm:
+	@sh .ci/deps.sh build test vm
 
 # pkg-config may only just have come: the build is a second make.
 run: deps
@@ -256,6 +258,11 @@ check-unit: test-bins
 check-scenario: test-bins
 	@B='$(abspath $(B))' VARIANT=$(VARIANT) prove --exec '' $(PROVE_FLAGS) \
 	    $(or $(T),$(sort $(wildcard tests/scenario/*.t)))
+
+# What a kernel of its own is needed for: all controllers of cgroups v2, PID 1.
+check-vm: deps-vm
+	@TEST_LONG=1 $(MAKE) --no-print-directory check-scenario \
+	    T=tests/scenario/130-vm.t
 
 asan ubsan: deps-test
 	@TEST_SLOW=3 $(MAKE) --no-print-directory VARIANT=asan check-unit \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that are missing, and only those.
 #
-# usage: deps.sh SET...		build test fuzz lint bench
+# usage: deps.sh SET...		build test fuzz lint bench vm
 #
 # A tool that is on PATH already (a node from elsewhere, say) counts as
 # there: "tool:package" asks for the tool, a plain word for the package.
@@ -13,6 +13,8 @@ test='check perl python3:python3 curl:curl wrk:wrk node:nodejs socat:socat
  openssl:openssl zstd:zstd xz:xz-utils pgrep:procps libjpeg-dev setpriv:util-linux tmux:tmux vim.tiny:vim-tiny strace:strace nginx:nginx-light'
 fuzz='clang:clang llvm-symbolizer:llvm'
 lint='clang-format:clang-format shellcheck:shellcheck clang:clang readelf:binutils'
+# To boot a machine of one's own: tests/scenario/130-vm.t.
+vm='qemu-system-x86_64:qemu-system-x86 cpio:cpio linux-image-cloud-amd64'
 bench='wrk:wrk nginx:nginx-light supervisord:supervisor runsvdir:runit s6-svscan:s6 npm:npm
  tsp:task-spooler libuv1-dev'
 
