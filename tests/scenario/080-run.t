@@ -130,8 +130,8 @@ while [ $i -lt 270 ]; do
 done
 awaits 20 "256 are served" 'grep -q "256 clients are connected" "$LOG"'
 exec 8>"$T/out/fifo"
-rm "$T/out/fifo"
-: >"$T/out/fifo"
+: >"$T/out/plain"
+mv "$T/out/plain" "$T/out/fifo"
 exec 8>&-
 bad=0
 for pid in $many; do
