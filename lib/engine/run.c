@@ -32,6 +32,7 @@ struct run {
 	bool started;            /* the client was told */
 	bool told_gone;          /* that as well */
 	bool jobs;               /* knows of the jobserver */
+	pid_t pid;               /* of one that we have started, for ever */
 	struct task_end end;
 	const struct run_ops *ops; /* NULL: no client */
 	void *arg;
@@ -70,9 +71,10 @@ run_on_tell(void *arg)
 
 	if (ops == NULL)
 		return;
-	if (!r->started && task_pid(r->task) != 0) {
+	/* It may be gone by now: who starts and ends in one turn did start. */
+	if (!r->started && r->pid != 0) {
 		r->started = true;
-		ops->started(r->arg, task_pid(r->task));
+		ops->started(r->arg, r->pid);
 	}
 	if (r->gone && !r->told_gone && r->ops != NULL) {
 		r->told_gone = true;
@@ -106,8 +108,9 @@ run_on_news(void *arg, const struct task_end *end)
 	struct run *r = arg;
 
 	if (end == NULL) {
+		r->pid = task_pid(r->task);
 		if (r->channel != NULL)
-			channel_start(r->channel, task_pid(r->task));
+			channel_start(r->channel, r->pid);
 		loop_task_queue(r->en->lp, &r->tell);
 		return;
 	}
