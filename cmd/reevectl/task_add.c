@@ -132,6 +132,7 @@ adder_refused(struct adder *ad, json_t *error)
 	ad->ce.exit = (int)jint(data, "exit", EXIT_FAIL);
 	snprintf(ad->ce.text, sizeof ad->ce.text, "%s",
 	    jstr(error, "message", "it failed"));
+	ad->ce.data = json_incref(data);
 	return command_failed(ad->cmd, &ad->ce);
 }
 

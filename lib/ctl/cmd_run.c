@@ -62,18 +62,6 @@ run_put_started(void *arg, pid_t pid)
 	ctl_note_end(r);
 }
 
-/* What was in the way of the start; path NULL: it is not about one. */
-static void
-run_put_no_start(struct jw *w, const struct task_end *end, const char *path)
-{
-	char stage[32];
-
-	spawn_stage_name(stage, sizeof stage, (enum spawn_stage)end->stage);
-	jw_str(w, "stage", stage);
-	jw_str(w, "errno_name", strerrorname_np(end->errnum));
-	jw_str(w, "path", path);
-}
-
 static void
 run_put_exit(void *arg, const struct task_end *end)
 {
@@ -104,7 +92,7 @@ run_put_end(struct ctl_req *r, const struct task_end *end, const char *path)
 	jw_int_or(w, "max_rss_kb", end->max_rss_kb, -1);
 	jw_str(w, "text", end->text);
 	if (end->how == TASK_NO_START)
-		run_put_no_start(w, end, path);
+		running_put_no_start(w, end, path);
 	jw_end_obj(w);
 	ctl_result_end(r);
 }
@@ -222,17 +210,13 @@ run_not_found(struct ctl_req *r, const struct err *err, const char *command)
 static void
 run_not_as(struct ctl_req *r, const struct running *rn, const struct err *err)
 {
-	struct task_end end = { .how = TASK_NO_START,
-		.code = -1,
-		.max_rss_kb = -1,
-		.stage = rn->unknown,
-		.errnum = EINVAL };
+	struct task_end end;
 
 	if (rn->unknown == 0) {
 		ctl_fail(r, CTL_E_DENIED, "%s", err->text);
 		return;
 	}
-	snprintf(end.text, sizeof end.text, "%.150s", err->text);
+	running_not_as(rn, err, &end);
 	run_put_end(r, &end, NULL);
 }
 

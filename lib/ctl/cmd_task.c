@@ -312,6 +312,33 @@ add_begin(struct ctl_req *r, const struct running *rn, struct queue_task *t,
 	queued_send(a->en, req);
 }
 
+/* It could never start: it is not kept, and told as a run would tell it. */
+static void
+add_refused(struct ctl_req *r, enum ctl_code code, const struct task_end *end)
+{
+	struct buf more;
+	struct jw w;
+
+	buf_init(&more);
+	jw_init(&w, &more);
+	running_put_no_start(&w, end, NULL);
+	ctl_fail_data(r, code, buf_str(&more), "%s", end->text);
+	buf_fini(&more);
+}
+
+static void
+add_not_as(struct ctl_req *r, const struct running *rn, const struct err *err)
+{
+	struct task_end end;
+
+	if (rn->unknown == 0) {
+		ctl_fail(r, CTL_E_DENIED, "%s", err->text);
+		return;
+	}
+	running_not_as(rn, err, &end);
+	add_refused(r, CTL_E_FAILED, &end);
+}
+
 void
 cmd_task_add(struct ctl_req *r, struct args *a)
 {
@@ -339,9 +366,9 @@ cmd_task_add(struct ctl_req *r, struct args *a)
 	if (running_read(&rn, fd, argc, &err) == -1)
 		ctl_fail(r, CTL_E_PARAMS, "%s", err.text);
 	else if (running_identity(&rn, r->s, &err) == -1)
-		ctl_fail(r, CTL_E_DENIED, "%s", err.text);
+		add_not_as(r, &rn, &err);
 	else if (running_refused(&rn, r->s, &end))
-		ctl_fail(r, CTL_E_DENIED, "%s", end.text);
+		add_refused(r, CTL_E_DENIED, &end);
 	else
 		add_begin(r, &rn, &t, (size_t)argc, delay_ms);
 	fd_close_given(&fd);

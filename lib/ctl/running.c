@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -280,6 +281,29 @@ running_identity(
 	if (running_uid(rn, s, err) == -1)
 		return -1;
 	return rn->as_group != NULL ? running_gid(rn, s, err) : 0;
+}
+
+void
+running_not_as(
+    const struct running *rn, const struct err *err, struct task_end *end)
+{
+	*end = (struct task_end){ .how = TASK_NO_START,
+		.code = -1,
+		.max_rss_kb = -1,
+		.stage = rn->unknown,
+		.errnum = EINVAL };
+	snprintf(end->text, sizeof end->text, "%.150s", err->text);
+}
+
+void
+running_put_no_start(struct jw *w, const struct task_end *end, const char *path)
+{
+	char stage[32];
+
+	spawn_stage_name(stage, sizeof stage, (enum spawn_stage)end->stage);
+	jw_str(w, "stage", stage);
+	jw_str(w, "errno_name", strerrorname_np(end->errnum));
+	jw_str(w, "path", path);
 }
 
 bool

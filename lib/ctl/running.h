@@ -40,6 +40,13 @@ int running_identity(
  * as what it failed. */
 bool running_refused(const struct running *rn, const struct ctl_session *s,
     struct task_end *end);
+/* A start that failed since there is no such user or group (unknown). */
+void running_not_as(
+    const struct running *rn, const struct err *err, struct task_end *end);
+/* What was in the way of a start: stage, errno_name, path; path NULL: it is
+ * not about one. */
+void running_put_no_start(
+    struct jw *w, const struct task_end *end, const char *path);
 /* Letters and digits, not too many. */
 bool run_key_ok(const char *key);
 

@@ -58,6 +58,16 @@ like "--json: no such group" "$(run --json --group no-such-group true)" '"starte
 if [ "$(id -u)" = 0 ]; then
 	like "--json: no such user" "$(run --json --user no-such-user true)" '"started":false,.*"stage":"uid","errno_name":"EINVAL","path":null,.*"error":"no such user .no-such-user.'
 fi
+code 1 "task add: no such group" ctl task add --as-group no-such-group true
+like "... says so" "$(ctl task add --as-group no-such-group true 2>&1)" "no such group 'no-such-group'"
+json=$(ctl --json task add --as-group no-such-group true 2>/dev/null)
+like "... in the same fields" "$(printf '%s' "$json" | tr -d ' \n')" '"exit":1,"stage":"gid","errno_name":"EINVAL","path":null'
+code 1 "run --detach, too" ctl run --detach --group no-such-group true
+is "... nothing of it is kept" "$(ctl task list --all | grep -c no-such-group)" 0
+if [ "$(id -u)" = 0 ]; then
+	code 1 "task add: no such user" ctl task add --user no-such-user true
+	like "... in the same fields" "$(ctl --json task add --user no-such-user true 2>/dev/null | tr -d ' \n')" '"stage":"uid","errno_name":"EINVAL","path":null'
+fi
 is "--json: none of it when it has run" "$(run --json true | grep -c '"stage"')" 0
 
 # The result is sent when nothing of the command is left: its streams are at
@@ -135,6 +145,7 @@ code 126 "above it: refused" as run --rlimit "nofile=$more" true
 like "... says what and why" "$(as run --rlimit "nofile=$more" true 2>&1)" "set a resource limit: Operation not permitted"
 like "... with --json" "$(as run --json --rlimit "nofile=$more" true)" '"stage":"rlimit","errno_name":"EPERM","path":null'
 code 5 "... of a task" as task add --rlimit "nofile=$more" true
+like "... with --json" "$(as task add --json --rlimit "nofile=$more" true 2>/dev/null | tr -d ' \n')" '"stage":"rlimit","errno_name":"EPERM","path":null'
 code 126 "a nice value that only root may give" as run --nice -5 true
 like "... with --json" "$(as run --json --nice -5 true)" '"stage":"nice","errno_name":"EACCES","path":null'
 plan_done
