@@ -71,7 +71,7 @@ keeper_engine_spawn(struct keeper *kp, int fd, struct err *err)
 {
 	struct spec *sp = keeper_engine_spec(kp, err);
 	int from[] = { kp->null_fd, STDOUT_FILENO, STDERR_FILENO, fd };
-	struct spawn_fds fds = { from, -1 };
+	struct spawn_fds fds = { from, -1, &kp->room };
 	struct spawn_err se;
 	struct child *c;
 	int pidfd;

@@ -163,14 +163,17 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	kp->cfg = cfg;
 	kp->started_ms = loop_now(lp);
 	child_table_init(&kp->children);
+	spawn_room_init(&kp->room); /* low numbers: first of all */
 	kp->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (kp->null_fd == -1) {
 		err_sys(err, "open /dev/null");
+		spawn_room_fini(&kp->room);
 		free(kp);
 		return NULL;
 	}
 	if (cfg->config_fd != -1 && keeper_store_config(kp, err) == -1) {
 		fd_closep(&kp->null_fd);
+		spawn_room_fini(&kp->room);
 		free(kp);
 		return NULL;
 	}
@@ -210,6 +213,7 @@ keeper_free(struct keeper *kp)
 			spawn_settle(c->spawn);
 		child_free(&kp->children, c);
 	}
+	spawn_room_fini(&kp->room);
 	chan_free(kp->ch);
 	fdstore_fini(&kp->store);
 	loop_timer_stop(&kp->force);

@@ -148,6 +148,7 @@ struct keeper {
 	struct child_table children;
 	struct fdstore store;
 	int null_fd;
+	struct spawn_room room;
 	uint32_t log_slot; /* of the store: where log lines go; 0: stderr */
 	uint8_t log_level;
 	struct chan *ch; /* to the engine; NULL while there is none */

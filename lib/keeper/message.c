@@ -84,7 +84,7 @@ message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 {
 	uint64_t id = mr_u64(r);
 	int from[SPEC_FDS_MAX], pidfd;
-	struct spawn_fds sf = { from, -1 };
+	struct spawn_fds sf = { from, -1, &kp->room };
 	struct spawn_err se;
 	struct err err;
 	struct child *c;

@@ -8,6 +8,8 @@
  * through the error pipe as {stage, errno}.
  *
  * The order, and why:
+ *  0 a descriptor table of its own, where it shares the parent's, which
+ *    waits for that: room.c
  *  1 dispositions first: an ignored SIGPIPE would be inherited by exec;
  *    blocked signals stay blocked until the last step, so that none of them
  *    finds a half-made process
@@ -39,6 +41,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -56,6 +59,22 @@ childside_fail(const struct childside *cs, enum spawn_stage stage, long error)
 	rawsys(SYS_write, cs->report_fd, (long)report, sizeof report, 0);
 	for (;;)
 		rawsys(SYS_exit, 127, 0, 0, 0);
+}
+
+static CHILD_CODE void
+childside_table(struct childside *cs)
+{
+	long rc;
+
+	if (cs->keep_below == 0)
+		return;
+	rc = rawsys(
+	    SYS_close_range, cs->keep_below, ~0U, CLOSE_RANGE_UNSHARE, 0);
+	/* Before the parent goes on: the error pipe is there that long. */
+	if (rc < 0)
+		childside_fail(cs, STAGE_FDS, rc);
+	cs->has_own = 1;
+	rawsys(SYS_futex, (long)&cs->has_own, FUTEX_WAKE_PRIVATE, 1, 0);
 }
 
 static CHILD_CODE void
@@ -231,6 +250,7 @@ childside_main(void *arg)
 	uint64_t none = 0;
 	long rc;
 
+	childside_table(cs);
 	childside_signals(cs);
 	rc = rawsys(SYS_setsid, 0, 0, 0, 0);
 	if (rc < 0)

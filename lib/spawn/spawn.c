@@ -19,6 +19,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct spawn {
 	int report;              /* read end of the error pipe */
 	struct spawn_err failed; /* errnum 0: no failure was reported yet */
 	struct loop_io io;
+	struct spawn_room *room; /* NULL: none */
 	spawn_cb *cb;
 	void *arg;
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
@@ -106,7 +108,10 @@ spawn_free(struct spawn *sp)
 	free(sp->fd_copy);
 	free(sp->envp);
 	sp->magic = 0;
-	munmap(sp, sizeof *sp);
+	if (sp->room != NULL && sp->room->spare == NULL)
+		sp->room->spare = sp;
+	else
+		spawn_unmap(sp);
 }
 
 static void
@@ -241,19 +246,33 @@ spawn_prepare_env(struct spawn *sp)
 
 /* Mapped, as stacks are: on the heap each would leave a hole behind. */
 static struct spawn *
-spawn_map(void)
+spawn_map(struct spawn_room *room)
 {
-	void *p = mmap(NULL, sizeof(struct spawn), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct spawn *sp = room != NULL ? room->spare : NULL;
+	void *p;
 
+	if (sp != NULL) {
+		room->spare = NULL;
+		memset(sp, 0, offsetof(struct spawn, stack));
+		return sp;
+	}
+	p = mmap(NULL, sizeof *sp, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+void
+spawn_unmap(struct spawn *sp)
+{
+	if (sp != NULL)
+		munmap(sp, sizeof *sp);
 }
 
 static struct spawn *
 spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
     int *report_w)
 {
-	struct spawn *sp = spawn_map();
+	struct spawn *sp = spawn_map(fds->room);
 	int p[2] = { -1, -1 };
 
 	*report_w = -1;
@@ -262,6 +281,7 @@ spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 		return NULL;
 	}
 	sp->magic = SPAWN_MAGIC;
+	sp->room = fds->room;
 	sp->spec = spec;
 	sp->report = -1;
 	sp->cs.spec = spec;
@@ -304,6 +324,8 @@ spawn_clone3(struct spawn *sp, int *pidfd)
 	 * would be the keeper as well: such a child gets a copy instead. */
 	if (sp->spec->oom_score_adj != SPEC_KEEP)
 		ca.flags &= ~(uint64_t)CLONE_VM;
+	if (sp->cs.keep_below != 0)
+		ca.flags |= CLONE_FILES;
 	if (sp->cs.cgroup_fd != -1) {
 		ca.flags |= CLONE_INTO_CGROUP;
 		ca.cgroup = (uint64_t)sp->cs.cgroup_fd;
@@ -335,6 +357,7 @@ spawn_clone(struct spawn *sp, int *pidfd)
 						: -ENOSYS;
 	if (pid == -ENOSYS || pid == -EPERM) {
 		sp->cs.cgroup_fd = cgroup_fd;
+		sp->cs.keep_below = 0;
 		pid = clone(childside_main, sp->stack + sizeof sp->stack,
 		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &sp->cs,
 		    pidfd);
@@ -345,12 +368,23 @@ spawn_clone(struct spawn *sp, int *pidfd)
 	return pid;
 }
 
+/* newest: the number of a descriptor that was opened just now. */
+static bool
+spawn_enter_room(struct spawn *sp, int newest)
+{
+	return sp->room != NULL && RAWSYS_NATIVE &&
+	       sp->spec->oom_score_adj == SPEC_KEEP &&
+	       room_pays(sp->room, sp->spec->nfds, newest) &&
+	       room_enter(sp->room, &sp->cs, sp->fd_copy);
+}
+
 pid_t
 spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
     int *pidfd, struct spawn **spp, spawn_cb *cb, void *arg,
     struct spawn_err *se)
 {
 	struct spawn *sp;
+	bool is_shared;
 	int report_w;
 	long pid;
 
@@ -363,7 +397,13 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	}
 	sp->cb = cb;
 	sp->arg = arg;
+	is_shared = spawn_enter_room(sp, report_w);
 	pid = spawn_clone(sp, pidfd);
+	/* Not set any more: the child has a table of its own after all. */
+	if (pid > 0 && sp->cs.keep_below != 0)
+		room_wait(sp->room, &sp->cs, (pid_t)pid, *pidfd);
+	if (is_shared)
+		room_leave(sp->room, spec->nfds);
 	fd_closep(&report_w);
 	if (pid < 0) {
 		spawn_free(sp);

@@ -4,7 +4,8 @@
  * Runs in the keeper, and on the pool's threads for jobs that are programs.
  * Never blocks: the child shares the keeper's memory
  * until it executes (CLONE_VM, so that a start costs the same whatever the
- * size), but the keeper goes on meanwhile; a program on a dead NFS mount
+ * size), but the keeper goes on meanwhile (where it has many descriptors, after
+ * the child's first system call: room.c); a program on a dead NFS mount
  * holds up nobody but itself.  The outcome comes through an error pipe that
  * exec closes.  Why the child does its steps in that order: childside.c.
  */
@@ -13,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -48,10 +50,32 @@ struct spawn; /* one start under way */
  */
 typedef void spawn_cb(void *arg, const struct spawn_err *err);
 
+#define SPAWN_ROOM_FDS 16
+
+/*
+ * What a process that starts many keeps for its starts: low descriptor numbers
+ * (room.c says what for) and the memory of one start.  To be made before there
+ * are many descriptors; not for two threads at once.
+ */
+struct spawn_room {
+	int fd[SPAWN_ROOM_FDS]; /* reserved, open on /dev/null */
+	int n;
+	int top; /* above the highest of them */
+	int null_fd;
+	bool is_off;
+	struct spawn *spare; /* NULL: none */
+};
+
+/* Without descriptors to reserve it is a room of nothing, which is fine. */
+void spawn_room_init(struct spawn_room *room);
+/* After the last spawn is over. */
+void spawn_room_fini(struct spawn_room *room);
+
 /* What the child gets, resolved to descriptors of this process. */
 struct spawn_fds {
-	const int *from; /* one for each of spec->fds */
-	int cgroup;      /* folder; -1: none */
+	const int *from;         /* one for each of spec->fds */
+	int cgroup;              /* folder; -1: none */
+	struct spawn_room *room; /* NULL: none; lives as long as the spawn */
 };
 
 /*

@@ -5,6 +5,7 @@
 #define SPAWN_SPAWN_PRIV_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "spawn/spawn.h"
@@ -17,7 +18,7 @@ struct kernel_sigaction {
 	uint64_t mask;
 };
 
-/* All that the child reads; nobody writes it until exec or exit. */
+/* All that the child reads; nobody else writes it until exec or exit. */
 struct childside {
 	const struct spec *spec;
 	const int *from;   /* one descriptor a spec->fds */
@@ -29,6 +30,10 @@ struct childside {
 	char oom_text[12]; /* "" : leave it */
 	long rescue_fd;    /* lowest number above every target */
 	long parent;       /* pid, of SPEC_DIE_WITH_PARENT */
+	/* The table is the parent's until the child has a copy of what is
+	 * below this; 0: it has its own from birth.  See room.c. */
+	unsigned keep_below;
+	volatile unsigned has_own; /* futex: 1 when it has */
 };
 
 #define LISTEN_PID_DIGITS 10
@@ -47,6 +52,26 @@ void childside_root(const struct childside *cs);
 void childside_bounding(const struct childside *cs);
 void childside_caps(const struct childside *cs);
 void childside_no_new_privs(const struct childside *cs);
+
+/* --- room.c ----------------------------------------------------------------
+ */
+
+#define SPAWN_ROOM_PAYS 128 /* descriptors, beyond the reserved ones */
+
+bool room_pays(const struct spawn_room *room, size_t nfds, int newest);
+/*
+ * Puts what the child needs into the reserved numbers, and writes these over
+ * from and cs->report_fd.  false: nothing was changed.
+ */
+bool room_enter(struct spawn_room *room, struct childside *cs, int *from);
+/* The child has its own table, or is dead. */
+void room_wait(
+    struct spawn_room *room, struct childside *cs, pid_t pid, int pidfd);
+/* Reserves the numbers again. */
+void room_leave(struct spawn_room *room, size_t nfds);
+
+/* spawn.c: memory of a start; NULL is fine. */
+void spawn_unmap(struct spawn *sp);
 
 /* Runs in the child, on a stack of its own; does not return. */
 int childside_main(void *arg);

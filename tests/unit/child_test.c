@@ -372,7 +372,7 @@ START_TEST(a_start_under_way_is_settled)
 	char *argv[] = { word, NULL };
 	struct loop *lp = loop_new();
 	struct child *c = child_new(&ct, 1, "web.0#1");
-	struct spawn_fds fds = { NULL, -1 };
+	struct spawn_fds fds = { NULL, -1, NULL };
 	struct spawn_err se;
 	struct pollfd pfd;
 	struct spec sp;

@@ -139,6 +139,7 @@ struct start {
 };
 
 static struct start st;
+static struct spawn_room *room; /* see way() */
 
 static void
 setup(void)
@@ -165,13 +166,23 @@ teardown(void)
 	loop_free(lp);
 }
 
+/* 0: clone3; 1: clone; 2: clone3 of a process with many descriptors. */
 static void
 way(int i)
 {
+	static struct spawn_room kept;
+
 	if (i == 1)
 		setenv("REEVE_NO_CLONE3", "1", 1);
 	else
 		unsetenv("REEVE_NO_CLONE3");
+	room = i == 2 ? &kept : NULL;
+	if (i != 2 || kept.n > 0)
+		return;
+	spawn_room_init(&kept);
+	ck_assert_int_eq(kept.n, SPAWN_ROOM_FDS);
+	for (int n = 0; n < 200; n++)
+		ck_assert_int_ne(fcntl(0, F_DUPFD_CLOEXEC, 3), -1);
 }
 
 static void
@@ -215,7 +226,7 @@ test_spec(void)
 static void
 start(void)
 {
-	struct spawn_fds fds = { st.from, st.cgroup };
+	struct spawn_fds fds = { st.from, st.cgroup, room };
 	struct spec *sp = test_spec();
 
 	if (sp == NULL)
@@ -332,12 +343,13 @@ expect_failure(enum spawn_stage stage, int errnum)
 
 START_TEST(it_runs)
 {
-	int before = fake_fd_count();
+	int before;
 	char word[] = "a b", empty[] = "", key[] = "A=b=c", path[] = "P=";
 	char *argv[] = { self, word_probe, word, empty, NULL };
 	char *envp[] = { key, path, NULL };
 
 	way(_i);
+	before = fake_fd_count();
 	st.spec.argv = argv;
 	st.spec.envp = envp;
 	run();
@@ -870,26 +882,27 @@ test_memfd(const char *name, int at)
 /* Each is in another one's way, one is twice, one stays where it is. */
 START_TEST(overlapping_descriptors)
 {
-	int before = fake_fd_count();
+	int before;
 
 	way(_i);
-	test_memfd("a", 20);
-	test_memfd("b", 21);
-	test_memfd("c", 22);
-	test_memfd("d", 23);
-	give(21, 20);
-	give(22, 21);
-	give(20, 22);
-	give(24, 20);
-	give(23, 23);
+	before = fake_fd_count();
+	test_memfd("a", 430);
+	test_memfd("b", 431);
+	test_memfd("c", 432);
+	test_memfd("d", 433);
+	give(431, 430);
+	give(432, 431);
+	give(430, 432);
+	give(434, 430);
+	give(433, 433);
 	run();
-	ck_said("fd20", "/memfd:c (deleted)");
-	ck_said("fd21", "/memfd:a (deleted)");
-	ck_said("fd22", "/memfd:b (deleted)");
-	ck_said("fd23", "/memfd:d (deleted)");
-	ck_said("fd24", "/memfd:a (deleted)");
+	ck_said("fd430", "/memfd:c (deleted)");
+	ck_said("fd431", "/memfd:a (deleted)");
+	ck_said("fd432", "/memfd:b (deleted)");
+	ck_said("fd433", "/memfd:d (deleted)");
+	ck_said("fd434", "/memfd:a (deleted)");
 	ck_assert_int_eq(said_count("fd"), 5 + 3);
-	for (int fd = 20; fd < 24; fd++) {
+	for (int fd = 430; fd < 434; fd++) {
 		/* Nothing was moved here. */
 		ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
 		close(fd);
@@ -985,10 +998,11 @@ END_TEST
 
 START_TEST(a_program_that_is_not_there)
 {
-	int before = fake_fd_count();
+	int before;
 	char text[256];
 
 	way(_i % 2);
+	before = fake_fd_count();
 	st.spec.path = "/nonexistent/web";
 	start();
 	ck_assert_int_gt(st.pid, 0);
@@ -1159,14 +1173,15 @@ END_TEST
 START_TEST(cgroups)
 {
 	char dir[] = "/tmp/reeve-spawn.XXXXXX", path[64], got[16] = "";
-	int before = fake_fd_count(), fd;
+	int before, fd;
 
 	way(_i);
+	before = fake_fd_count();
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	st.cgroup = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	st.spec.path = "/nonexistent";
 	start();
-	if (_i == 0) { /* clone3 takes it, and sees that it is none */
+	if (_i != 1) { /* clone3 takes it, and sees that it is none */
 		ck_assert_int_eq(st.pid, -1);
 		ck_assert_int_eq(st.se.stage, STAGE_CLONE);
 		ck_assert_int_eq(st.se.errnum, EBADF);
@@ -1184,6 +1199,63 @@ START_TEST(cgroups)
 	close(st.cgroup);
 	rmdir(dir);
 	ck_assert_int_eq(fake_fd_count(), before);
+}
+END_TEST
+
+/* A folder below ours, for children that can't run; false: cgroup2 is not here.
+ */
+static bool
+test_frozen(char *folder, size_t size)
+{
+	static const char *const at[] = { "/sys/fs/cgroup",
+		"/sys/fs/cgroup/unified" };
+	char path[PATH_MAX];
+	int fd = -1;
+
+	for (size_t i = 0; i < 2 && fd == -1; i++) {
+		snprintf(
+		    folder, size, "%s/reeve-spawn-%d", at[i], (int)getpid());
+		if (mkdir(folder, 0755) == -1)
+			continue;
+		snprintf(path, sizeof path, "%.200s/cgroup.freeze", folder);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd == -1)
+			rmdir(folder);
+	}
+	if (fd == -1)
+		return false;
+	ck_assert_int_eq(write(fd, "1", 1), 1);
+	close(fd);
+	return true;
+}
+
+/* It shares our table and never gets as far as to have its own. */
+START_TEST(a_child_that_can_not_run)
+{
+	char folder[PATH_MAX];
+	int before;
+
+	way(2);
+	before = fake_fd_count();
+	if (geteuid() != 0 || !test_frozen(folder, sizeof folder)) {
+		puts("# skipped: needs root and cgroup2");
+		return;
+	}
+	st.cgroup = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	st.spec.path = "/bin/true";
+	start();
+	ck_assert_int_gt(st.pid, 0);
+	test_reap();
+	ck_assert_int_eq(st.end.si_code, CLD_KILLED);
+	ck_assert_int_eq(st.end.si_status, SIGKILL);
+	spawn_settle(st.sp);
+	fd_closep(&st.cgroup);
+	ck_assert_int_eq(rmdir(folder), 0);
+	ck_assert_int_eq(fake_fd_count(), before);
+	ck_assert(room->is_off);
+	st.spec.path = self;
+	run(); /* with a copy of all from now on */
+	ck_said("session", "own");
 }
 END_TEST
 
@@ -1250,9 +1322,10 @@ END_TEST
 START_TEST(many_at_once)
 {
 	static struct start all[MANY];
-	int before = fake_fd_count();
+	int before;
 
 	way(_i);
+	before = fake_fd_count();
 	for (int i = 0; i < MANY; i++) {
 		st.spec.path = i % 2 == 0 ? "/bin/true" : "/nonexistent";
 		start();
@@ -1300,11 +1373,12 @@ sweep_step(unsigned nth)
 
 START_TEST(every_call_may_fail)
 {
-	int before = fake_fd_count();
+	int before;
 	size_t heap[ROUNDS];
 	unsigned n = 1;
 
 	way(_i);
+	before = fake_fd_count();
 	st.spec.path = "/bin/true";
 	st.spec.flags = SPEC_LISTEN_PID;
 	give(0, 0);
@@ -1377,47 +1451,48 @@ main(int argc, char **argv, char **envp)
 	tc = tcase_create("spawn");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, signals_are_as_new, 0, 2);
-	tcase_add_loop_test(tc, it_runs, 0, 2);
-	tcase_add_loop_test(tc, a_session_of_its_own, 0, 2);
-	tcase_add_loop_test(tc, our_own_mask_comes_back, 0, 2);
-	tcase_add_loop_test(tc, directory_umask_and_nice, 0, 2);
-	tcase_add_loop_test(tc, what_is_not_set_stays, 0, 2);
-	tcase_add_loop_test(tc, limits_are_set, 0, 2);
-	tcase_add_loop_test(tc, a_low_limit_below_our_own_descriptors, 0, 2);
-	tcase_add_loop_test(tc, affinity, 0, 2);
-	tcase_add_loop_test(tc, listen_pid_is_its_own, 0, 2);
-	tcase_add_loop_test(tc, another_user, 0, 2);
-	tcase_add_loop_test(tc, an_io_priority, 0, 2);
-	tcase_add_loop_test(tc, no_new_privileges, 0, 2);
-	tcase_add_loop_test(tc, no_new_privileges_refused, 0, 2);
-	tcase_add_loop_test(tc, capabilities_of_a_user, 0, 2);
-	tcase_add_loop_test(tc, capabilities_of_root, 0, 2);
-	tcase_add_loop_test(tc, capabilities_that_we_lack, 0, 2);
-	tcase_add_loop_test(tc, another_root, 0, 2);
-	tcase_add_loop_test(tc, a_private_tmp, 0, 2);
-	tcase_add_loop_test(tc, a_private_tmp_without_tmp, 0, 2);
+	tcase_add_loop_test(tc, signals_are_as_new, 0, 3);
+	tcase_add_loop_test(tc, it_runs, 0, 3);
+	tcase_add_loop_test(tc, a_session_of_its_own, 0, 3);
+	tcase_add_loop_test(tc, our_own_mask_comes_back, 0, 3);
+	tcase_add_loop_test(tc, directory_umask_and_nice, 0, 3);
+	tcase_add_loop_test(tc, what_is_not_set_stays, 0, 3);
+	tcase_add_loop_test(tc, limits_are_set, 0, 3);
+	tcase_add_loop_test(tc, a_low_limit_below_our_own_descriptors, 0, 3);
+	tcase_add_loop_test(tc, affinity, 0, 3);
+	tcase_add_loop_test(tc, listen_pid_is_its_own, 0, 3);
+	tcase_add_loop_test(tc, another_user, 0, 3);
+	tcase_add_loop_test(tc, an_io_priority, 0, 3);
+	tcase_add_loop_test(tc, no_new_privileges, 0, 3);
+	tcase_add_loop_test(tc, no_new_privileges_refused, 0, 3);
+	tcase_add_loop_test(tc, capabilities_of_a_user, 0, 3);
+	tcase_add_loop_test(tc, capabilities_of_root, 0, 3);
+	tcase_add_loop_test(tc, capabilities_that_we_lack, 0, 3);
+	tcase_add_loop_test(tc, another_root, 0, 3);
+	tcase_add_loop_test(tc, a_private_tmp, 0, 3);
+	tcase_add_loop_test(tc, a_private_tmp_without_tmp, 0, 3);
 	tcase_add_loop_test(tc, read_only_paths, 0, 4);
 	tcase_add_loop_test(tc, everything_read_only, 0, 4);
-	tcase_add_loop_test(tc, overlapping_descriptors, 0, 2);
-	tcase_add_loop_test(tc, standard_descriptors_can_be_moved, 0, 2);
-	tcase_add_loop_test(tc, targets_over_the_error_pipe, 0, 2);
-	tcase_add_loop_test(tc, the_highest_target, 0, 2);
-	tcase_add_loop_test(tc, nothing_else_is_there, 0, 2);
+	tcase_add_loop_test(tc, overlapping_descriptors, 0, 3);
+	tcase_add_loop_test(tc, standard_descriptors_can_be_moved, 0, 3);
+	tcase_add_loop_test(tc, targets_over_the_error_pipe, 0, 3);
+	tcase_add_loop_test(tc, the_highest_target, 0, 3);
+	tcase_add_loop_test(tc, nothing_else_is_there, 0, 3);
 	tcase_add_loop_test(tc, a_program_that_is_not_there, 0, 4);
-	tcase_add_loop_test(tc, a_program_that_is_none, 0, 2);
-	tcase_add_loop_test(tc, an_interpreter_that_is_not_there, 0, 2);
-	tcase_add_loop_test(tc, a_directory_that_is_not_there, 0, 2);
-	tcase_add_loop_test(tc, limits_that_are_none, 0, 2);
-	tcase_add_loop_test(tc, a_descriptor_that_is_none, 0, 2);
-	tcase_add_loop_test(tc, rights_that_are_not_there, 0, 2);
-	tcase_add_loop_test(tc, a_box_without_rights, 0, 2);
-	tcase_add_loop_test(tc, cgroups, 0, 2);
+	tcase_add_loop_test(tc, a_program_that_is_none, 0, 3);
+	tcase_add_loop_test(tc, an_interpreter_that_is_not_there, 0, 3);
+	tcase_add_loop_test(tc, a_directory_that_is_not_there, 0, 3);
+	tcase_add_loop_test(tc, limits_that_are_none, 0, 3);
+	tcase_add_loop_test(tc, a_descriptor_that_is_none, 0, 3);
+	tcase_add_loop_test(tc, rights_that_are_not_there, 0, 3);
+	tcase_add_loop_test(tc, a_box_without_rights, 0, 3);
+	tcase_add_loop_test(tc, cgroups, 0, 3);
+	tcase_add_test(tc, a_child_that_can_not_run);
 	tcase_add_loop_test(tc, clone3_that_is_refused, 0, 2);
-	tcase_add_loop_test(tc, dead_before_the_loop_looked, 0, 2);
-	tcase_add_loop_test(tc, errno_is_ours, 0, 2);
-	tcase_add_loop_test(tc, many_at_once, 0, 2);
-	tcase_add_loop_test(tc, every_call_may_fail, 0, 2);
+	tcase_add_loop_test(tc, dead_before_the_loop_looked, 0, 3);
+	tcase_add_loop_test(tc, errno_is_ours, 0, 3);
+	tcase_add_loop_test(tc, many_at_once, 0, 3);
+	tcase_add_loop_test(tc, every_call_may_fail, 0, 3);
 	tcase_add_test(tc, every_stage_has_its_text);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
