@@ -76,6 +76,7 @@ struct inst {
 	bool by_person;
 	bool scanned;           /* its output is looked at for ready=log */
 	bool discarded;         /* by an aborted roll */
+	bool is_alone;          /* died without leaving anything */
 	bool swept;             /* dead, and nothing of its tree is left */
 	bool reread;            /* once it is up: its settings are others */
 	enum death_cause cause; /* what its death will be called */
@@ -267,6 +268,8 @@ struct engine {
 	unsigned controllers; /* TREE_*: to be had below cgroup */
 	int64_t oom_kills;    /* of the machine, see limits.c */
 	mono_ms oom_since_ms; /* when that was looked at */
+	int64_t oom_now;      /* as of oom_now_ms */
+	mono_ms oom_now_ms;
 	char cgroup[256]; /* folder for the cgroups of instances; "": none */
 	uint64_t next_id;
 	uint64_t roll_serial;

@@ -36,15 +36,15 @@ struct event_log {
 };
 
 static uint32_t
-event_crc(const struct event *ev)
+event_sum(const struct event *ev)
 {
-	return region_crc(0, ev, offsetof(struct event, crc));
+	return region_sum(0, ev, offsetof(struct event, sum));
 }
 
 static bool
 event_is_whole(const struct event *ev)
 {
-	return ev->seq != 0 && ev->crc == event_crc(ev) &&
+	return ev->seq != 0 && ev->sum == event_sum(ev) &&
 	       memchr(ev->name, '\0', sizeof ev->name) != NULL &&
 	       memchr(ev->kind, '\0', sizeof ev->kind) != NULL &&
 	       memchr(ev->text, '\0', sizeof ev->text) != NULL;
@@ -84,7 +84,7 @@ event_layout(void)
 	const size_t sizes[] = { EVENT_VERSION, sizeof(struct event),
 		EVENT_RING };
 
-	return region_crc(0, sizes, sizeof sizes);
+	return region_sum(0, sizes, sizeof sizes);
 }
 
 struct event_log *
@@ -163,7 +163,7 @@ event_add(
 	event_copy(ev.name, sizeof ev.name, name);
 	event_copy(ev.kind, sizeof ev.kind, kind);
 	event_copy(ev.text, sizeof ev.text, text);
-	ev.crc = event_crc(&ev);
+	ev.sum = event_sum(&ev);
 	at = event_at(el, ev.seq);
 	*at = ev;
 	region_barrier();

@@ -28,7 +28,7 @@ struct event {
 	char name[72]; /* slot, program, or "" for reeved itself */
 	char kind[16]; /* "state" "exit" "roll" "reload" "order" "scale" ... */
 	char text[EVENT_TEXT_MAX]; /* "STARTING --UP-> RUNNING" */
-	uint32_t crc;
+	uint32_t sum;
 };
 
 struct event_log;

@@ -293,7 +293,8 @@ inst_sweep(struct loop_timer *t, void *arg)
 	int n = 0;
 
 	(void)t;
-	if (in->conf->killasgroup && !tree_is_empty(&in->tree, keeper)) {
+	if (in->conf->killasgroup && !in->is_alone &&
+	    !tree_is_empty(&in->tree, keeper)) {
 		tree_kill(&in->tree, keeper);
 		n = tree_survivors(&in->tree, keeper, pids, 64);
 	}
@@ -510,8 +511,10 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	}
 	in->end->sweep_since = loop_now(sl->prog->en->lp);
 	/* Members of the tree may hold the port: before any new start. */
-	if (in->conf->killasgroup && in->tree.cgroup != NULL &&
-	    !tree_is_empty(&in->tree, keeperlink_welcome(en->kl)->pid))
+	in->is_alone =
+	    in->conf->killasgroup &&
+	    tree_is_empty(&in->tree, keeperlink_welcome(en->kl)->pid);
+	if (in->conf->killasgroup && in->tree.cgroup != NULL && !in->is_alone)
 		tree_kill(&in->tree, keeperlink_welcome(en->kl)->pid);
 	/* The rest after it: the successor is what people wait for. */
 	loop_task_queue(en->lp, &in->end->aftermath);

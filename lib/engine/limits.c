@@ -143,6 +143,17 @@ limits_look(struct engine *en)
 	en->oom_since_ms = loop_now(en->lp);
 }
 
+/* All who die in one turn of the loop share one look: it is a long file. */
+static int64_t
+limits_kills_now(struct engine *en)
+{
+	if (en->oom_now_ms != loop_now(en->lp)) {
+		en->oom_now = tree_oom_kills_anywhere();
+		en->oom_now_ms = loop_now(en->lp);
+	}
+	return en->oom_now;
+}
+
 /*
  * Without a memory controller the machine's count tells: when it has not
  * grown since an engine looked, no OOM killer was at work.
@@ -150,7 +161,7 @@ limits_look(struct engine *en)
 static enum death_oom
 limits_guess(struct engine *en, mono_ms died_ms)
 {
-	int64_t now = tree_oom_kills_anywhere();
+	int64_t now = limits_kills_now(en);
 
 	if (now == -1 || en->oom_kills == -1 || died_ms < en->oom_since_ms)
 		return OOM_UNKNOWN;

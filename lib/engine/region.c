@@ -118,34 +118,25 @@ region_grow(struct region *rg, size_t size)
 	return region_map(rg, size);
 }
 
+/*
+ * Eight bytes at a time: with each change of a slot some KiB are summed.  The
+ * multiplication carries a changed bit up, the shift brings it down again.
+ */
 uint32_t
-region_crc(uint32_t crc, const void *p, size_t n)
+region_sum(uint32_t sum, const void *p, size_t n)
 {
-	static const uint32_t nibble[16] = {
-		0x00000000,
-		0x1db71064,
-		0x3b6e20c8,
-		0x26d930ac,
-		0x76dc4190,
-		0x6b6b51f4,
-		0x4db26158,
-		0x5005713c,
-		0xedb88320,
-		0xf00f9344,
-		0xd6d6a3e8,
-		0xcb61b38c,
-		0x9b64c2b0,
-		0x86d3d2d4,
-		0xa00ae278,
-		0xbdbdf21c,
-	};
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
 	const unsigned char *s = p;
+	uint64_t h = sum + n * factor, word;
 
-	crc = ~crc;
-	for (size_t i = 0; i < n; i++) {
-		crc ^= s[i];
-		crc = crc >> 4 ^ nibble[crc & 15];
-		crc = crc >> 4 ^ nibble[crc & 15];
+	for (; n > 0; s += sizeof word) {
+		size_t take = n < sizeof word ? n : sizeof word;
+
+		word = 0;
+		memcpy(&word, s, take);
+		n -= take;
+		h = (h ^ word) * factor;
+		h ^= h >> 29;
 	}
-	return ~crc;
+	return (uint32_t)(h ^ h >> 32);
 }

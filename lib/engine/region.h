@@ -32,8 +32,9 @@ void region_fini(struct region *rg);
 /* To REGION_HEAD + size bytes; the map may move.  -1 and errno. */
 int region_grow(struct region *rg, size_t size);
 
-/* CRC32 as everybody's; crc is 0, or what came before. */
-uint32_t region_crc(uint32_t crc, const void *p, size_t n);
+/* Tells what is whole from what is not; sum is 0, or that of what comes before.
+ * Of this machine alone, for what never leaves it. */
+uint32_t region_sum(uint32_t sum, const void *p, size_t n);
 /* What is written before is in memory before what is written after. */
 #define region_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 

@@ -27,7 +27,7 @@
 #include "engine/region.h"
 
 /* uthash's own falls through its cases in a way that clang warns of. */
-#define HASH_FUNCTION(key, len, hash) (hash) = region_crc(0, (key), (len))
+#define HASH_FUNCTION(key, len, hash) (hash) = region_sum(0, (key), (len))
 #include <uthash.h>
 
 #define TABLE_VERSION 4
@@ -82,7 +82,7 @@ struct part {
 
 struct copy {
 	uint64_t serial; /* 0: not written, or half written */
-	uint32_t crc;    /* of all but itself */
+	uint32_t sum;    /* of all but itself */
 	uint32_t kind;
 	union {
 		struct table_self self;
@@ -133,18 +133,18 @@ table_cell(const struct table *tb, uint32_t rec)
 }
 
 static uint32_t
-copy_crc(const struct copy *c)
+copy_sum(const struct copy *c)
 {
-	uint32_t crc = region_crc(0, &c->serial, sizeof c->serial);
+	uint32_t sum = region_sum(0, &c->serial, sizeof c->serial);
 
-	crc = region_crc(crc, &c->kind, sizeof c->kind);
-	return region_crc(crc, &c->u, sizeof c->u);
+	sum = region_sum(sum, &c->kind, sizeof c->kind);
+	return region_sum(sum, &c->u, sizeof c->u);
 }
 
 static bool
 copy_counts(const struct copy *c)
 {
-	return c->serial != 0 && c->crc == copy_crc(c);
+	return c->serial != 0 && c->sum == copy_sum(c);
 }
 
 /* The copy that is the record; NULL: none. */
@@ -179,12 +179,12 @@ copy_put(struct copy *c, uint64_t serial, enum cell_kind kind, const void *p,
 	new.kind = kind;
 	if (n > 0)
 		memcpy(&new.u, p, n);
-	new.crc = copy_crc(&new);
+	new.sum = copy_sum(&new);
 	*(volatile uint64_t *)&c->serial = 0;
 	region_barrier();
 	memcpy(&c->u, &new.u, sizeof c->u);
 	c->kind = new.kind;
-	c->crc = new.crc;
+	c->sum = new.sum;
 	region_barrier();
 	*(volatile uint64_t *)&c->serial = new.serial;
 }
@@ -431,7 +431,7 @@ table_layout(void)
 		sizeof(struct table_inst), sizeof(struct table_death),
 		sizeof(struct table_budget), sizeof(struct table_empty) };
 
-	return region_crc(0, sizes, sizeof sizes);
+	return region_sum(0, sizes, sizeof sizes);
 }
 
 struct table *

@@ -27,6 +27,19 @@
 
 /* --- reading /proc -------------------------------------------------------- */
 
+bool
+tree_read_some(char *out, size_t size, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd != -1)
+		n = read(fd, out, size - 1);
+	fd_closep(&fd);
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
 int
 tree_read(struct buf *b, const char *path, size_t max)
 {

@@ -224,19 +224,13 @@ tree_cgroup_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 bool
 tree_cgroup_is_populated(const char *folder)
 {
-	char path[PATH_MAX];
-	bool populated = true;
-	struct buf b;
+	char path[PATH_MAX], text[256];
 
-	buf_init(&b);
-	if (tree_cgroup_path(path, folder, "cgroup.events")) {
-		if (tree_read(&b, path, 4096) == 0)
-			populated = strstr(buf_str(&b), "populated 0") == NULL;
-		else if (errno == ENOENT || errno == ENODEV)
-			populated = false;
-	}
-	buf_fini(&b);
-	return populated;
+	if (!tree_cgroup_path(path, folder, "cgroup.events"))
+		return true;
+	if (!tree_read_some(text, sizeof text, path))
+		return errno != ENOENT && errno != ENODEV;
+	return strstr(text, "populated 0") == NULL;
 }
 
 static void

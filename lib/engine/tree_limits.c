@@ -275,19 +275,13 @@ tree_limit(const struct tree *t, unsigned controllers,
 static int64_t
 oom_count(const char *folder, const char *file)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[16 * 1024];
 	const char *s = NULL;
-	int64_t n = -1;
-	struct buf b;
 
-	buf_init(&b);
 	if (tree_cgroup_path(path, folder, file) &&
-	    tree_read(&b, path, SIZE_MAX) == 0 && b.len > 0)
-		s = strstr(b.data, "\noom_kill ");
-	if (s != NULL)
-		n = strtoll(s + strlen("\noom_kill "), NULL, 10);
-	buf_fini(&b);
-	return n;
+	    tree_read_some(text, sizeof text, path))
+		s = strstr(text, "\noom_kill ");
+	return s != NULL ? strtoll(s + strlen("\noom_kill "), NULL, 10) : -1;
 }
 
 int64_t

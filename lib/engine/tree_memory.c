@@ -23,19 +23,9 @@ static bool
 memory_read(char *out, size_t size, const char *folder, const char *name)
 {
 	char path[PATH_MAX];
-	struct buf b;
-	bool ok;
-	int n;
 
-	n = snprintf(path, sizeof path, "%s/%s", folder, name);
-	if (n < 0 || (size_t)n >= sizeof path)
-		return false;
-	buf_init(&b);
-	ok = tree_read(&b, path, size) == 0 && b.len > 0;
-	if (ok)
-		snprintf(out, size, "%s", buf_str(&b));
-	buf_fini(&b);
-	return ok;
+	return tree_cgroup_path(path, folder, name) &&
+	       tree_read_some(out, size, path);
 }
 
 /* The number behind a word at the start of a line; 0: it is not there. */

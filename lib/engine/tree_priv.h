@@ -27,6 +27,8 @@ struct tree_proc {
 
 /* The whole of a file (up to max) behind what is in b; -1 and errno. */
 int tree_read(struct buf *b, const char *path, size_t max);
+/* What one read gives of a file that is short; false, and errno: nothing. */
+bool tree_read_some(char *out, size_t size, const char *path);
 bool tree_origin_is_gone(void);
 /* false: gone, or not ours to see. */
 bool tree_stat(struct tree_proc *p, pid_t pid);

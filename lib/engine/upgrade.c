@@ -132,7 +132,7 @@ upgrade_layout(void)
 {
 	uint32_t layouts[] = { table_layout(), event_layout() };
 
-	return region_crc(0, layouts, sizeof layouts);
+	return region_sum(0, layouts, sizeof layouts);
 }
 
 static int

@@ -67,11 +67,21 @@ test_damage(const struct table *tb, uint64_t number)
 	return n;
 }
 
-START_TEST(crc_is_the_usual_one)
+/* Each bit matters, and the length, and what came before. */
+START_TEST(a_sum_tells_any_change)
 {
-	ck_assert_uint_eq(region_crc(0, "123456789", 9), 0xcbf43926);
-	ck_assert_uint_eq(
-	    region_crc(region_crc(0, "1234", 4), "56789", 5), 0xcbf43926);
+	unsigned char text[37] = "what a copy of a record may be like:";
+	uint32_t whole = region_sum(0, text, sizeof text);
+
+	for (size_t bit = 0; bit < sizeof text * 8; bit++) {
+		text[bit / 8] ^= (unsigned char)(1U << bit % 8);
+		ck_assert_uint_ne(region_sum(0, text, sizeof text), whole);
+		text[bit / 8] ^= (unsigned char)(1U << bit % 8);
+	}
+	ck_assert_uint_eq(region_sum(0, text, sizeof text), whole);
+	ck_assert_uint_ne(region_sum(0, text, sizeof text - 1), whole);
+	ck_assert_uint_ne(region_sum(1, text, sizeof text), whole);
+	ck_assert_uint_ne(region_sum(0, text, 0), region_sum(1, text, 0));
 }
 END_TEST
 
@@ -372,7 +382,7 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, fake_reset, NULL);
-	tcase_add_test(tc, crc_is_the_usual_one);
+	tcase_add_test(tc, a_sum_tells_any_change);
 	tcase_add_test(tc, record_is_what_was_put);
 	tcase_add_test(tc, torn_write_leaves_the_one_before);
 	tcase_add_test(tc, both_copies_torn_is_none);
