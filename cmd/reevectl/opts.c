@@ -11,6 +11,7 @@
 
 #include "base/xalloc.h"
 #include "config/value.h"
+#include "ctl/jw.h"
 #include "reevectl.h"
 
 #define OF(verb) (UINT32_C(1) << VERB_##verb)
@@ -250,10 +251,33 @@ opts_rlimit(struct command *cmd, const char *text)
 	return opts_usage(cmd);
 }
 
+/*
+ * A value that goes into a request must be text: JSON could not hold it, and
+ * without its --user a command would run as somebody else.  Names of files
+ * and the environment may be any bytes.
+ */
+static bool
+opts_is_text(enum option_id id, const char *value)
+{
+	static const enum option_id bytes[] = { OPTION_FILE, OPTION_SOCKET,
+		OPTION_CWD, OPTION_ENV, OPTION_ENV_FILE, OPTION_INPUT,
+		OPTION_OUTPUT, OPTION_OUT, OPTION_SUFFIX, OPTION_ARG,
+		OPTION_POOL };
+
+	for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+		if (bytes[i] == id)
+			return true;
+	return value == NULL || jw_is_utf8(value, strlen(value));
+}
+
 /* -1: go on, else the exit code. */
 static int
 opts_set(struct command *cmd, enum option_id id, const char *value)
 {
+	if (!opts_is_text(id, value)) {
+		warn_user("the value of --%s is not UTF-8", options[id].name);
+		return opts_usage(cmd);
+	}
 	cmd->on[id] = true;
 	cmd->value[id] = value;
 	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT ||

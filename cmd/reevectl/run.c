@@ -343,14 +343,23 @@ run_wait(struct run *r, struct client_error *ce)
 /* --- the end ----------------------------------------------------------------
  */
 
+/* As a shell has it; a folder that is not there is no missing command. */
+static int
+run_no_start_code(const struct run *r)
+{
+	return jint(r->result, "errno", 0) == ENOENT &&
+		       strcmp(jstr(r->result, "stage", ""), "exec") == 0
+		   ? RUN_NO_FILE
+		   : RUN_NO_EXEC;
+}
+
 static int
 run_exit_code(const struct run *r)
 {
 	int64_t code = jint(r->result, "exit_code", -1);
 
 	if (!json_is_true(json_object_get(r->result, "started")))
-		return jint(r->result, "errno", 0) == ENOENT ? RUN_NO_FILE
-							     : RUN_NO_EXEC;
+		return run_no_start_code(r);
 	if (json_is_true(json_object_get(r->result, "timed_out")))
 		return RUN_TIMED_OUT;
 	if (code != -1)

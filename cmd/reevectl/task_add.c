@@ -208,14 +208,23 @@ adder_lines(struct adder *ad)
 {
 	struct command *cmd = ad->cmd;
 	char *line = NULL, *words[2] = { NULL, NULL };
-	size_t cap = 0;
+	size_t cap = 0, lines = 0;
 	ssize_t n;
-	int code = 0;
+	int code = 0, bad = 0;
 
 	cmd->on[OPTION_SHELL] = true;
 	cmd->args = words;
 	cmd->nargs = 1;
 	while (code == 0 && (n = getline(&line, &cap, stdin)) != -1) {
+		lines++;
+		/* No argument can hold a NUL, and half of a line is no task. */
+		if (memchr(line, '\0', (size_t)n) != NULL) {
+			warn_user("line %zu holds a NUL; it and those after it "
+				  "are not added",
+			    lines);
+			bad = EXIT_USAGE;
+			break;
+		}
 		if (n > 0 && line[n - 1] == '\n')
 			line[n - 1] = '\0';
 		words[0] = line;
@@ -223,7 +232,9 @@ adder_lines(struct adder *ad)
 			code = adder_add(ad);
 	}
 	free(line);
-	return code;
+	while (code == 0 && ad->n > 0)
+		code = adder_hear(ad);
+	return code != 0 ? code : bad;
 }
 
 static int
