@@ -70,24 +70,50 @@ deps_waits(const struct deps *d, size_t i)
 	return NULL;
 }
 
-bool
-deps_gone(const struct deps *d, size_t i)
+static const struct deps_edge *deps_lost_bond(
+    const struct deps *d, size_t i, bool *seen);
+
+/* seen: it is not gone; else each way that leads to it would be gone again. */
+static bool
+deps_look_gone(const struct deps *d, size_t i, bool *seen)
 {
-	return (d->v[i].over && !d->v[i].done) || deps_lost(d, i) != NULL;
+	if (seen[i])
+		return false;
+	seen[i] = true;
+	return (d->v[i].over && !d->v[i].done) ||
+	       deps_lost_bond(d, i, seen) != NULL;
 }
 
-const struct deps_edge *
-deps_lost(const struct deps *d, size_t i)
+static const struct deps_edge *
+deps_lost_bond(const struct deps *d, size_t i, bool *seen)
 {
 	const struct deps_node *nd = &d->v[i];
 
 	for (size_t k = 0; k < nd->nedges; k++) {
 		const struct deps_edge *e = &nd->edges[k];
 
-		if (e->bind && (e->to == DEPS_NOBODY || deps_gone(d, e->to)))
+		if (e->bind &&
+		    (e->to == DEPS_NOBODY || deps_look_gone(d, e->to, seen)))
 			return e;
 	}
 	return NULL;
+}
+
+const struct deps_edge *
+deps_lost(const struct deps *d, size_t i)
+{
+	const struct deps_node *nd = &d->v[i];
+	const struct deps_edge *lost = NULL;
+	bool *seen, is_bound = false;
+
+	for (size_t k = 0; k < nd->nedges; k++)
+		is_bound = is_bound || nd->edges[k].bind;
+	if (!is_bound)
+		return NULL;
+	seen = xcalloc(d->n, sizeof *seen);
+	lost = deps_lost_bond(d, i, seen);
+	free(seen);
+	return lost;
 }
 
 bool

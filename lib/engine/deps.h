@@ -50,9 +50,10 @@ bool deps_reaches(const struct deps *d, size_t from, size_t to);
 bool deps_holds(const struct deps *d, const struct deps_edge *e);
 /* The first of its conditions that does not hold; NULL: it may start. */
 const struct deps_edge *deps_waits(const struct deps *d, size_t i);
-/* Is it down for good, or bound to one that is? */
-bool deps_gone(const struct deps *d, size_t i);
-/* The bond that asks for its stop; NULL: none does. */
+/*
+ * The bond that asks for its stop, because that one is down for good, or bound
+ * to one that is; NULL: none does.
+ */
 const struct deps_edge *deps_lost(const struct deps *d, size_t i);
 /*
  * It is told to stop.  Who depends on it and has to go as well (told so too,

@@ -587,6 +587,29 @@ START_TEST(a_bond_breaks_through_others)
 }
 END_TEST
 
+/* There are 2^60 ways from the top to the bottom. */
+START_TEST(a_lattice_of_bonds_is_looked_at_once)
+{
+	const size_t top = 2 * 60;
+
+	deps_init(&deps, top + 2);
+	for (size_t i = 2; i < top + 2; i++) {
+		edge(i, (i & ~(size_t)1) - 2, CONDITION_READY, true);
+		edge(i, (i & ~(size_t)1) - 1, CONDITION_READY, true);
+	}
+	for (size_t i = 0; i < top + 2; i++)
+		deps.v[i].wanted = deps.v[i].up = deps.v[i].ready = true;
+	ck_assert_ptr_null(deps_lost(&deps, top));
+	ck_assert(deps_may_stop(&deps, 0));
+	deps.v[1].over = true;
+	ck_assert_ptr_eq(deps_lost(&deps, top), &deps.v[top].edges[0]);
+	ck_assert_ptr_eq(deps_lost(&deps, 2), &deps.v[2].edges[1]);
+	ck_assert_ptr_null(deps_lost(&deps, 1));
+	ck_assert(!deps_may_stop(&deps, 0));
+	deps_fini(&deps);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -600,6 +623,7 @@ main(void)
 	tcase_add_test(tc, nobody_never_holds);
 	tcase_add_test(tc, below_goes_all_the_way);
 	tcase_add_test(tc, a_bond_breaks_through_others);
+	tcase_add_test(tc, a_lattice_of_bonds_is_looked_at_once);
 	tcase_add_test(tc, random_graphs_and_histories);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");

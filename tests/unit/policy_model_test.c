@@ -214,11 +214,13 @@ check_flow(const struct config_rate *rate, const mono_ms *at, int n)
 
 START_TEST(starts_are_spread)
 {
-	struct config_rate rate = { 1 + chance(50), 100 + chance(5000) };
+	struct config_rate rate;
 	int64_t full_us = 0;
 	mono_ms now = 1000, at[400], last = 0;
 
 	seed = (uint32_t)_i * 77777 + 5;
+	rate.count = 1 + chance(50);
+	rate.period_ms = 100 + chance(5000);
 	for (int i = 0; i < 400; i++) {
 		int64_t ms;
 
