@@ -171,6 +171,17 @@ rows lib/config/schema.def 's/^[KR][A-Z]*([A-Z]*, \([a-z_]*\),.*/\1/p' "$B/man/r
 rows lib/ctl/cmd.def 's/^CMD(\([a-z_]*\),.*/\1/p' "$B/man/reeve-protocol.7"
 rows cmd/reevectl/verb.def 's/^VERB(\([a-z_]*\),.*/\1/p' "$B/man/reevectl.1"
 rm -f "$B/lint.man" "$B/lint.out"
+# What allow = read and operate grant is told in full.
+for set in READ OPERATE; do
+	want=$(sed -n "s/^CMD(\([a-z_]*\), $set,.*/\1/p" lib/ctl/cmd.def | sort | tr '\n' ' ')
+	got=$(awk -v set="$(echo "$set" | tr '[:upper:]' '[:lower:]')" '
+		$0 == ".Cm " set { on = 1; next }
+		on { s = s " " $0 }
+		on && /[;)]/ { exit }
+		END { sub(/[;)].*/, "", s); gsub(/[(,]/, " ", s); print s }' \
+	    man/reeve.conf.5.in | tr -s ' ' '\n' | grep . | sort | tr '\n' ' ')
+	[ "$want" = "$got" ] || say "man/reeve.conf.5.in: manual: $set is $want"
+done
 
 # --- the keeper links libc and libev, and nothing else -----------------------------
 

@@ -32,13 +32,17 @@ acl_is(const struct acl_peer *peer, const struct config_who *who)
  * What grants a verb.  Whoever may give a run may signal it, and whoever may
  * add a task, or run one of the config, may do with it what its owner does;
  * those verbs see nobody else's.
- * Whoever may anything may say hello.
+ * Whoever may anything may say hello.  reevectl asks for pids before shutdown,
+ * to wait for that process, and before tail, for the names of the slots.
  */
 static uint64_t
 acl_verbs(enum verb verb)
 {
 	if (verb == VERB_hello)
 		return ~(uint64_t)0;
+	if (verb == VERB_pid)
+		return VERB_BIT(verb) | VERB_BIT(VERB_shutdown) |
+		       VERB_BIT(VERB_tail);
 	if (verb == VERB_run_signal)
 		return VERB_BIT(VERB_run_signal) | VERB_BIT(VERB_run);
 	if (verb == VERB_task_rm)

@@ -34,6 +34,25 @@ for line in s.makefile():
         print(json.dumps(m))
         break
 EOT
+# others SOCKET VERB <(verb params): those methods but VERB that answer anything
+# but a refusal.
+cat >"$T/others.py" <<'EOT'
+import json, os, socket, sys
+os.setgroups([]); os.setgid(4711); os.setuid(4711)
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+f, more = s.makefile(), []
+for line in sys.stdin:
+    verb, params = line.split(" ", 1)
+    if verb in (sys.argv[2], "hello"):
+        continue
+    s.sendall((json.dumps({"jsonrpc": "2.0", "id": verb, "method": verb, "params": json.loads(params)}) + "\n").encode())
+    while (m := json.loads(f.readline())).get("id") != verb:
+        pass
+    if m.get("error", {}).get("code") != -32005:
+        more.append(verb)
+print(*more)
+EOT
+others() { timeout 20 python3 "$T/others.py" "$T/run/reeve.sock" "$1" <"$T/out/all"; }
 ask() { timeout 20 python3 "$T/ask.py" "$T/run/reeve.sock" "$@"; }
 code_of() { ask "$@" | sed '/^hello$/d' | sed -n 1p; }
 as() { setpriv --reuid 4711 --regid 4711 --clear-groups "$B/reevectl" -c "$CONF" "$@"; }
@@ -69,6 +88,7 @@ awaits 10 "up" 'all_state RUNNING'
 p=$(pids)
 "$B/reeve-engine" --verbs >"$T/out/verbs"
 while read -r verb set; do
+	echo "$verb $(params "$verb")" >>"$T/out/all"
 	if ! params "$verb" >"$T/out/params"; then
 		fail "068-allow.t: params() has no line for the method $verb"
 		continue
@@ -80,15 +100,38 @@ code 5 "reevectl: exit 5" as status
 has "names verb, uid and line" "$T/out/ok" "uid 4711 is not allowed to status.*allow = status: uid 4711"
 code 0 "root may" ctl status
 
-# Each verb alone: that one is granted, no other (but hello, and run's signal).
+# Each verb alone: that one is granted, and what is about one's own by it.
 while read -r verb set; do
-	case $verb in
-	shutdown | upgrade | run | run_signal) continue ;;
-	esac
 	allow "$verb: uid 4711"
 	ctl reload >"$T/out/reload" 2>&1 || fail "reload" "$T/out/reload"
-	isnt "allow = $verb: $verb" "$(code_of "$verb" "$(params "$verb")")" -32005
-	is "allow = $verb: shutdown is refused" "$(code_of shutdown '{}')" -32005
+	case $verb in
+	task_add) own="task_list task_log task_watch task_wait task_cancel task_why task_rm" ;;
+	task_run) own="task_list task_log task_watch task_wait task_cancel task_why" ;;
+	job_submit) own="job_wait job_cancel" ;;
+	run) own=run_signal ;;
+	shutdown | tail) own=pid ;;
+	*) own= ;;
+	esac
+	is "allow = $verb: no other" "$(others "$verb")" "$own"
+	case $verb in
+	shutdown) continue ;; # at the end
+	status | pid | analyze | config | events) code 0 "allow = $verb: reevectl" as "$verb" ;;
+	why | start | stop | roll) code 0 "allow = $verb: reevectl" as "$verb" web ;;
+	restart) code 0 "allow = $verb: reevectl" as restart web db ;;
+	scale) code 0 "allow = $verb: reevectl" as scale web 2 ;;
+	signal) code 0 "allow = $verb: reevectl" as signal CONT web ;;
+	tail) code 0 "allow = $verb: reevectl" as tail web db ;;
+	messages) code 0 "allow = $verb: reevectl" as events --messages ;;
+	plan) code 0 "allow = $verb: reevectl" as reload --plan ;;
+	reload) code 0 "allow = $verb: reevectl" as reload ;;
+	run) code 4 "allow = $verb: $verb" as run -- sh -c '[ "$(id -u)" = 4711 ] && exit 4' ;;
+	upgrade)
+		old=$(engine_pid)
+		code 0 "allow = $verb: $verb" as upgrade
+		await 10 '[ "$(engine_pid)" != "$old" ] && ctl status'
+		;;
+	*) isnt "allow = $verb: $verb" "$(code_of "$verb" "$(params "$verb")")" -32005 ;;
+	esac
 done <"$T/out/verbs"
 awaits 10 "all up" 'all_state RUNNING'
 
@@ -151,6 +194,7 @@ a=$(add)
 
 # stream METHOD PARAMS ALLOW: waits while allowed, and ends when it is not.
 stream() {
+	: >"$T/out/stream" # the hello of the one before is not its own
 	ask "$1" "$2" >"$T/out/stream" 2>&1 &
 	s=$!
 	started $s
@@ -173,6 +217,7 @@ stream tail '{"names": ["web", "db"], "follow": true}' "read web: uid 4711" " db
 awaits 10 "the task still runs" 'ctl task list | grep -q "^ *$a *running"'
 
 # A stream goes on when a reload leaves it its right.
+rm "$T/out/stream"
 ask events '{"follow": true}' >"$T/out/stream" 2>&1 &
 s=$!
 started $s
@@ -194,4 +239,10 @@ code 1 "an unknown verb: the reload is refused" ctl reload
 has "with the line and what was meant" "$T/out/ok" "reeve.conf:3: .*did you mean 'read'"
 code 0 "the old one holds" as status web
 code 5 "... and no more" as status db
+
+allow "shutdown: uid 4711"
+ok "reload" ctl reload
+code 0 "allow = shutdown: shutdown" as shutdown
+wait_reeved
+is "reeved exits with 0" "$CODE" 0
 plan_done
