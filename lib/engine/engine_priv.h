@@ -270,6 +270,7 @@ struct engine {
 	mono_ms oom_since_ms; /* when that was looked at */
 	int64_t oom_now;      /* as of oom_now_ms */
 	mono_ms oom_now_ms;
+	struct tree_spares spares;
 	char cgroup[256]; /* folder for the cgroups of instances; "": none */
 	uint64_t next_id;
 	uint64_t roll_serial;

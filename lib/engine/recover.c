@@ -642,6 +642,7 @@ recover(struct engine *en)
 		recover_instance(en, &en->orphans[i]);
 	for (size_t i = 0; i < en->norphans; i++)
 		recover_task(en, &en->orphans[i]);
+	task_tidy_shared(en);
 	freep(&en->orphans);
 	en->norphans = 0;
 	for (size_t i = 0; i < en->nprograms; i++) {

@@ -313,7 +313,6 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	task_set_timeout(t, req->timeout_ms);
 	slots_told_fini(&rp.told);
 	strv_fini(&rp.env);
-	fd_closep(&dir);
 }
 
 /* Names of channels begin so, and in the store they end with the child's id. */
@@ -388,9 +387,10 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	r->ops = ops;
 	r->arg = arg;
 	run_tree_name(r, tree, sizeof tree);
-	snprintf(label, sizeof label, "!q:%u.%s%s", (unsigned)owner, r->key,
-	    req->jobserver ? RUN_JOBS : "");
 	r->task = task_new(en, tree, 0, run_on_done, r);
+	snprintf(label, sizeof label, "!q:%u.%s%s@%llu", (unsigned)owner,
+	    r->key, req->jobserver ? RUN_JOBS : "",
+	    (unsigned long long)task_share_tree(r->task));
 	task_on_start(r->task, run_on_started);
 	task_on_gone(r->task, run_on_gone);
 	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
@@ -477,7 +477,16 @@ run_end_all(struct engine *en)
 	}
 }
 
-/* "!q:1000.KEY", "!q:1000.KEY+jobs" */
+/* The number behind the @; 0: a tree without a cgroup. */
+static uint64_t
+run_adopted_tree(const char *label)
+{
+	const char *at = strrchr(label, '@');
+
+	return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+/* "!q:1000.KEY@7", "!q:1000.KEY+jobs@7" */
 bool
 run_adopt(struct engine *en, const struct orphan *o)
 {
@@ -495,6 +504,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
+	task_adopt_shared(r->task, run_adopted_tree(o->label));
 	task_on_gone(r->task, run_on_gone);
 	run_adopt_channel(r);
 	/* Its client may come back. */

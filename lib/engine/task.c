@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
@@ -44,8 +45,11 @@ struct task {
 	char *tree_name;
 	unsigned tree_index;
 	struct tree tree;
+	struct tree_spare *spare; /* whose cgroup tree has; NULL: its own */
+	int dir;                  /* of its cgroup, until it is spawned */
 	struct loop_timer limit;
 	struct loop_timer sweep;
+	struct loop_task look; /* the first time: at once */
 	mono_ms sweep_since;
 };
 
@@ -114,12 +118,19 @@ task_close(struct task *t)
 	task_finish(t);
 }
 
+static bool
+task_is_alone(const struct task *t)
+{
+	return t->spare != NULL ? tree_spare_is_empty(t->spare)
+				: tree_is_empty(&t->tree, task_keeper(t));
+}
+
 static void
-task_on_sweep(struct loop_timer *timer, void *arg)
+task_look(void *arg)
 {
 	struct task *t = arg;
 	mono_ms since = loop_now(t->en->lp) - t->sweep_since;
-	bool left = !tree_is_empty(&t->tree, task_keeper(t));
+	bool left = !task_is_alone(t);
 	pid_t pids[16];
 
 	if (!t->told_gone) {
@@ -130,13 +141,20 @@ task_on_sweep(struct loop_timer *timer, void *arg)
 		tree_kill(&t->tree, task_keeper(t));
 		if (tree_survivors(&t->tree, task_keeper(t), pids, 16) > 0 &&
 		    since < SWEEP_GIVE_UP_MS) {
-			loop_timer_start(timer, since < SWEEP_MAX_MS
-						    ? since + SWEEP_FIRST_MS
-						    : SWEEP_MAX_MS);
+			loop_timer_start(&t->sweep, since < SWEEP_MAX_MS
+							? since + SWEEP_FIRST_MS
+							: SWEEP_MAX_MS);
 			return;
 		}
 	}
 	task_close(t);
+}
+
+static void
+task_on_sweep(struct loop_timer *timer, void *arg)
+{
+	(void)timer;
+	task_look(arg);
 }
 
 /* It is dead: what it left is ended, and then whoever asked is told. */
@@ -147,7 +165,7 @@ task_over(struct task *t)
 	t->over = true;
 	t->sweep_since = loop_now(t->en->lp);
 	/* Not from here: done may do what the caller does not expect yet. */
-	loop_timer_start(&t->sweep, 0);
+	loop_task_queue(t->en->lp, &t->look);
 }
 
 static void
@@ -305,10 +323,33 @@ task_new(struct engine *en, const char *tree, unsigned index, task_done *done,
 		loop_task_init(&en->progress, task_on_progress, en);
 	loop_timer_init(&t->limit, en->lp, task_on_limit, t);
 	loop_timer_init(&t->sweep, en->lp, task_on_sweep, t);
+	loop_task_init(&t->look, task_look, t);
+	t->dir = -1;
 	t->tree_name = xstrdup(tree);
 	t->tree_index = index;
 	TAILQ_INSERT_TAIL(&en->tasks, t, entry);
 	return t;
+}
+
+/* It ended by itself, and nothing of its tree was ever killed. */
+static bool
+task_was_clean(const struct task *t)
+{
+	return t->end.how == TASK_EXITED && !t->outlived && !t->tree.killed &&
+	       t->en->controllers == 0;
+}
+
+static void
+task_leave_tree(struct task *t)
+{
+	fd_closep(&t->dir);
+	if (t->spare != NULL)
+		tree_spare_give(
+		    &t->en->spares, t->spare, !t->spawned || task_was_clean(t));
+	else if (t->spawned)
+		tree_remove(&t->tree);
+	t->spare = NULL;
+	tree_fini(&t->tree);
 }
 
 void
@@ -318,9 +359,8 @@ task_free(struct task *t)
 	TAILQ_REMOVE(&t->en->tasks, t, entry);
 	loop_timer_stop(&t->limit);
 	loop_timer_stop(&t->sweep);
-	if (t->spawned)
-		tree_remove(&t->tree);
-	tree_fini(&t->tree);
+	loop_task_cancel(t->en->lp, &t->look);
+	task_leave_tree(t);
 	free(t->tree_name);
 	free(t->path);
 	free(t->directory);
@@ -339,6 +379,7 @@ task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
 	spec_measure(sp, &t->words);
 	t->spawned = true;
 	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
+	fd_closep(&t->dir);
 }
 
 void
@@ -360,11 +401,19 @@ task_stand_end(struct task *t, const struct task_end *end)
 int
 task_tree(struct task *t, const char **mark)
 {
-	int dir = tree_prepare(
-	    &t->tree, t->en->cgroup, t->tree_name, t->tree_index, t->id);
-
 	*mark = t->tree.mark;
-	return dir;
+	if (t->spare != NULL)
+		return tree_spare_enter(t->spare, &t->tree, t->id);
+	t->dir = tree_prepare(
+	    &t->tree, t->en->cgroup, t->tree_name, t->tree_index, t->id);
+	return t->dir;
+}
+
+uint64_t
+task_share_tree(struct task *t)
+{
+	t->spare = tree_spare_take(&t->en->spares, t->en->cgroup, t->id);
+	return t->spare != NULL ? tree_spare_number(t->spare) : 0;
 }
 
 struct task *
@@ -379,6 +428,37 @@ task_adopt(struct engine *en, const char *tree, unsigned index, uint64_t id,
 	t->spawned = true;
 	tree_adopt(&t->tree, en->cgroup, tree, index, id, pid);
 	return t;
+}
+
+void
+task_adopt_shared(struct task *t, uint64_t number)
+{
+	char name[40];
+
+	if (number == 0)
+		return;
+	tree_fini(&t->tree);
+	tree_spare_name(name, sizeof name, number);
+	tree_adopt(&t->tree, t->en->cgroup, name, 0, t->id, t->pid);
+}
+
+static bool
+task_has_tree(void *arg, const char *folder)
+{
+	const struct engine *en = arg;
+	const struct task *t;
+
+	TAILQ_FOREACH(t, &en->tasks, entry)
+		if (t->tree.cgroup != NULL &&
+		    strcmp(t->tree.cgroup, folder) == 0)
+			return true;
+	return false;
+}
+
+void
+task_tidy_shared(struct engine *en)
+{
+	tree_spares_tidy(en->cgroup, task_has_tree, en);
 }
 
 /* --- the keeper's news -------------------------------------------------------

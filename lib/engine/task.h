@@ -68,8 +68,15 @@ typedef void task_done(void *arg, const struct task_end *end);
 struct task *task_new(struct engine *en, const char *tree, unsigned index,
     task_done *done, void *arg);
 void task_free(struct task *t);
+/* It is one of many short ones: its cgroup is one that is used again.  Its
+ * number, for the label; 0: none can be had. */
+uint64_t task_share_tree(struct task *t);
+/* Of one that was adopted, and shared that one. */
+void task_adopt_shared(struct task *t, uint64_t number);
+/* After all were adopted: what of these cgroups nobody has is removed. */
+void task_tidy_shared(struct engine *en);
 /* Descriptor of its cgroup's folder, for the message's last; -1: none, then
- * mark is to be the value of REEVE_TREE.  The caller closes it. */
+ * mark is to be the value of REEVE_TREE.  It stays the task's. */
 int task_tree(struct task *t, const char **mark);
 /* Asks the keeper; borrows everything.  label: sp's. */
 void task_spawn(

@@ -71,6 +71,36 @@ void tree_remove(struct tree *t);
 /* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */
 bool tree_is_empty(const struct tree *t, pid_t keeper);
 
+/* --- tree_spare.c: cgroups of commands, used again -------------------------
+ */
+
+#define TREE_SPARE  "command." /* their names begin so, a number follows */
+#define TREE_SPARES 16         /* so many are kept */
+
+struct tree_spare;
+
+struct tree_spares {
+	struct tree_spare *v[TREE_SPARES];
+	size_t n;
+};
+
+/* One that nobody is in; number: of a new one, that no other ever had.  NULL:
+ * there are no cgroups here. */
+struct tree_spare *tree_spare_take(
+    struct tree_spares *all, const char *base, uint64_t number);
+uint64_t tree_spare_number(const struct tree_spare *s);
+/* For tree_adopt, of an engine after this one; parity 0. */
+void tree_spare_name(char *out, size_t size, uint64_t number);
+/* Prepares t; returns the folder's descriptor, which stays s's. */
+int tree_spare_enter(const struct tree_spare *s, struct tree *t, uint64_t id);
+bool tree_spare_is_empty(const struct tree_spare *s);
+/* Takes s; is_clean: its command ended by itself, and was alone then. */
+void tree_spare_give(
+    struct tree_spares *all, struct tree_spare *s, bool is_clean);
+/* Removes those that an engine before had kept, and nobody says to need. */
+typedef bool tree_in_use(void *arg, const char *folder);
+void tree_spares_tidy(const char *base, tree_in_use *in_use, void *arg);
+
 /*
  * Bytes of memory that it has; how they are counted: tree_memory.c.  limit:
  * up to where a quick estimate that is never too small will do.
