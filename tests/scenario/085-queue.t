@@ -100,6 +100,8 @@ hi --priority -1 --shell "echo 4 >>$T/out/order"
 hi --priority 5 --shell "echo 5 >>$T/out/order"
 code 0 "parallel" task parallel g 1
 like "list tells" "$(task list)" "group g: paused, 1 at a time"
+kill_engine
+like "... another engine, too" "$(task list)" "group g: paused, 1 at a time"
 code 0 "another group goes on" task wait "$(task add true)"
 is "none of the group has run" "$(cat "$T/out/order" 2>/dev/null)" ""
 code 0 "resume" task resume g
@@ -134,11 +136,17 @@ code 2 "no command" task add
 
 # A file that is no queue is moved aside, and said.
 i=$(task add --delay 3600 true)
+task pause held
+task parallel held 3
+h=$(task add -g held true)
 end_reeved
 is "reeved ends" "$CODE" 0
 cp "$T/state/queue.db" "$T/out/good.db"
 start_reeved
 awaits 5 "it is kept over the end of reeved" 'is_field $i state queued'
+like "... so is a group" "$(task list)" "group held: paused, 3 at a time"
+is "... that holds its tasks" "$(field "$h" state)" queued
+like "... and says so" "$(ctl why "$h")" "group held, which is paused"
 end_reeved
 rm -f "$T/state/queue.db-wal"
 head -c 20000 /dev/urandom >"$T/state/queue.db"

@@ -72,6 +72,19 @@ mv "$W/main.c.new" "$W/src/main.c"
 awaits 20 "an editor that renames: a roll" 'rolled "$old"'
 is "... one run" "$(runs)" $((n + 1))
 
+vi=$(command -v vim.tiny || command -v vim)
+if [ -n "$vi" ]; then
+	old=$(web)
+	n=$(runs)
+	# As it saves by default: a probe, a backup, a new file, a swap file.
+	"$vi" -u NONE -N -es -c 'set backup' -c 'normal oint x;' -c wq "$W/src/main.c" >/dev/null 2>&1
+	has "vim saves" "$W/src/main.c" "^int x;"
+	awaits 20 "... a roll" 'rolled "$old"'
+	is "... one run, told of that file alone" "$(($(runs) - n)) $(log | tail -n 1)" "1 1: src/main.c"
+else
+	skip "vim saves" "no vim is here"
+fi
+
 # Nothing of this counts.
 mkdir "$W/src/.git"
 for f in .git/HEAD a.o .main.c.swp main.c~ sub/y.tmp 4913; do
