@@ -16,6 +16,17 @@ environment = GREETING="hi", CODE="0"
 umask = 027
 nice = 5
 rlimit_nofile = 100:200
+[task:bare]
+command = /usr/bin/env
+clear_env = true
+env_file = env
+environment = B="b%(task_name)s"
+[task:limits]
+shell = ulimit -c; ulimit -f; ulimit -t; cat /proc/self/oom_score_adj
+rlimit_core = 0
+rlimit_fsize = 1MB
+rlimit_cpu = 77
+oom_score_adj = 500
 [task:words]
 command = /bin/echo "two words" one
 [task:fails]
@@ -49,6 +60,15 @@ depends_on = src, fails
 [task:hold]
 shell = trap '' TERM; echo holding; : >$T/out/held; until [ -e $T/out/go ]; do sleep 0.02; done
 EOT
+if [ "$(id -u)" = 0 ]; then
+	cat >>"$CONF" <<-EOT
+		[task:who]
+		shell = id -u; id -g
+		user = nobody
+		group = 1235
+	EOT
+fi
+echo "A=of a file" >"$T/env"
 # One [reeve] section is enough for conf.
 sed -i '0,/^environment = FROM_REEVE/{/^\[reeve\]$/{x;s/^/x/;/^xx$/{x;d};x}}' "$CONF"
 start_reeved
@@ -59,6 +79,13 @@ code 0 "a task runs" split task run hello
 is "... its environment, umask, limits" "$(head -n 1 "$T/out/stdout")" "hello hi r hello 0027 100 5"
 is "... stderr is in its output" "$(sed -n 2p "$T/out/stdout")" err
 is "... and nothing else is said" "$(cat "$T/out/stderr")" ""
+is "... nothing of reeved's environment, but a file's" "$(task run bare | grep '^[ABH]' | sort | tr '\n' ' ')" "A=of a file B=bbare "
+is "... limits" "$(task run limits | tr '\n' ' ')" "0 2048 77 500 "
+if [ "$(id -u)" = 0 ]; then
+	is "... user and group" "$(task run who | tr '\n' ' ')" "$(id -u nobody) 1235 "
+else
+	skip "... user and group" "not root"
+fi
 code 0 "a command without a shell" task run words
 is "... its words" "$(cat "$T/out/ok")" "two words one"
 code 7 "the exit code is the task's" split task run fails

@@ -26,9 +26,10 @@ watch_delay = 50ms
 directory = $W
 shell = echo \$REEVE_CHANGED_COUNT: \$REEVE_CHANGED >>log; while test -e hold; do sleep 0.05; done; test ! -e broken
 [task:lint]
-shell = echo \$REEVE_TASK >>$W/lint
+shell = echo \$REEVE_TASK \$REEVE_CHANGED_COUNT: \$REEVE_CHANGED >>$W/lint
 directory = $W
 on_change = lib, *.md
+on_change_exclude = *.log, /lib/out/, !keep.log
 on_change_delay = 50ms
 EOT
 start_reeved
@@ -133,6 +134,12 @@ awaits 10 "on_change of a task, in a folder that was not there" '[ -s "$W/lint" 
 rm "$W/lint"
 echo 1 >"$W/README.md"
 awaits 10 "... and the other pattern" '[ -s "$W/lint" ]'
+awaits 10 "... which ends" 'ctl task show lint | grep -q done'
+mkdir -p "$W/lib/out"
+echo 1 >"$W/lib/x/a.log"
+echo 1 >"$W/lib/out/b"
+echo 1 >"$W/lib/x/keep.log"
+awaits 10 "on_change_exclude: all but what is kept" '[ "$(tail -n 1 "$W/lint")" = "lint 1: lib/x/keep.log" ]'
 
 : >"$T/out/enough"
 await 20 "gone $asking"
