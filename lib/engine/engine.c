@@ -611,6 +611,7 @@ engine_new(struct loop *lp, const struct engine_params *pm)
 	en->oom_score_adj = engine_own_oom_score_adj();
 	TAILQ_INIT(&en->ops);
 	TAILQ_INIT(&en->tasks);
+	sweeps_init(en);
 	LIST_INIT(&en->runs);
 	for (char **e = environ; *e != NULL; e++)
 		strv_add(&en->base_env, *e);

@@ -18,6 +18,7 @@
 #include "engine/keeperlink.h"
 #include "engine/policy.h"
 #include "engine/recycle.h"
+#include "engine/sweep.h"
 #include "engine/table.h"
 #include "engine/task.h"
 #include "engine/tree.h"
@@ -48,9 +49,8 @@ enum inst_role {
 struct inst_end {
 	struct loop_timer deadline; /* stop: then KILL */
 	struct loop_task aftermath; /* dead: output, tree, the keeper's copy */
-	struct loop_timer sweep;    /* looks for survivors again */
-	mono_ms sweep_since;
-	struct table_death death; /* filled when it dies */
+	struct sweep sweep;         /* of what it left */
+	struct table_death death;   /* filled when it dies */
 };
 
 /* One process of a slot, from the spawn request until its tree is gone. */
@@ -236,6 +236,7 @@ struct engine {
 	size_t nprograms;
 	struct op_list ops;
 	struct task_list tasks;
+	struct sweeps sweeps;
 	struct run_list runs;
 	struct channel_list channels;
 	struct msglog *messages;     /* NULL: not used yet */

@@ -130,6 +130,7 @@ engine_free(struct engine *en)
 	free(en->strays);
 	loop_timer_stop(&en->stray_kill);
 	loop_timer_stop(&en->remake);
+	sweeps_fini(en);
 	log_set_fd(-1);
 	pump_remove(&en->log_stream);
 	/* A thread of it is still there, which may look at all the rest. */

@@ -23,13 +23,10 @@
 #include "engine/engine_priv.h"
 #include "engine/pooled.h"
 
-#define SWEEP_FIRST_MS   10
-#define SWEEP_MAX_MS     500
-#define SWEEP_GIVE_UP_MS 5000
 #define FLUSH_GIVE_UP_MS 5000 /* while reeved stops */
 
 static void inst_on_aftermath(void *arg);
-static void inst_sweep(struct loop_timer *t, void *arg);
+static void inst_swept(void *arg, const struct tree_left *left);
 static void inst_on_deadline(struct loop_timer *t, void *arg);
 static void inst_give_up_flush(struct inst *in);
 
@@ -75,7 +72,7 @@ inst_end(struct inst *in)
 		return e;
 	e = in->end = xcalloc(1, sizeof *e);
 	loop_timer_init(&e->deadline, lp, inst_on_deadline, in);
-	loop_timer_init(&e->sweep, lp, inst_sweep, in);
+	sweep_init(&e->sweep, in->slot->prog->en, in->slot->name, inst_swept);
 	loop_task_init(&e->aftermath, inst_on_aftermath, in);
 	return e;
 }
@@ -86,7 +83,7 @@ inst_end_free(struct inst *in)
 	if (in->end == NULL)
 		return;
 	loop_timer_stop(&in->end->deadline);
-	loop_timer_stop(&in->end->sweep);
+	sweep_stop(&in->end->sweep);
 	loop_task_cancel(in->slot->prog->en->lp, &in->end->aftermath);
 	freep(&in->end);
 }
@@ -269,46 +266,27 @@ inst_gone(struct inst *in)
 }
 
 static void
-inst_report_survivors(struct inst *in, const pid_t *pids, int n)
+inst_report_survivors(struct inst *in, const struct tree_left *left)
 {
 	char list[96] = "";
 	size_t len = 0;
 
-	for (int i = 0; i < n && i < 8 && len + 12 < sizeof list; i++)
+	for (int i = 0; i < left->n && i < TREE_LEFT; i++)
 		len += (size_t)snprintf(
-		    list + len, sizeof list - len, " %d", (int)pids[i]);
+		    list + len, sizeof list - len, " %d", (int)left->pids[i]);
 	log_warnx("%s left %d processes behind that can't be ended:%s%s",
-	    in->slot->name, n, list, n > 8 ? " ..." : "");
-	slot_note(
-	    in->slot, "%d processes left:%s%s", n, list, n > 8 ? " ..." : "");
+	    in->slot->name, left->n, list, left->n > TREE_LEFT ? " ..." : "");
+	slot_note(in->slot, "%d processes left:%s%s", left->n, list,
+	    left->n > TREE_LEFT ? " ..." : "");
 }
 
 static void
-inst_sweep(struct loop_timer *t, void *arg)
+inst_swept(void *arg, const struct tree_left *left)
 {
 	struct inst *in = arg;
-	struct engine *en = in->slot->prog->en;
-	pid_t keeper = keeperlink_welcome(en->kl)->pid, pids[64];
-	mono_ms since = loop_now(en->lp) - in->end->sweep_since;
-	int n = 0;
 
-	(void)t;
-	if (in->conf->killasgroup && !in->is_alone &&
-	    !tree_is_empty(&in->tree, keeper)) {
-		tree_kill(&in->tree, keeper);
-		n = tree_survivors(&in->tree, keeper, pids, 64);
-	}
-	if (n > 0 && since < SWEEP_GIVE_UP_MS) {
-		if (since == 0)
-			log_info("%s left %d processes behind, they are killed",
-			    in->slot->name, n);
-		loop_timer_start(&in->end->sweep, since < SWEEP_MAX_MS
-						      ? since + SWEEP_FIRST_MS
-						      : SWEEP_MAX_MS);
-		return;
-	}
-	if (n > 0)
-		inst_report_survivors(in, pids, n);
+	if (left->n > 0)
+		inst_report_survivors(in, left);
 	in->swept = true;
 	inst_settle(in);
 }
@@ -509,7 +487,6 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 				   ? PE_DIE_YOUNG
 				   : PE_DIE);
 	}
-	in->end->sweep_since = loop_now(sl->prog->en->lp);
 	/* Members of the tree may hold the port: before any new start. */
 	in->is_alone =
 	    in->conf->killasgroup &&
@@ -527,7 +504,12 @@ inst_on_aftermath(void *arg)
 
 	log_release();
 	inst_flush(in);
-	inst_sweep(&in->end->sweep, in);
+	if (in->conf->killasgroup && !in->is_alone) {
+		sweep_start(&in->end->sweep, &in->tree, in);
+		return;
+	}
+	in->swept = true;
+	inst_settle(in);
 }
 
 /* Its death is in the slot's list. */

@@ -13,9 +13,6 @@
 #include "engine/task.h"
 
 #define TASK_KILL_AFTER_MS 2000 /* TERM of a time-out to KILL */
-#define SWEEP_FIRST_MS     10
-#define SWEEP_MAX_MS       500
-#define SWEEP_GIVE_UP_MS   5000
 
 struct task {
 	TAILQ_ENTRY(task) entry;
@@ -30,10 +27,9 @@ struct task {
 	void *arg;
 	task_end_it *end_it; /* NULL: it has a process */
 	void *end_it_arg;
-	bool held;    /* over, and its owner is not done with it */
-	bool spawned; /* asked for, or adopted: the keeper knows it */
-	bool over;    /* it is dead, its tree may not be */
-	bool told_gone;
+	bool held;     /* over, and its owner is not done with it */
+	bool spawned;  /* asked for, or adopted: the keeper knows it */
+	bool over;     /* it is dead, its tree may not be */
 	bool outlived; /* by something of its tree */
 	bool timed_out, cancelled, killed;
 	struct task_end end;
@@ -48,9 +44,8 @@ struct task {
 	struct tree_spare *spare; /* whose cgroup tree has; NULL: its own */
 	int dir;                  /* of its cgroup, until it is spawned */
 	struct loop_timer limit;
-	struct loop_timer sweep;
-	struct loop_task look; /* the first time: at once */
-	mono_ms sweep_since;
+	struct loop_task look; /* what follows from its end */
+	struct sweep sweep;
 };
 
 static pid_t
@@ -126,35 +121,23 @@ task_is_alone(const struct task *t)
 }
 
 static void
-task_look(void *arg)
+task_swept(void *arg, const struct tree_left *left)
 {
-	struct task *t = arg;
-	mono_ms since = loop_now(t->en->lp) - t->sweep_since;
-	bool left = !task_is_alone(t);
-	pid_t pids[16];
-
-	if (!t->told_gone) {
-		t->told_gone = true;
-		task_tell_gone(t, left);
-	}
-	if (left) {
-		tree_kill(&t->tree, task_keeper(t));
-		if (tree_survivors(&t->tree, task_keeper(t), pids, 16) > 0 &&
-		    since < SWEEP_GIVE_UP_MS) {
-			loop_timer_start(&t->sweep, since < SWEEP_MAX_MS
-							? since + SWEEP_FIRST_MS
-							: SWEEP_MAX_MS);
-			return;
-		}
-	}
-	task_close(t);
+	(void)left;
+	task_close(arg);
 }
 
 static void
-task_on_sweep(struct loop_timer *timer, void *arg)
+task_look(void *arg)
 {
-	(void)timer;
-	task_look(arg);
+	struct task *t = arg;
+	bool left = !task_is_alone(t);
+
+	task_tell_gone(t, left);
+	if (left)
+		sweep_start(&t->sweep, &t->tree, t);
+	else
+		task_close(t);
 }
 
 /* It is dead: what it left is ended, and then whoever asked is told. */
@@ -163,7 +146,6 @@ task_over(struct task *t)
 {
 	loop_timer_stop(&t->limit);
 	t->over = true;
-	t->sweep_since = loop_now(t->en->lp);
 	/* Not from here: done may do what the caller does not expect yet. */
 	loop_task_queue(t->en->lp, &t->look);
 }
@@ -322,8 +304,8 @@ task_new(struct engine *en, const char *tree, unsigned index, task_done *done,
 	if (en->progress.cb == NULL)
 		loop_task_init(&en->progress, task_on_progress, en);
 	loop_timer_init(&t->limit, en->lp, task_on_limit, t);
-	loop_timer_init(&t->sweep, en->lp, task_on_sweep, t);
 	loop_task_init(&t->look, task_look, t);
+	sweep_init(&t->sweep, en, NULL, task_swept);
 	t->dir = -1;
 	t->tree_name = xstrdup(tree);
 	t->tree_index = index;
@@ -358,8 +340,8 @@ task_free(struct task *t)
 	BUG_ON(t->spawned && !t->over);
 	TAILQ_REMOVE(&t->en->tasks, t, entry);
 	loop_timer_stop(&t->limit);
-	loop_timer_stop(&t->sweep);
 	loop_task_cancel(t->en->lp, &t->look);
+	sweep_stop(&t->sweep);
 	task_leave_tree(t);
 	free(t->tree_name);
 	free(t->path);

@@ -282,6 +282,28 @@ tree_kill(struct tree *t, pid_t keeper)
 				 : tree_scan_kill(t, keeper);
 }
 
+void
+tree_sweep(struct tree_left *const *v, size_t n, pid_t keeper)
+{
+	struct tree_left **scan = xreallocarray(NULL, n + 1, sizeof *scan);
+	size_t nscan = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tree *t = v[i]->tree;
+
+		if (t->cgroup == NULL) {
+			scan[nscan++] = v[i];
+			continue;
+		}
+		tree_cgroup_kill(t, keeper);
+		v[i]->n =
+		    tree_cgroup_survivors(t, keeper, v[i]->pids, TREE_LEFT);
+	}
+	if (nscan > 0)
+		tree_scan_sweep(scan, nscan, keeper);
+	free(scan);
+}
+
 int
 tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 {

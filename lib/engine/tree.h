@@ -29,11 +29,12 @@ enum { /* controllers */
 };
 
 struct tree {
-	char *cgroup;  /* folder; NULL: none */
-	char mark[40]; /* value of REEVE_TREE; "" with a cgroup */
-	uint64_t id;   /* of the keeper's child */
-	pid_t leader;  /* 0: not known */
-	bool killed;   /* tree_kill was, or may have been, called */
+	char *cgroup;     /* folder; NULL: none */
+	char mark[40];    /* value of REEVE_TREE; "" with a cgroup */
+	uint64_t id;      /* of the keeper's child */
+	pid_t leader;     /* 0: not known */
+	bool leader_gone; /* its end was told: the number may be another's */
+	bool killed;      /* tree_kill was, or may have been, called */
 };
 
 /*
@@ -62,6 +63,18 @@ void tree_adopt(struct tree *t, const char *base, const char *name,
  * never used again.
  */
 int tree_kill(struct tree *t, pid_t keeper);
+/* What is left of a tree whose leader is gone. */
+#define TREE_LEFT 8 /* of them are named */
+struct tree_left {
+	const struct tree *tree;
+	int n;
+	pid_t pids[TREE_LEFT];
+};
+/*
+ * Both at once, of many: SIGKILL to all that is left of them, and who still is.
+ * Those without a cgroup cost one look at /proc together.
+ */
+void tree_sweep(struct tree_left *const *v, size_t n, pid_t keeper);
 /* Pids that are left (up to max of them in pids); their number. */
 int tree_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max);
 /* The one that made its session; 0: there is none. */

@@ -21,7 +21,7 @@ struct tree_proc {
 	uint64_t start;       /* with the pid: names a process for ever */
 	struct tree_proc *up; /* of parent; NULL: not there */
 	bool is_near;         /* descends from the keeper, as far as is seen */
-	bool is_member;
+	struct tree_left *of; /* of those that are looked for; NULL: none */
 	struct tree_lost *lost; /* tree_lost.c: whose it was */
 };
 
@@ -57,6 +57,7 @@ bool tree_proc_kill(const struct tree_proc *p);
 int tree_scan_kill(const struct tree *t, pid_t keeper);
 int tree_scan_survivors(
     const struct tree *t, pid_t keeper, pid_t *pids, int max);
+void tree_scan_sweep(struct tree_left *const *v, size_t n, pid_t keeper);
 
 /* --- tree_lost.c ---------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /*
- * tree_scan - a tree without a cgroup, found in /proc.
+ * tree_scan - trees without a cgroup, found in /proc.
  *
  * /proc is read as a whole, and a process is a member when it descends from
  * the keeper and
@@ -8,8 +8,13 @@
  *	or its environment has the mark,
  *	or its parent is a member.
  *
+ * One look is for any number of trees: with a thousand programs a look for
+ * each that died would cost more than all that they do.
+ *
  * The leader's number may be another's once it is reaped and its session is
- * empty: a leader with a foreign mark is not ours, nor is then its session.
+ * empty: of a leader that is known to be gone whoever has the number is not
+ * ours, nor is one with a foreign mark, nor a child that the keeper has made
+ * a moment ago and that has executed nothing yet; nor is then its session.
  * When the first keeper was killed its children have another parent, and so
  * have their orphans: everybody counts as a descendant then, and of the leader
  * the mark is asked for.
@@ -19,6 +24,8 @@
  * session, changed its environment and lost its parents is not found; that
  * is what cgroups are for.
  */
+#include <sys/stat.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -39,34 +46,71 @@
 #define TREE_PASSES  64 /* of a kill, until the next sweep */
 #define TREE_ENV_MAX (8 << 20)
 
-/* --- marks ---------------------------------------------------------------- */
-
-enum proc_mark {
-	MARK_NONE,
-	MARK_OURS,
-	MARK_OTHER
+/* Trees that are looked for at once. */
+struct scan {
+	struct tree_left **by_mark;
+	struct tree_left **by_leader; /* those that have their session */
+	size_t n, nleaders;
+	pid_t keeper;
+	struct tree_procs ps;
 };
 
-static enum proc_mark
-tree_env_mark(const struct tree *t, const struct buf *env)
+/* --- marks ---------------------------------------------------------------- */
+
+static int
+tree_order_mark(const void *a, const void *b)
+{
+	const struct tree_left *const *t = a, *const *u = b;
+
+	return strcmp((*t)->tree->mark, (*u)->tree->mark);
+}
+
+static int
+tree_order_leader(const void *a, const void *b)
+{
+	const struct tree_left *const *t = a, *const *u = b;
+	pid_t p = (*t)->tree->leader, q = (*u)->tree->leader;
+
+	return (p > q) - (p < q);
+}
+
+static struct tree_left *
+scan_by_mark(const struct scan *sc, const char *mark)
+{
+	struct tree like = { .leader = 0 };
+	struct tree_left key = { .tree = &like }, *kp = &key, **found;
+
+	if (strlen(mark) >= sizeof like.mark)
+		return NULL;
+	memcpy(like.mark, mark, strlen(mark) + 1);
+	found = bsearch(
+	    &kp, sc->by_mark, sc->n, sizeof *sc->by_mark, tree_order_mark);
+	return found != NULL ? *found : NULL;
+}
+
+/* Whose mark is in there; *other: there is one of nobody that is asked for. */
+static struct tree_left *
+scan_env_mark(const struct scan *sc, const struct buf *env, bool *other)
 {
 	const char *s = buf_str(env), *end = s + env->len;
-	enum proc_mark mark = MARK_NONE;
+	struct tree_left *t;
 
+	*other = false;
 	for (; s < end; s += strlen(s) + 1) {
 		if (!str_starts(s, TREE_MARK "="))
 			continue;
-		if (strcmp(s + sizeof TREE_MARK, t->mark) == 0)
-			return MARK_OURS;
-		mark = MARK_OTHER;
+		t = scan_by_mark(sc, s + sizeof TREE_MARK);
+		if (t != NULL)
+			return t;
+		*other = true;
 	}
-	return mark;
+	return NULL;
 }
 
-static enum proc_mark
-tree_mark_of(const struct tree *t, pid_t pid)
+static struct tree_left *
+scan_mark_of(const struct scan *sc, pid_t pid, bool *other)
 {
-	enum proc_mark mark;
+	struct tree_left *t;
 	struct buf env;
 	char path[64];
 
@@ -79,9 +123,24 @@ tree_mark_of(const struct tree *t, pid_t pid)
 		if (tree_read(&env, path, TREE_ENV_MAX) == -1)
 			break;
 	}
-	mark = tree_env_mark(t, &env);
+	t = scan_env_mark(sc, &env, other);
 	buf_fini(&env);
-	return mark;
+	return t;
+}
+
+/* Made by the keeper, and has executed nothing yet: it is the keeper still. */
+static bool
+scan_is_unborn(pid_t pid, pid_t keeper)
+{
+	struct stat mine, its;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	if (stat(path, &mine) == -1)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)keeper);
+	return stat(path, &its) == 0 && mine.st_ino == its.st_ino &&
+	       mine.st_dev == its.st_dev;
 }
 
 /* --- all processes -------------------------------------------------------- */
@@ -177,48 +236,111 @@ procs_link(struct tree_procs *ps, pid_t keeper)
 
 /* Is the session with the leader's number still the one it made? */
 static bool
-tree_has_session(
-    const struct tree *t, const struct tree_procs *ps, pid_t keeper)
+scan_has_session(const struct scan *sc, const struct tree_left *l)
 {
-	const struct tree_proc *p = tree_procs_find(ps, t->leader);
+	const struct tree_proc *p = tree_procs_find(&sc->ps, l->tree->leader);
+	const struct tree_left *marked;
+	bool other;
 
-	if (t->leader == 0)
+	if (l->tree->leader == 0)
 		return false;
 	if (p == NULL) /* while the session is there nobody gets its number */
 		return true;
-	if (p->is_near && p->parent == keeper)
-		return tree_mark_of(t, p->pid) != MARK_OTHER;
-	return tree_origin_is_gone() && tree_mark_of(t, p->pid) == MARK_OURS;
+	if (!p->is_near || p->parent != sc->keeper) {
+		if (!tree_origin_is_gone())
+			return false;
+		return scan_mark_of(sc, p->pid, &other) == l;
+	}
+	if (l->tree->leader_gone)
+		return false;
+	marked = scan_mark_of(sc, p->pid, &other);
+	if (marked != NULL)
+		return marked == l;
+	return !other && !scan_is_unborn(p->pid, sc->keeper);
+}
+
+static struct tree_left *
+scan_by_leader(const struct scan *sc, pid_t leader)
+{
+	struct tree like = { .leader = leader };
+	struct tree_left key = { .tree = &like }, *kp = &key, **found;
+
+	found = bsearch(&kp, sc->by_leader, sc->nleaders, sizeof *sc->by_leader,
+	    tree_order_leader);
+	return found != NULL ? *found : NULL;
+}
+
+static struct tree_left *
+scan_member_of(const struct scan *sc, const struct tree_proc *p)
+{
+	struct tree_left *t = scan_by_leader(sc, p->session);
+	bool other;
+
+	if (t == NULL)
+		t = scan_by_leader(sc, p->pid);
+	return t != NULL ? t : scan_mark_of(sc, p->pid, &other);
 }
 
 static void
-tree_find_members(const struct tree *t, struct tree_procs *ps, pid_t keeper)
+scan_find_members(struct scan *sc)
 {
-	bool has_session, is_more = true;
+	struct tree_procs *ps = &sc->ps;
+	bool is_more = true;
 
-	procs_link(ps, keeper);
-	has_session = tree_has_session(t, ps, keeper);
-	for (size_t i = 0; i < ps->n; i++) {
-		struct tree_proc *p = &ps->v[i];
-
-		if (!p->is_near || !p->is_alive)
-			continue;
-		p->is_member = has_session &&
-			       (p->session == t->leader || p->pid == t->leader);
-		if (!p->is_member)
-			p->is_member = tree_mark_of(t, p->pid) == MARK_OURS;
-	}
+	procs_link(ps, sc->keeper);
+	sc->nleaders = 0;
+	for (size_t i = 0; i < sc->n; i++)
+		if (scan_has_session(sc, sc->by_mark[i]))
+			sc->by_leader[sc->nleaders++] = sc->by_mark[i];
+	qsort(sc->by_leader, sc->nleaders, sizeof *sc->by_leader,
+	    tree_order_leader);
+	for (size_t i = 0; i < ps->n; i++)
+		if (ps->v[i].is_near && ps->v[i].is_alive)
+			ps->v[i].of = scan_member_of(sc, &ps->v[i]);
 	while (is_more) {
 		is_more = false;
 		for (size_t i = 0; i < ps->n; i++) {
 			struct tree_proc *p = &ps->v[i];
 
-			if (p->is_member || !p->is_near || !p->is_alive ||
-			    p->up == NULL || !p->up->is_member)
+			if (p->of != NULL || !p->is_near || !p->is_alive ||
+			    p->up == NULL || p->up->of == NULL)
 				continue;
-			p->is_member = is_more = true;
+			p->of = p->up->of;
+			is_more = true;
 		}
 	}
+}
+
+static void
+scan_init(struct scan *sc, pid_t keeper, size_t max)
+{
+	memset(sc, 0, sizeof *sc);
+	sc->keeper = keeper;
+	sc->by_mark = xreallocarray(NULL, max + 1, sizeof *sc->by_mark);
+	sc->by_leader = xreallocarray(NULL, max + 1, sizeof *sc->by_leader);
+}
+
+static void
+scan_add(struct scan *sc, struct tree_left *l)
+{
+	l->n = 0;
+	sc->by_mark[sc->n++] = l;
+}
+
+static void
+scan_look(struct scan *sc)
+{
+	tree_procs_fini(&sc->ps);
+	tree_procs_read(&sc->ps);
+	scan_find_members(sc);
+}
+
+static void
+scan_fini(struct scan *sc)
+{
+	tree_procs_fini(&sc->ps);
+	free(sc->by_mark);
+	free(sc->by_leader);
 }
 
 /* Kills exactly that process; false: it is gone. */
@@ -250,56 +372,103 @@ tree_procs_has(const struct tree_procs *ps, const struct tree_proc *p)
 
 /* Kills the members that are not among done, and adds them. */
 static int
-tree_kill_pass(const struct tree *t, pid_t keeper, struct tree_procs *done)
+scan_kill_pass(struct scan *sc, struct tree_procs *done)
 {
-	struct tree_procs ps;
 	int n = 0;
 
-	tree_procs_read(&ps);
-	tree_find_members(t, &ps, keeper);
-	for (size_t i = 0; i < ps.n; i++) {
-		const struct tree_proc *p = &ps.v[i];
+	scan_look(sc);
+	for (size_t i = 0; i < sc->ps.n; i++) {
+		const struct tree_proc *p = &sc->ps.v[i];
 
-		if (!p->is_member || tree_procs_has(done, p) ||
+		if (p->of == NULL || tree_procs_has(done, p) ||
 		    !tree_proc_kill(p))
 			continue;
 		tree_procs_add(done, p);
 		n++;
 	}
-	tree_procs_fini(&ps);
 	return n;
 }
 
-/* Until a pass finds nobody new: they may have forked meanwhile. */
-int
-tree_scan_kill(const struct tree *t, pid_t keeper)
+/*
+ * Until a pass finds nobody new: they may have forked meanwhile.  least: who
+ * forks and exits while /proc is read may be missed by one look.
+ */
+static int
+scan_kill(struct scan *sc, int least)
 {
 	struct tree_procs done = { 0 };
 	int n = 0, hit, pass = 0;
 
+	qsort(sc->by_mark, sc->n, sizeof *sc->by_mark, tree_order_mark);
 	do {
-		hit = tree_kill_pass(t, keeper, &done);
+		hit = scan_kill_pass(sc, &done);
 		n += hit;
-	} while (hit > 0 && ++pass < TREE_PASSES);
+		pass++;
+	} while (pass < least || (hit > 0 && pass < TREE_PASSES));
 	tree_procs_fini(&done);
+	return n;
+}
+
+/* Who is left, as the last look saw it. */
+static void
+scan_tell(const struct scan *sc)
+{
+	for (size_t i = 0; i < sc->ps.n; i++) {
+		struct tree_left *l = sc->ps.v[i].of;
+
+		if (l == NULL)
+			continue;
+		if (l->n < TREE_LEFT)
+			l->pids[l->n] = sc->ps.v[i].pid;
+		l->n++;
+	}
+}
+
+int
+tree_scan_kill(const struct tree *t, pid_t keeper)
+{
+	struct tree_left l = { .tree = t };
+	struct scan sc;
+	int n;
+
+	scan_init(&sc, keeper, 1);
+	scan_add(&sc, &l);
+	n = scan_kill(&sc, 1);
+	scan_fini(&sc);
 	return n;
 }
 
 int
 tree_scan_survivors(const struct tree *t, pid_t keeper, pid_t *pids, int max)
 {
-	struct tree_procs ps;
+	struct tree_left l = { .tree = t };
+	struct scan sc;
 	int n = 0;
 
-	tree_procs_read(&ps);
-	tree_find_members(t, &ps, keeper);
-	for (size_t i = 0; i < ps.n; i++) {
-		if (!ps.v[i].is_member)
+	scan_init(&sc, keeper, 1);
+	scan_add(&sc, &l);
+	scan_look(&sc);
+	for (size_t i = 0; i < sc.ps.n; i++) {
+		if (sc.ps.v[i].of == NULL)
 			continue;
 		if (n < max)
-			pids[n] = ps.v[i].pid;
+			pids[n] = sc.ps.v[i].pid;
 		n++;
 	}
-	tree_procs_fini(&ps);
+	scan_fini(&sc);
 	return n;
+}
+
+void
+tree_scan_sweep(struct tree_left *const *v, size_t n, pid_t keeper)
+{
+	struct scan sc;
+
+	scan_init(&sc, keeper, n);
+	for (size_t i = 0; i < n; i++)
+		scan_add(&sc, v[i]);
+	scan_kill(&sc, 2);
+	scan_tell(&sc);
+	log_debug("%zu trees looked for among %zu processes", n, sc.ps.n);
+	scan_fini(&sc);
 }

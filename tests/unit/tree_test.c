@@ -215,6 +215,81 @@ START_TEST(scan_knows_a_number_that_was_reused)
 }
 END_TEST
 
+/* The leader is gone, and one without any mark has its number. */
+START_TEST(scan_knows_that_a_leader_is_gone)
+{
+	struct tree_left l, *one = &l;
+	struct tree t;
+	pid_t pid;
+
+	tree_adopt(&t, "", "web.0", 0, 14, 0);
+	t.leader = pid = test_leader("x", -1, "exec env -i sleep 60");
+	test_await_grown(&t, 1, 0);
+	t.leader_gone = true;
+	ck_assert_int_eq(tree_survivors(&t, getpid(), NULL, 0), 0);
+	l.tree = &t;
+	tree_sweep(&one, 1, getpid());
+	ck_assert_int_eq(l.n, 0);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	t.leader_gone = false;
+	ck_assert_int_eq(tree_kill(&t, getpid()), 1);
+	test_await(&t, 0);
+}
+END_TEST
+
+/* Nor is it one that the keeper has made and that has executed nothing yet. */
+START_TEST(scan_spares_who_has_executed_nothing)
+{
+	struct tree t;
+	pid_t pid;
+
+	tree_adopt(&t, "", "web.0", 0, 15, 0);
+	pid = fork();
+	ck_assert_int_ne(pid, -1);
+	if (pid == 0) {
+		setsid();
+		for (;;)
+			pause();
+	}
+	t.leader = pid;
+	while (getsid(pid) != pid)
+		poll(NULL, 0, 1);
+	ck_assert_int_eq(tree_kill(&t, getpid()), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(a_sweep_is_of_many)
+{
+	struct tree_left l[3], *v[3];
+	struct tree t[3];
+
+	for (int i = 0; i < 3; i++) {
+		tree_adopt(&t[i], "", "web.0", 0, 16 + (uint64_t)i, 0);
+		l[i].tree = &t[i];
+		v[i] = &l[i];
+	}
+	t[0].leader = test_leader(t[0].mark, -1,
+	    "env -i setsid sh -c 'sleep 60 & "
+	    "sleep 60; :' & exec sleep 60");
+	t[1].leader = test_leader(t[1].mark, -1, "exit 0");
+	t[2].leader =
+	    test_leader(t[2].mark, -1, "setsid sleep 60 & exec sleep 60");
+	test_await_grown(&t[0], 4, 1);
+	test_await_grown(&t[2], 2, 0);
+	test_await(&t[1], 0);
+	tree_sweep(v, 3, getpid());
+	ck_assert_int_eq(l[1].n, 0);
+	for (int i = 0; i < 3; i++)
+		test_await(&t[i], 0);
+	tree_sweep(v, 3, getpid());
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(l[i].n, 0);
+}
+END_TEST
+
 /* Nor is a session from outside, or the keeper's own. */
 START_TEST(scan_stays_below_the_keeper)
 {
@@ -436,6 +511,9 @@ main(void)
 	tcase_add_test(tc, scan_finds_what_a_dead_leader_left);
 	tcase_add_test(tc, scan_counts_no_zombies);
 	tcase_add_test(tc, scan_knows_a_number_that_was_reused);
+	tcase_add_test(tc, scan_knows_that_a_leader_is_gone);
+	tcase_add_test(tc, scan_spares_who_has_executed_nothing);
+	tcase_add_test(tc, a_sweep_is_of_many);
 	tcase_add_test(tc, scan_stays_below_the_keeper);
 	tcase_add_test(tc, scan_catches_up_with_forks);
 	tcase_add_test(tc, marks_are_one_of_a_kind);
