@@ -4,7 +4,6 @@
 #include "job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,54 +132,6 @@ job_why(struct buf *b, const struct reeve_pool_event *ev)
 	}
 }
 
-/* --- outputs -------------------------------------------------------------- */
-
-int
-job_file_open(struct job_file *f, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	int dir = slash == NULL ? 0 : (int)(slash - path) + 1;
-
-	f->path = xstrdup(path);
-	/* The ending stays: programs go by it. */
-	f->partial = xasprintf(
-	    "%.*s.partial.%d.%s", dir, path, (int)getpid(), path + dir);
-	f->fd = open(f->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (f->fd != -1)
-		return 0;
-	warn_user("%s: %s", f->partial, strerror(errno));
-	freep(&f->partial);
-	job_file_drop(f);
-	return -1;
-}
-
-int
-job_file_keep(struct job_file *f)
-{
-	int r = 0;
-
-	if (f->fd != -1 && rename(f->partial, f->path) == -1) {
-		warn_user("%s: %s", f->path, strerror(errno));
-		r = -1;
-	} else {
-		freep(&f->partial);
-	}
-	job_file_drop(f);
-	return r;
-}
-
-void
-job_file_drop(struct job_file *f)
-{
-	if (f->fd != -1)
-		close(f->fd);
-	f->fd = -1;
-	if (f->partial != NULL)
-		(void)unlink(f->partial);
-	freep(&f->partial);
-	freep(&f->path);
-}
-
 /* --- run ------------------------------------------------------------------ */
 
 static void
@@ -241,17 +192,33 @@ job_print(const struct command *cmd, const struct reeve_pool_request *rq,
 	}
 }
 
+void
+job_show_line(const char *text)
+{
+	size_t cols, rows;
+	struct buf b;
+
+	render_screen(STDERR_FILENO, &cols, &rows);
+	buf_init(&b);
+	/* The last column stays free: some terminals go on from there. */
+	render_cut(&b, text, cols - 1);
+	(void)fprintf(stderr, "\r\033[K%s", buf_str(&b));
+	buf_fini(&b);
+}
+
 static void
 job_show_progress(const struct reeve_pool_event *ev, const char *kind)
 {
 	static bool drawn;
+	char *line;
 
 	if (ev->type == REEVE_POOL_PROGRESS) {
-		(void)fprintf(
-		    stderr, "\r\033[K%s %d%% %s", kind, ev->percent, ev->text);
+		line = xasprintf("%s %d%% %s", kind, ev->percent, ev->text);
+		job_show_line(line);
+		free(line);
 		drawn = true;
 	} else if (drawn) {
-		(void)fputs("\r\033[K", stderr);
+		job_show_line("");
 	}
 }
 
@@ -284,6 +251,7 @@ static int
 job_input(const struct command *cmd, struct reeve_pool_request *rq)
 {
 	const char *name = cmd->value[OPTION_INPUT];
+	struct err err;
 
 	if (name == NULL || strcmp(name, "-") == 0) {
 		if (name != NULL || !isatty(STDIN_FILENO))
@@ -291,10 +259,10 @@ job_input(const struct command *cmd, struct reeve_pool_request *rq)
 		return 0;
 	}
 	rq->in_name = name;
-	rq->in_fd = open(name, O_RDONLY | O_CLOEXEC);
+	rq->in_fd = job_file_input(name, &err);
 	if (rq->in_fd != -1)
 		return 0;
-	warn_user("%s: %s", name, strerror(errno));
+	warn_user("%s", err.text);
 	return -1;
 }
 
@@ -303,14 +271,17 @@ job_output(const struct command *cmd, struct reeve_pool_request *rq,
     struct job_file *out)
 {
 	const char *name = cmd->value[OPTION_OUTPUT];
+	struct err err;
 
 	if (name == NULL || strcmp(name, "-") == 0) {
 		if (name != NULL || !isatty(STDOUT_FILENO))
 			rq->out_fd = STDOUT_FILENO;
 		return 0;
 	}
-	if (job_file_open(out, name) == -1)
+	if (job_file_open(out, name, &err) == -1) {
+		warn_user("%s", err.text);
 		return -1;
+	}
 	rq->out_name = name;
 	rq->out_fd = out->fd;
 	return 0;
@@ -321,6 +292,7 @@ job_run_with(struct command *cmd, struct reeve_pool *p,
     struct reeve_pool_request *rq, struct job_file *out)
 {
 	struct reeve_pool_event ev;
+	struct err err;
 	uint64_t id;
 
 	rq->progress = isatty(STDERR_FILENO) && !cmd->on[OPTION_JSON];
@@ -335,13 +307,16 @@ job_run_with(struct command *cmd, struct reeve_pool *p,
 		return 128 + job_stopped;
 	if (ev.status != REEVE_POOL_OK)
 		return EXIT_FAIL;
-	return job_file_keep(out) == -1 ? EXIT_FAIL : EXIT_OK;
+	if (job_file_keep(out, &err) == 0)
+		return EXIT_OK;
+	warn_user("%s", err.text);
+	return EXIT_FAIL;
 }
 
 static int
 job_run(struct command *cmd)
 {
-	struct job_file out = { -1, NULL, NULL };
+	struct job_file out = { .fd = -1 };
 	struct reeve_pool_request rq;
 	const char **args;
 	struct reeve_pool *p;

@@ -13,13 +13,17 @@
 
 /* The output of one job: written beside its place, put there when whole. */
 struct job_file {
-	int fd; /* -1: none */
-	char *path, *partial;
+	int fd;        /* -1: none */
+	char *path;    /* as it was said */
+	char *place;   /* where that leads to */
+	char *partial; /* NULL: no regular file, written as it is */
+	bool replaces; /* there was one */
 };
 
-/* -1 after telling why. */
-int job_file_open(struct job_file *f, const char *path);
-int job_file_keep(struct job_file *f);
+/* A descriptor; -1: why not. */
+int job_file_input(const char *path, struct err *err);
+int job_file_open(struct job_file *f, const char *path, struct err *err);
+int job_file_keep(struct job_file *f, struct err *err);
 /* What there is of it is removed. */
 void job_file_drop(struct job_file *f);
 
@@ -37,6 +41,9 @@ void job_why(struct buf *b, const struct reeve_pool_event *ev);
 
 /* A line as sha256sum(1) prints it, odd names as well. */
 void job_print_answer(const char *answer, const char *name);
+
+/* The line of a terminal that is drawn again and again, cut to its width. */
+void job_show_line(const char *text);
 
 int job_map(struct command *cmd);
 

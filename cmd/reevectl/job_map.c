@@ -3,7 +3,7 @@
  * in the order of the files, and one that fails stops no other.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +11,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/xalloc.h"
 #include "job.h"
 
 #define MAP_AT_ONCE 128 /* two descriptors each */
 #define DRAW_MS     100
+#define BAR_MAX     24
+#define BAR_MIN     4
 
 struct map_file {
 	const char *name;
 	uint64_t id; /* 0: not with the pool */
 	bool ended, failed;
 	char *text; /* its answer, or why it failed */
+	char *put;  /* the name of its output */
 	struct job_file out;
-	int64_t size;
+	int64_t size, done; /* of its bytes */
 };
 
 struct map {
@@ -101,25 +105,35 @@ map_by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Two outputs of one name would be one file. */
+/* Two outputs of one name would be one file.  The exit code. */
 static int
 map_check_outputs(const struct map *m)
 {
-	char **out = xcalloc(m->n, sizeof(char *));
-	int bad = 0;
+	const char *dir = m->cmd->value[OPTION_OUT];
+	char **out;
+	struct stat st;
+	int code = EXIT_OK;
 
+	/* Once, and not for each. */
+	errno = 0;
+	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode)) {
+		warn_user(
+		    "%s: %s", dir, strerror(errno != 0 ? errno : ENOTDIR));
+		return EXIT_FAIL;
+	}
+	out = xcalloc(m->n, sizeof(char *));
 	for (size_t i = 0; i < m->n; i++)
 		out[i] = map_output(m, m->files[i].name);
 	qsort(out, m->n, sizeof(char *), map_by_name);
-	for (size_t i = 1; i < m->n && bad == 0; i++)
+	for (size_t i = 1; i < m->n && code == EXIT_OK; i++)
 		if (strcmp(out[i - 1], out[i]) == 0) {
 			warn_user("two files would become %s", out[i]);
-			bad = -1;
+			code = EXIT_USAGE;
 		}
 	for (size_t i = 0; i < m->n; i++)
 		free(out[i]);
 	free(out);
-	return bad;
+	return code;
 }
 
 /* --- what is seen --------------------------------------------------------- */
@@ -128,33 +142,80 @@ static void
 map_clear(struct map *m)
 {
 	if (m->drawn != 0)
-		(void)fputs("\r\033[K", stderr);
+		job_show_line("");
 	m->drawn = 0;
+}
+
+/* Adds what there is room for beside what must be there. */
+__attribute__((format(printf, 3, 4))) static void
+map_say(struct buf *b, size_t room, const char *fmt, ...)
+{
+	char text[96];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (b->len + strlen(text) <= room)
+		buf_adds(b, text);
+}
+
+static void
+map_numbers(const struct map *m, struct buf *b, size_t room, int64_t spent)
+{
+	char text[32];
+
+	map_say(b, room, "%zu/%zu", m->ended, m->n);
+	if (m->failed > 0)
+		map_say(b, room, "  %zu failed", m->failed);
+	if (spent <= 500 || m->bytes_done <= 0)
+		return;
+	str_duration(text, sizeof text,
+	    (int64_t)((double)(m->bytes - m->bytes_done) * (double)spent /
+		      (double)m->bytes_done));
+	map_say(b, room, "  %s left", text);
+	str_bytes(text, sizeof text, m->bytes_done * 1000 / spent);
+	map_say(b, room, "  %s/s", text);
+}
+
+/* By bytes, where it is known how many they are. */
+static size_t
+map_full(const struct map *m, size_t width)
+{
+	if (m->bytes > 0)
+		return (size_t)((double)width * (double)m->bytes_done /
+				(double)m->bytes);
+	return width * m->ended / m->n;
 }
 
 static void
 map_draw(struct map *m)
 {
-	mono_ms now = clock_mono_ms(), spent = now - m->since;
-	char rate[32] = "", left[32] = "";
-	int width = 24, full;
+	mono_ms now = clock_mono_ms();
+	size_t cols, rows, width, full;
+	struct buf b, numbers;
 
 	if (!m->bar || now - m->drawn < DRAW_MS || m->n == 0)
 		return;
 	m->drawn = now;
-	if (spent > 500 && m->bytes_done > 0) {
-		str_bytes(rate, sizeof rate, m->bytes_done * 1000 / spent);
-		str_duration(left, sizeof left,
-		    (int64_t)((double)(m->bytes - m->bytes_done) *
-			      (double)spent / (double)m->bytes_done));
+	render_screen(STDERR_FILENO, &cols, &rows);
+	buf_init(&b);
+	buf_init(&numbers);
+	map_numbers(m, &numbers, cols - 1, now - m->since);
+	/* What they leave: "[", "] ", and the last column. */
+	width = numbers.len + 4 < cols ? cols - numbers.len - 4 : 0;
+	width = width > BAR_MAX ? BAR_MAX : width;
+	full = map_full(m, width);
+	if (width >= BAR_MIN) {
+		buf_addc(&b, '[');
+		for (size_t i = 0; i < width; i++)
+			buf_addc(&b, i < full ? '#' : ' ');
+		buf_adds(&b, "] ");
 	}
-	full = (int)((size_t)width * m->ended / m->n);
-	(void)fprintf(stderr, "\r\033[K[%.*s%*s] %zu/%zu", full,
-	    "########################", width - full, "", m->ended, m->n);
-	if (rate[0] != '\0')
-		(void)fprintf(stderr, "  %s/s  %s left", rate, left);
-	if (m->failed > 0)
-		(void)fprintf(stderr, "  %zu failed", m->failed);
+	buf_adds(&b, buf_str(&numbers));
+	job_show_line(buf_str(&b));
+	buf_fini(&numbers);
+	buf_fini(&b);
 }
 
 static void
@@ -168,10 +229,14 @@ map_print(struct map *m, struct map_file *f)
 		if (f->text != NULL)
 			json_object_set_new(o, f->failed ? "error" : "answer",
 			    json_string(f->text));
+		if (!f->failed && f->put != NULL)
+			json_object_set_new(o, "output", json_string(f->put));
 		out_json_line(o);
 		json_decref(o);
 	} else if (!f->failed && f->text != NULL) {
 		job_print_answer(f->text, f->name);
+	} else if (!f->failed && f->put != NULL && !m->bar) {
+		out_printf("%s\n", f->put);
 	}
 }
 
@@ -190,47 +255,69 @@ map_print_ready(struct map *m)
 /* --- the jobs ------------------------------------------------------------- */
 
 static void
+map_count(struct map *m, struct map_file *f, int64_t done)
+{
+	m->bytes_done += done - f->done;
+	f->done = done;
+}
+
+static void
 map_end(struct map *m, struct map_file *f, bool failed, char *text)
 {
+	struct err err;
+
 	f->id = 0;
 	f->ended = true;
 	f->failed = failed;
 	f->text = text;
-	if (!failed && f->out.fd != -1 && job_file_keep(&f->out) == -1)
-		f->failed = true;
+	if (!failed && f->out.fd != -1) {
+		f->put = xstrdup(f->out.path);
+		if (job_file_keep(&f->out, &err) == -1) {
+			f->failed = true;
+			free(f->text);
+			f->text = xstrdup(err.text);
+		}
+	}
 	job_file_drop(&f->out);
 	m->ended++;
 	m->failed += f->failed;
-	m->bytes_done += f->size;
+	map_count(m, f, f->size);
+}
+
+static int
+map_open_output(struct map *m, struct map_file *f, struct err *err)
+{
+	char *out;
+	int r;
+
+	m->rq.out_fd = -1;
+	m->rq.out_name = NULL;
+	if (!m->cmd->on[OPTION_OUT])
+		return 0;
+	out = map_output(m, f->name);
+	r = job_file_open(&f->out, out, err);
+	m->rq.out_fd = f->out.fd;
+	m->rq.out_name = f->out.path;
+	free(out);
+	return r;
 }
 
 static void
 map_start(struct map *m, struct map_file *f)
 {
-	int fd = open(f->name, O_RDONLY | O_CLOEXEC);
-	char *out;
+	struct err err;
+	int fd = job_file_input(f->name, &err);
 
-	f->out.fd = -1;
-	if (fd == -1) {
-		map_end(m, f, true, xstrdup(strerror(errno)));
-		return;
-	}
 	m->rq.in_fd = fd;
 	m->rq.in_name = f->name;
-	m->rq.out_fd = -1;
-	m->rq.out_name = NULL;
-	if (m->cmd->on[OPTION_OUT]) {
-		out = map_output(m, f->name);
-		if (job_file_open(&f->out, out) == 0)
-			m->rq.out_fd = f->out.fd;
-		m->rq.out_name = f->out.path;
-		free(out);
-	}
-	if (m->cmd->on[OPTION_OUT] && m->rq.out_fd == -1)
-		map_end(m, f, true, xstrdup("its output cannot be made"));
+	if (fd == -1)
+		/* Its name stands before it in the list. */
+		map_end(m, f, true, xstrdup(strerror(err.errnum)));
+	else if (map_open_output(m, f, &err) == -1)
+		map_end(m, f, true, xstrdup(err.text));
 	else if (reeve_pool_submit(m->pool, &m->rq, &f->id) == -1)
 		map_end(m, f, true, xstrdup(reeve_pool_error(m->pool)));
-	close(fd);
+	fd_closep(&fd);
 }
 
 static struct map_file *
@@ -261,6 +348,15 @@ map_result(struct map *m, const struct reeve_pool_event *ev)
 	buf_fini(&b);
 }
 
+static void
+map_progress(struct map *m, const struct reeve_pool_event *ev)
+{
+	struct map_file *f = map_find(m, ev->id);
+
+	if (f != NULL)
+		map_count(m, f, f->size / 100 * ev->percent);
+}
+
 static int
 map_all(struct map *m)
 {
@@ -283,6 +379,8 @@ map_all(struct map *m)
 		}
 		if (r == 1 && ev.type == REEVE_POOL_RESULT)
 			map_result(m, &ev);
+		else if (r == 1 && ev.type == REEVE_POOL_PROGRESS)
+			map_progress(m, &ev);
 		map_print_ready(m);
 		map_draw(m);
 	}
@@ -321,6 +419,7 @@ map_init(struct map *m, struct command *cmd)
 	}
 	job_request(cmd, cmd->args[0], &m->args, &m->rq);
 	m->bar = isatty(STDERR_FILENO) && !cmd->on[OPTION_JSON];
+	m->rq.progress = m->bar;
 }
 
 static void
@@ -329,6 +428,7 @@ map_fini(struct map *m)
 	for (size_t i = 0; i < m->n; i++) {
 		job_file_drop(&m->files[i].out);
 		free(m->files[i].text);
+		free(m->files[i].put);
 	}
 	free(m->files);
 	free(m->args);
@@ -345,9 +445,10 @@ job_map(struct command *cmd)
 		return EXIT_USAGE;
 	}
 	map_init(&m, cmd);
-	if (cmd->on[OPTION_OUT] && map_check_outputs(&m) == -1) {
+	code = cmd->on[OPTION_OUT] ? map_check_outputs(&m) : EXIT_OK;
+	if (code != EXIT_OK) {
 		map_fini(&m);
-		return EXIT_USAGE;
+		return code;
 	}
 	m.pool = job_connect(cmd);
 	if (m.pool == NULL) {

@@ -35,9 +35,20 @@ job_possible(struct ctl_req *r)
 /* --- job_submit -------------------------------------------------------------
  */
 
+/* To make it empty would leave nothing to read. */
+static bool
+job_is_input(const struct stat *st, int in_fd)
+{
+	struct stat in;
+
+	return in_fd != -1 && fstat(in_fd, &in) == 0 &&
+	       in.st_dev == st->st_dev && in.st_ino == st->st_ino;
+}
+
+/* in_fd: of an output, what it is made of; or -1. */
 static int
-job_open_path(
-    const struct ctl_req *r, const char *path, bool out, struct err *err)
+job_open_path(const struct ctl_req *r, const char *path, bool out, int in_fd,
+    struct err *err)
 {
 	int flags = out ? O_RDWR | O_CREAT : O_RDONLY, fd;
 	struct stat st;
@@ -55,6 +66,10 @@ job_open_path(
 		close(fd);
 		return err_set(err, "%s: not a file", path);
 	}
+	if (out && job_is_input(&st, in_fd)) {
+		close(fd);
+		return err_set(err, "%s: it is the input as well", path);
+	}
 	if (out && ftruncate(fd, 0) == -1) {
 		close(fd);
 		return err_sys(err, "%s", path);
@@ -64,11 +79,11 @@ job_open_path(
 
 /* A path, or the next descriptor that came along; *fd -1: neither. */
 static int
-job_open(struct ctl_req *r, const char *path, bool out, size_t *next, int *fd,
-    struct err *err)
+job_open(struct ctl_req *r, const char *path, bool out, int in_fd, size_t *next,
+    int *fd, struct err *err)
 {
 	*fd = path == NULL ? ctl_take_fd(r, (*next)++)
-			   : job_open_path(r, path, out, err);
+			   : job_open_path(r, path, out, in_fd, err);
 	return path == NULL || *fd != -1 ? 0 : -1;
 }
 
@@ -107,8 +122,10 @@ job_begin(struct ctl_req *r, struct jobs_request *rq)
 	struct err err = { .text = "" };
 	size_t next = 0;
 
-	if (job_open(r, rq->in_name, false, &next, &rq->in_fd, &err) == -1 ||
-	    job_open(r, rq->out_name, true, &next, &rq->out_fd, &err) == -1) {
+	if (job_open(r, rq->in_name, false, -1, &next, &rq->in_fd, &err) ==
+		-1 ||
+	    job_open(r, rq->out_name, true, rq->in_fd, &next, &rq->out_fd,
+		&err) == -1) {
 		job_close_fds(rq);
 		ctl_fail(r, CTL_E_FAILED, "%s", err.text);
 		return;

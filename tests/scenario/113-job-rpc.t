@@ -45,6 +45,9 @@ code 0 "paths" cmp "$T/out/a" "$T/out/c"
 like "no such kind" "$(wait_for "$(submit '{"kind": "none"}')")" '"status": "refused" "text": "there is no such kind'
 like "a crash" "$(wait_for "$(submit '{"kind": "bad", "args": ["do=segv", "n=1"]}')")" '"status": "crashed"'
 like "no such file" "$(rpc job_submit '{"kind": "digest", "input": "/none/such"}')" '^error -32001 /none/such: No such file'
+like "an output that is the input" "$(rpc job_submit "{\"kind\": \"copy\", \"input\": \"$T/out/a\", \"output\": \"$T/out/a\"}")" \
+    "^error -32001 $T/out/a: it is the input as well"
+code 0 "... which is left alone" cmp "$T/out/a" "$T/out/b"
 like "no path of ours" "$(rpc job_submit '{"kind": "digest", "input": "a"}')" 'not an absolute path'
 like "a directory" "$(rpc job_submit '{"kind": "digest", "input": "/tmp"}')" 'not a file'
 like "no such job" "$(wait_for 7)" '"status": "lost" "text": "there is no such job'

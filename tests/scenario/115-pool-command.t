@@ -36,7 +36,7 @@ pictures() {
 	    --arg "program=$T/out/convert" --arg 'arg1={input}' --arg 'arg2={output}' ./*.txt)
 }
 code 1 "one that fails" pictures
-pictures 2>"$T/out/err"
+pictures >/dev/null 2>"$T/out/err"
 is "stops no other" "$(cat "$T"/out/pic/* | wc -l)" 7
 is "and leaves no half output" "$(find "$T/out/pic" -name '.partial*' -o -name '5*')" ""
 has "its own words are the reason" "$T/out/err" "5.txt: .*exited with 4: convert: no such colour"

@@ -46,6 +46,43 @@ is "the rest is done, in order" "$(cat "$T/out/sums")" \
 is "and a list at the end" "$(cat "$T/out/err")" "reevectl: 1 of 5 failed:
   $T/out/d/3: No such file or directory"
 
+# --- outputs ---------------------------------------------------------------------
+
+job map copy --out "$T/out/dec" "$T/out/d/2" "$T/out/d/5" >"$T/out/said" 2>&1
+is "what has no answer is told by the name of its output" "$(cat "$T/out/said")" \
+    "$T/out/dec/2
+$T/out/dec/5"
+rm "$T"/out/dec/*
+job map copy --out "$T/out/none" "$T/out/d/2" "$T/out/d/5" >"$T/out/said" 2>&1
+is "a folder that is not there: an error" "$?" 1
+is "... once" "$(cat "$T/out/said")" "reevectl: $T/out/none: No such file or directory"
+echo old >"$T/out/real"
+chmod 640 "$T/out/real"
+ln -s real "$T/out/link"
+code 0 "an output over a file, by a link" job run copy -i "$T/out/d/2" -o "$T/out/link"
+is "the link stays, and the mode" "$(readlink "$T/out/link") $(stat -c %a "$T/out/real")" "real 640"
+is "the bytes are in the file" "$(cksum <"$T/out/real")" "$(cksum <"$T/out/d/2")"
+ln -s nothing "$T/out/astray"
+code 1 "a link to nothing is none" job run copy -i "$T/out/d/2" -o "$T/out/astray"
+code 0 "input and output may be one file" job run copy -i "$T/out/real" -o "$T/out/real"
+is "... which is whole" "$(cksum <"$T/out/real")" "$(cksum <"$T/out/d/2")"
+mkfifo "$T/out/pipe"
+timeout $((30 * TEST_SLOW)) cat "$T/out/pipe" >"$T/out/piped" &
+piped=$!
+code 0 "a pipe is written to" job run copy -i "$T/out/d/2" -o "$T/out/pipe"
+wait $piped
+is "... and stays one" "$(stat -c %F "$T/out/pipe") $(cksum <"$T/out/piped")" "fifo $(cksum <"$T/out/d/2")"
+# Nobody writes to it yet: the others do not wait for that.
+job map digest "$T/out/pipe" "$T/out/d/2" "$T/out/d/5" --json >"$T/out/said" &
+map=$!
+started $map
+awaits 20 "a pipe that nobody writes to delays no other" \
+    '[ "$(job list --json | grep -c running)" = 1 ] &&
+    [ "$(job stats --json | tr -d " \n" | grep -o "\"queued\":0" | wc -l)" = 1 ]'
+timeout $((30 * TEST_SLOW)) cp "$T/out/d/2" "$T/out/pipe"
+wait $map
+is "... and is read when somebody does" "$? $(grep -c '"ok": *true' "$T/out/said")" "0 3"
+
 # --- keys ------------------------------------------------------------------------
 
 head -c 32 /dev/urandom >"$T/out/key"
@@ -170,14 +207,18 @@ $B/reevectl -c $CONF job map rogue --arg do=sleep --arg ms=250 $T/out/t/* $T/out
 echo "code \$?"
 $B/reevectl -c $CONF job run rogue --arg do=sleep --arg ms=900 -i $T/out/t/1
 echo over
+while [ ! -e $T/out/narrow ]; do sleep 0.05; done
+$B/reevectl -c $CONF job map rogue --arg do=sleep --arg ms=250 $T/out/t/*
+$B/reevectl -c $CONF job map rogue --arg do=sleep --arg ms=1500 $T/out/t/1
+echo narrow over
 while [ ! -e $T/out/leave ]; do sleep 0.05; done
 EOT
 term new-session -d -x 100 -y 30 "sh $T/out/session"
 started "$(term display -p '#{pid}')"
-await 20 "seen '^\[#+ +\] [0-9]+/25  .*B/s  .* left'"
+await 20 "seen '^\[#+ +\] [0-9]+/25  .* left  .*B/s'"
 term capture-pane -p >"$T/out/screen"
 has "a bar, the rate, the time that is left" "$T/out/screen" \
-    "^\[#+ +\] [0-9]+/25  .*B/s  .* left  1 failed"
+    "^\[#+ +\] [0-9]+/25  1 failed  .* left  .*B/s"
 await 20 "seen '^rogue [1-9][0-9]*% sleeping'"
 term capture-pane -p >"$T/out/screen"
 has "one job says how far it is" "$T/out/screen" "^rogue [1-9][0-9]*% sleeping"
@@ -186,6 +227,18 @@ term capture-pane -p >"$T/out/screen"
 has "the list comes after the bar" "$T/out/screen" "^reevectl: 1 of 25 failed:"
 has "with the code" "$T/out/screen" "^code 1"
 unlike "nothing of the bar is left" "$(cat "$T/out/screen")" "[[]#|%"
+term resize-window -x 40 -y 30
+: >"$T/out/narrow"
+await 20 "seen '^\[#+ +\] [1-9][0-9]*/24  .* left'"
+term capture-pane -p >"$T/out/screen"
+is "a narrow terminal has one line of it, too" "$(grep -c '^\[#' "$T/out/screen")" 1
+has "... with what there is room for" "$T/out/screen" "^\[#+ +\] [1-9][0-9]*/24  .* left"
+await 20 "seen '^\[#+ +\] 0/1'"
+term capture-pane -p >"$T/out/screen"
+has "a single file has a bar, too" "$T/out/screen" "^\[#+ +\] 0/1"
+await 20 "seen '^narrow over'"
+term capture-pane -p >"$T/out/screen"
+unlike "nothing of the bar is left" "$(cat "$T/out/screen")" "[[]#|/s"
 : >"$T/out/leave"
 await 10 "! term has-session"
 rm -f "$T/run/tmux"
