@@ -136,10 +136,14 @@ static void
 box_cpus(const struct box *b)
 {
 	const struct config_program *p = b->p;
-	long n = sysconf(_SC_NPROCESSORS_CONF);
-	const char *in_set = box_no_cpu(&p->rare->cpu_set, n);
-	const char *in_list = box_no_cpu(&p->rare->cpu_list, n);
+	const char *in_set, *in_list;
+	long n;
 
+	if (p->rare->cpu_set.n == 0 && p->rare->cpu_list.n == 0)
+		return; /* nobody asks how many there are: a file is read */
+	n = sysconf(_SC_NPROCESSORS_CONF);
+	in_set = box_no_cpu(&p->rare->cpu_set, n);
+	in_list = box_no_cpu(&p->rare->cpu_list, n);
 	if (in_set != NULL)
 		BOX_ERROR(b, cpu_set, NO_CPU, in_set, n - 1);
 	if (in_list != NULL)

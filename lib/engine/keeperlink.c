@@ -245,20 +245,23 @@ keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 	h->name = xstrdup(name);
 }
 
+/* n of them at once. */
 static void
-keeperlink_send_put(
-    struct keeperlink *kl, unsigned slot, const char *name, int fd)
+keeperlink_send_put(struct keeperlink *kl, const unsigned *slots,
+    const char *const *names, const int *fds, size_t n)
 {
 	struct mw w;
 
 	mw_init(&w, NULL, 0);
-	mw_u32(&w, slot);
-	mw_str(&w, name);
-	keeperlink_send(kl, MSG_E_FD_PUT, &w, &fd, 1);
+	for (size_t i = 0; i < n; i++) {
+		mw_u32(&w, slots[i]);
+		mw_str(&w, names[i]);
+	}
+	keeperlink_send(kl, MSG_E_FD_PUT, &w, fds, n);
 }
 
-unsigned
-keeperlink_put(struct keeperlink *kl, const char *name, int fd)
+static unsigned
+keeperlink_hold_new(struct keeperlink *kl, const char *name, int fd)
 {
 	unsigned slot = kl->free_hint;
 
@@ -266,8 +269,25 @@ keeperlink_put(struct keeperlink *kl, const char *name, int fd)
 		slot++;
 	kl->free_hint = slot + 1;
 	keeperlink_hold(kl, slot, name, fd);
-	keeperlink_send_put(kl, slot, name, fd);
 	return slot;
+}
+
+unsigned
+keeperlink_put(struct keeperlink *kl, const char *name, int fd)
+{
+	unsigned slot = keeperlink_hold_new(kl, name, fd);
+
+	keeperlink_send_put(kl, &slot, &name, &fd, 1);
+	return slot;
+}
+
+void
+keeperlink_put_pipe(struct keeperlink *kl, const char *const names[2],
+    const int fds[2], unsigned slots[2])
+{
+	for (int i = 0; i < 2; i++)
+		slots[i] = keeperlink_hold_new(kl, names[i], fds[i]);
+	keeperlink_send_put(kl, slots, names, fds, 2);
 }
 
 unsigned
@@ -277,7 +297,7 @@ keeperlink_replace(struct keeperlink *kl, const char *name, int fd)
 
 	if (slot == 0)
 		return keeperlink_put(kl, name, fd);
-	keeperlink_send_put(kl, slot, name, fd);
+	keeperlink_send_put(kl, &slot, &name, &fd, 1);
 	fd_closep(&kl->held[slot].fd);
 	kl->held[slot].fd = fd;
 	return slot;

@@ -100,6 +100,9 @@ void keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level);
 
 /* Takes fd; returns the slot.  The keeper holds it from now on, as we do. */
 unsigned keeperlink_put(struct keeperlink *kl, const char *name, int fd);
+/* Takes both ends: no engine ever finds one of them alone. */
+void keeperlink_put_pipe(struct keeperlink *kl, const char *const names[2],
+    const int fds[2], unsigned slots[2]);
 /* Takes fd: in place of what has that name, in one step. */
 unsigned keeperlink_replace(struct keeperlink *kl, const char *name, int fd);
 /* Slot of that name, 0: none. */

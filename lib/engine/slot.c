@@ -290,22 +290,24 @@ slot_pipe(struct slot *sl, const char *what, unsigned *write_slot)
 {
 	struct keeperlink *kl = sl->prog->en->kl;
 	char rd[FDNAME_MAX], wr[FDNAME_MAX];
+	const char *const names[2] = { rd, wr };
+	unsigned slots[2];
 	int p[2];
 
 	snprintf(rd, sizeof rd, "log:%s:%s", sl->name, what);
 	snprintf(wr, sizeof wr, "logw:%s:%s", sl->name, what);
 	*write_slot = keeperlink_find(kl, wr);
-	if (*write_slot == 0) {
-		/* The read end alone is non-blocking: it is ours. */
-		if (sys_pipe2(p, O_CLOEXEC) == -1) {
-			log_error("pipe for the output of %s", sl->name);
-			return -1;
-		}
-		fcntl(p[0], F_SETFL, O_NONBLOCK);
-		keeperlink_put(kl, rd, p[0]);
-		*write_slot = keeperlink_put(kl, wr, p[1]);
+	if (*write_slot != 0)
+		return keeperlink_fd(kl, keeperlink_find(kl, rd));
+	/* The read end alone is non-blocking: it is ours. */
+	if (sys_pipe2(p, O_CLOEXEC) == -1) {
+		log_error("pipe for the output of %s", sl->name);
+		return -1;
 	}
-	return keeperlink_fd(kl, keeperlink_find(kl, rd));
+	fcntl(p[0], F_SETFL, O_NONBLOCK);
+	keeperlink_put_pipe(kl, names, p, slots);
+	*write_slot = slots[1];
+	return p[0];
 }
 
 static void

@@ -178,13 +178,17 @@ message_leave_log(struct keeper *kp, uint32_t slot)
 static int
 message_fd_put(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 {
-	uint32_t slot = mr_u32(r);
-	const char *name = mr_str(r);
+	for (size_t i = 0; i < nfds; i++) {
+		uint32_t slot = mr_u32(r);
+		const char *name = mr_str(r);
 
-	if (mr_end(r) == -1 || nfds != 1)
-		return -1;
-	message_leave_log(kp, slot);
-	return fdstore_put(&kp->store, slot, name, &fds[0]);
+		if (r->failed)
+			return -1;
+		message_leave_log(kp, slot);
+		if (fdstore_put(&kp->store, slot, name, &fds[i]) == -1)
+			return -1;
+	}
+	return nfds > 0 ? mr_end(r) : -1;
 }
 
 static int
