@@ -10,22 +10,45 @@
 #include <stdio.h>
 #include <string.h>
 
+#define IDS_AT_ONCE 1000
+
 enum {
 	TASK_TIMED_OUT = 124, /* as run */
 	TASK_NO_EXEC = 126,
 	TASK_NO_FILE = 127
 };
 
+/* As many at a time as a request takes; what they have in "tasks" is one. */
 static json_t *
 task_ask(struct command *cmd, const char *method, int *code)
 {
+	json_t *all = NULL, *some, *ids;
+	size_t to;
+
 	if (cmd->nargs == 0) {
 		warn_user("it needs the id of a task");
 		*code = EXIT_USAGE;
 		return NULL;
 	}
-	return command_ask(cmd, method,
-	    json_pack("{s:o}", "ids", args_json(cmd, 0, cmd->nargs)), code);
+	for (size_t from = 0; from < cmd->nargs; from = to) {
+		to = cmd->nargs - from > IDS_AT_ONCE ? from + IDS_AT_ONCE
+						     : cmd->nargs;
+		ids = args_json(cmd, from, to);
+		some = command_ask(
+		    cmd, method, json_pack("{s:o}", "ids", ids), code);
+		if (some == NULL) {
+			json_decref(all);
+			return NULL;
+		}
+		if (all == NULL) {
+			all = some;
+			continue;
+		}
+		json_array_extend(json_object_get(all, "tasks"),
+		    json_object_get(some, "tasks"));
+		json_decref(some);
+	}
+	return all;
 }
 
 int

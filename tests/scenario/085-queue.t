@@ -128,6 +128,11 @@ code 0 "they are done" task wait $(task list --json | grep -o '"id":[0-9]*' | cu
 awaits 20 "all" '[ "$(task list --json)" = "[]" ]'
 is "each once" "$(sort -n "$T/out/many" | uniq | wc -l) $(wc -l <"$T/out/many")" "500 500"
 
+# shellcheck disable=SC2046
+code 0 "more ids than a request takes" task wait $(seq 30 500) $(seq 30 500) $(seq 30 500)
+# shellcheck disable=SC2046
+code 0 "... are forgotten, too" task rm $(seq 30 500)
+is "... each of them" "$(task list --all --json | grep -o '"id":\(30\|499\|500\|501\),')" '"id":501,'
 code 2 "no order" task
 code 2 "an unknown one" task nonsense
 code 2 "no id" task wait
