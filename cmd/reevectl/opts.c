@@ -454,6 +454,13 @@ opts_check(const struct command *cmd)
 		    cmd->args[v->most]);
 		return opts_usage(cmd);
 	}
+	if (cmd->on[OPTION_PTY] &&
+	    (cmd->on[OPTION_JSON] || cmd->on[OPTION_DETACH])) {
+		warn_user("--pty gives it our terminal: not with --%s",
+		    options[cmd->on[OPTION_JSON] ? OPTION_JSON : OPTION_DETACH]
+			.name);
+		return opts_usage(cmd);
+	}
 	return -1;
 }
 

@@ -647,9 +647,9 @@ int config_task_log(char **out, const struct config_task *t,
 void config_slot_fini(struct config_slot *s);
 /*
  * The file of a command: name itself with a / in it (relative: below
- * directory), else searched along path (NULL: a usual one).  *out is the
- * caller's, also when it fails.  err->errnum: ENOENT, EACCES (not executable),
- * or of stat(2).
+ * directory), else searched along path (NULL: a usual one), whose relative
+ * folders are below directory, too.  *out is the caller's, also when it fails.
+ * err->errnum: ENOENT, EACCES (not executable), or of stat(2).
  */
 int config_find_command(char **out, const char *name, const char *directory,
     const char *path, struct err *err);

@@ -442,24 +442,28 @@ slot_check_file(const char *chroot, const char *path, struct err *err)
 	return 0;
 }
 
-/* Along PATH; something that is there but cannot run is only remembered. */
+/* Along PATH; something that is there but cannot run is only remembered.
+ * here: what a relative folder in it is below; NULL: such are left out. */
 static int
-slot_search(char **out, const char *chroot, const char *name, const char *path,
-    struct err *err)
+slot_search(char **out, const char *chroot, const char *here, const char *name,
+    const char *path, struct err *err)
 {
 	struct err why, first = { 0 };
 	const char *dir = path;
 
 	while (*dir != '\0') {
 		size_t n = strcspn(dir, ":");
-		char *file = xasprintf("%.*s/%s", (int)n, dir, name);
+		char *file = NULL;
 
-		/* A relative folder in PATH: relative to what? */
-		if (*dir == '/' && slot_check_file(chroot, file, &why) == 0) {
+		if (*dir == '/')
+			file = xasprintf("%.*s/%s", (int)n, dir, name);
+		else if (n > 0 && here != NULL)
+			file = xasprintf("%s/%.*s/%s", here, (int)n, dir, name);
+		if (file != NULL && slot_check_file(chroot, file, &why) == 0) {
 			*out = file;
 			return 0;
 		}
-		if (*dir == '/' && why.errnum == EACCES &&
+		if (file != NULL && why.errnum == EACCES &&
 		    first.text[0] == '\0')
 			first = why;
 		free(file);
@@ -477,13 +481,19 @@ slot_search(char **out, const char *chroot, const char *name, const char *path,
 
 /* As config_find_command, of a program whose root is chroot. */
 static int
-slot_find(char **out, const char *chroot, const char *name,
+slot_find(char **out, const char *chroot, const char *here, const char *name,
     const char *directory, const char *path, struct err *err)
 {
 	*out = NULL;
+	if (*name == '\0') {
+		err_set(err, "the name of the command is empty");
+		if (err != NULL)
+			err->errnum = ENOENT;
+		return -1;
+	}
 	if (strchr(name, '/') == NULL)
-		return slot_search(
-		    out, chroot, name, path != NULL ? path : PATH_DEFAULT, err);
+		return slot_search(out, chroot, here, name,
+		    path != NULL ? path : PATH_DEFAULT, err);
 	/* Not path_absolute: ~ is a shell's business in a command. */
 	*out =
 	    *name == '/' ? xstrdup(name) : xasprintf("%s/%s", directory, name);
@@ -494,7 +504,7 @@ int
 config_find_command(char **out, const char *name, const char *directory,
     const char *path, struct err *err)
 {
-	return slot_find(out, NULL, name, directory, path, err);
+	return slot_find(out, NULL, directory, name, directory, path, err);
 }
 
 int
@@ -508,7 +518,8 @@ config_slot_find_command(
 	else if (p->rare->chroot !=
 		 NULL) /* the file's folder is not in there */
 		directory = "";
-	return slot_find(&s->exec_path, p->rare->chroot, s->argv.v[0],
+	/* Where PATH comes from another folder is not known. */
+	return slot_find(&s->exec_path, p->rare->chroot, NULL, s->argv.v[0],
 	    directory, strv_env_get(&s->env, "PATH"), err);
 }
 

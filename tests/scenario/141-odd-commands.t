@@ -61,6 +61,20 @@ task resume
 task wait "$id" >/dev/null 2>&1
 like "one that vanishes before the task begins" "$(ctl why "$id")" "is failed: change to the directory $T/out/gone: No such file"
 
+# Names of commands.
+mkdir -p "$T/out/here/bin"
+printf '#!/bin/sh\necho mine\n' >"$T/out/here/bin/mine"
+chmod +x "$T/out/here/bin/mine"
+is "PATH may have folders below the current one" "$(cd "$T/out/here" && PATH="bin:$PATH" "$B/reevectl" -c "$CONF" run mine)" mine
+is "... or below --cwd" "$(PATH="bin:$PATH" "$B/reevectl" -c "$CONF" run --cwd "$T/out/here" mine)" mine
+id=$(cd "$T/out/here" && PATH="bin:$PATH" "$B/reevectl" -c "$CONF" task add mine)
+code 0 "... of a task" task wait "$id"
+code 127 "an empty name" run ''
+has "... is told" "$T/out/ok" "the name of the command is empty"
+code 0 "an empty line is none" run --shell ''
+code 2 "--pty with --json" run --pty --json true
+code 2 "--pty with --detach" run --pty --detach true
+
 # Streams.
 code 1 "a full disk for stdout" sh -c "'$B/reevectl' -c '$CONF' run echo x >/dev/full"
 has "... is the command's" "$T/out/ok" "write error: No space"
