@@ -195,6 +195,61 @@ START_TEST(as_the_model_has_it)
 }
 END_TEST
 
+/* --- ten years --------------------------------------------------------------
+ */
+
+static const char *const decade[] = { "7 */2 * * *", "30 2 * * *",
+	"30 4 * * mon-fri", "0 0 1,15 * mon", "20 1-3 * * *", "0 3 29 2 *",
+	"@daily", "@every 5h" };
+
+#define NDECADE (int)(sizeof decade / sizeof *decade)
+
+/* When somebody looks next: soon after a time has come; now and then reeved
+ * was down for some of them, or the clock was set back. */
+static wall_ms
+decade_wakes(const struct due_rule *rule, wall_ms next)
+{
+	time_t t = (time_t)(next / 1000);
+	int missed = chance(50) == 0 ? (int)chance(DUE_RUNS) : 0;
+
+	while (missed-- > 0)
+		t = cron_next(rule->cron, t, rule->zone);
+	next = (wall_ms)t * 1000 + chance(900);
+	return chance(300) == 0 ? next - chance(180) * MINUTE : next;
+}
+
+/* A timer that is set to what due_look says, from one year to another. */
+START_TEST(each_time_of_ten_years_has_one_run)
+{
+	struct cron c;
+	struct due_rule rule = { &c, NULL, CATCH_UP_ALL };
+	wall_ms now = START, last = START, ran = START;
+	struct due_look look;
+	struct err err;
+
+	setenv("TZ", "Europe/Berlin", 1);
+	tzset();
+	seed = (uint64_t)_i;
+	ck_assert_int_eq(cron_parse(&c, decade[_i], &err), 0);
+	while (now < START + 3653 * DAY) {
+		due_look(&look, &rule, last, now);
+		for (size_t i = 0; i < look.nruns; i++) {
+			ck_assert_int_le(look.runs[i], now);
+			ck_assert_int_eq(look.runs[i],
+			    (wall_ms)cron_next(&c, (time_t)(ran / 1000), NULL) *
+				1000);
+			ran = look.runs[i];
+		}
+		ck_assert(!look.missed && !look.anew);
+		ck_assert_int_gt(look.next, now);
+		last = look.last;
+		now = decade_wakes(&rule, look.next);
+	}
+	/* The last 29 February of them is in 2032. */
+	ck_assert_int_gt(ran, START + 3000 * DAY);
+}
+END_TEST
+
 /* --- what the manual says ---------------------------------------------------
  */
 
@@ -277,6 +332,7 @@ main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, as_the_model_has_it);
+	tcase_add_loop_test(tc, each_time_of_ten_years_has_one_run, 0, NDECADE);
 	tcase_add_test(tc, what_is_on_time_runs_whatever_catch_up_says);
 	tcase_add_test(tc, ten_years_of_seconds_take_no_time);
 	tcase_add_test(tc, a_clock_that_was_wrong_by_years_is_forgotten);
