@@ -17,9 +17,10 @@
 #include "base/xalloc.h"
 #include "reeve-pool.h"
 
-#define OUT_MAX  (64 * 1024 * 1024)
-#define IN_ROOM  65536
-#define TURN_MAX (256 * 1024) /* bytes of one peer in one turn */
+#define OUT_MAX   (64 * 1024 * 1024)
+#define OUT_GUEST (4 * 1024 * 1024) /* there may be hundreds of them */
+#define IN_ROOM   65536
+#define TURN_MAX  (256 * 1024) /* bytes of one peer in one turn */
 
 void
 buffer_unref(struct daemon *d, struct pd_buffer *b)
@@ -94,7 +95,7 @@ peer_flush(struct peer *p)
 	if (p->out_at == p->out.len) {
 		buf_clear(&p->out);
 		p->out_at = 0;
-	} else if (p->out.len - p->out_at > OUT_MAX) {
+	} else if (p->out.len - p->out_at > (p->guest ? OUT_GUEST : OUT_MAX)) {
 		peer_close(p, "it does not read");
 		return -1;
 	}

@@ -23,7 +23,7 @@ exec sleep 10000
 EOT
 cp "$SRC/conf/examples/jobs/client.py" "$T/client.py"
 cat >"$T/raw.py" <<'EOT'
-"""raw.py SOCKET mute | many | stay FILE | TYPE TEXT: the text of the BYE that it
+"""raw.py SOCKET mute | many | deaf | stay FILE | TYPE TEXT: the text of the BYE that it
 brings; stay: makes FILE once it is in."""
 import importlib.util, os, socket, struct, sys
 spec = importlib.util.spec_from_file_location("client", os.path.dirname(__file__) + "/client.py")
@@ -65,6 +65,15 @@ elif sys.argv[2] == "many":
         pass
     open(sys.argv[3], "w").close()
     sys.stdin.read()
+elif sys.argv[2] == "deaf":
+    # Some 13 MB of answers that it does not read.
+    s, ok = enter()
+    try:
+        for _ in range(10000):
+            s.sendall(client.message(6, 7, b"kinds\0"))
+        print("is kept")
+    except (BrokenPipeError, ConnectionResetError):
+        print("is dropped")
 elif sys.argv[2] == "stay":
     s, ok = enter()
     ends = os.pipe()
@@ -142,6 +151,7 @@ like "command over the pool's socket" "$(job nobody command --arg program=true)"
 like "a C client hears at once that it may not" "$(for i in 1 2 3 4 5 6 7 8; do job daemon noop; done | grep -cE 'may not submit|Permission denied')" '^8$'
 like "a worker can't cancel others' jobs" "$(as nobody python3 "$T/raw.py" "$pool" 6 'cancel 1')" 'stats and kinds'
 like "... nor wait for them" "$(as nobody python3 "$T/raw.py" "$pool" 7 '')" 'kept for reeved'
+is "one that does not read is dropped" "$(as nobody python3 "$T/raw.py" "$pool" deaf)" "is dropped"
 is "those that say nothing are let go" "$(as nobody python3 "$T/raw.py" "$pool" mute)" "too many have not said hello
 it has not said hello"
 

@@ -138,7 +138,8 @@ fi
 # --- pictures ------------------------------------------------------------------------
 
 cat >"$T/picture.py" <<'EOT'
-"""picture.py WRITE FILE WIDTH HEIGHT | SIZE FILE: a grey JPEG of flat blocks."""
+"""picture.py write FILE WIDTH HEIGHT | size FILE... | greys PGM: a grey JPEG of
+flat blocks, dark on the left and light on the right; what a decoder made of it."""
 import struct, sys
 
 def segment(mark, data):
@@ -148,7 +149,7 @@ def write(name, width, height):
     bits, last = [], 0
     for y in range((height + 7) // 8):
         for x in range((width + 7) // 8):
-            grey = (x * 13 + y * 7) % 200 - 100
+            grey = (x * 13 + y * 7) % 40 + (-100 if x * 16 < width else 60)
             diff, last = grey - last, grey
             n = abs(diff).bit_length()
             bits.append(f"{n:04b}")
@@ -172,7 +173,21 @@ def size(name):
     height, width = struct.unpack_from(">HH", data, at + 5)
     return f"{width}x{height}"
 
-if sys.argv[1] == "write":
+def greys(name):
+    """Of each quarter, from left to right."""
+    head, size, most, data = open(name, "rb").read().split(b"\n", 3)
+    assert (head, most) == (b"P5", b"255")
+    width, height = map(int, size.split())
+    assert len(data) == width * height
+    sums = [0] * 4
+    for i, grey in enumerate(data):
+        sums[i % width * 4 // width] += grey
+    means = [s * 4 / len(data) for s in sums]
+    return " ".join("dark" if m < 90 else "light" if m > 170 else "grey" for m in means)
+
+if sys.argv[1] == "greys":
+    print(*map(greys, sys.argv[2:]))
+elif sys.argv[1] == "write":
     write(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 else:
     print(*map(size, sys.argv[2:]))
@@ -188,6 +203,14 @@ if [ -e "$THUMB" ]; then
 	is "pictures are made smaller; half of one is an error" "$?" 1
 	is "they have the size that was asked for" \
 	    "$(picture size "$T/out/small/a.jpg" "$T/out/small/b.jpg")" "160x120 54x160"
+	if command -v djpeg >/dev/null; then
+		for i in a b; do djpeg -pnm -outfile "$T/out/small/$i.pgm" "$T/out/small/$i.jpg"; done
+		is "another decoder sees what is in them" \
+		    "$(picture greys "$T/out/small/a.pgm" "$T/out/small/b.pgm")" "dark dark light light dark dark light light"
+		rm "$T"/out/small/*.pgm
+	else
+		skip "another decoder sees what is in them" "no djpeg"
+	fi
 	is "and there is no half one" "$(ls -A "$T/out/small")" "a.jpg
 b.jpg"
 	has "whose name is told" "$T/out/said" "half.jpg: .*(Premature|end)"
