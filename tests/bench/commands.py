@@ -46,6 +46,7 @@ ROWS = [
 
 # key, text, at most
 QUEUE_ROWS = [
+    ("status", "ms for another client's status, while 8 commands run at once", 10),
     ("add", "s to add %d tasks, each durable" % TASKS, 10),
     ("list", "ms to list them, --json", 100),
     ("table", "ms to list them, as a table", 100),
@@ -96,6 +97,21 @@ class Commands:
         subprocess.run([self.tsp, "-K"], env=env, check=True)
         return TSP_N / took
 
+    def other_client(self):
+        """One that asks while commands keep the daemon as busy as they can."""
+        busy = subprocess.Popen(
+            [os.path.join(self.build, "bench/commands"), "reeve",
+             self.reeve.path("reeve.sock"), str(20 * N), "8", "/bin/true"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        for _ in range(20):
+            status, took = procs.run(self.reeve.status_argv(), self.reeve.env)
+            if status != 0 or busy.poll() is not None:
+                self.notes.append("status meanwhile: not measured")
+                break
+            self.add("reeve", "status", took)
+        busy.terminate()
+        busy.wait()
+
     def queue(self):
         """Tasks of a paused group: nothing is run, all is kept and listed."""
         ctl = [os.path.join(self.build, "reevectl"), "-s", self.reeve.path("reeve.sock")]
@@ -141,6 +157,7 @@ class Commands:
             self.commands("one", 1)
             self.commands("eight", 8)
             self.streams()
+        self.other_client()
         procs.say("queue")
         self.queue()
         self.reeve.stop()
@@ -174,7 +191,7 @@ class Commands:
         return rows
 
     def queue_rows(self, number, verdict):
-        rows = [["queue", "reeve", "budget", ""]]
+        rows = [["meanwhile, and the queue", "reeve", "budget", ""]]
         for key, text, most in QUEUE_ROWS:
             figures = self.figures.get(("reeve", key))
             figure = statistics.median(figures) if figures else None
