@@ -149,6 +149,7 @@ main_is_query(const struct command *cmd)
 {
 	switch (cmd->verb) {
 	case VERB_STATUS:
+	case VERB_TOP:
 	case VERB_PID:
 	case VERB_WHY:
 	case VERB_ANALYZE:

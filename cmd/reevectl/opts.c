@@ -68,13 +68,36 @@ opts_help(void)
 	out_puts("usage: reevectl [-c FILE] [-s SOCKET] [--json] "
 		 "[--timeout S] VERB ...\n\n");
 	for (size_t i = 0; i < VERB__N; i++)
-		out_printf("  %-9s %-24s %s\n", verbs[i].name, verbs[i].args,
-		    verbs[i].help);
+		out_printf("  %-9s %s\n", verbs[i].name, verbs[i].help);
 	out_puts("\n");
 	opts_print_options(EVERY, true);
 	out_puts("\nNAME is a program (web), a slot (web.0), a group (grp:*), "
 		 "all, or a glob.\n\"reevectl VERB --help\" tells more; see "
 		 "reevectl(1).\n");
+}
+
+/* Each way to call it, one below the other; to where its messages go. */
+static void
+opts_put_ways(void (*put)(const char *s), const struct verb *v)
+{
+	const char *way = v->args, *next, *lead = "usage: ";
+	char line[200];
+
+	for (; way != NULL; way = next) {
+		next = strstr(way, " | ");
+		snprintf(line, sizeof line, "%sreevectl %s [options]%s%.*s\n",
+		    lead, v->name, *way != '\0' ? " " : "",
+		    next != NULL ? (int)(next - way) : (int)strlen(way), way);
+		put(line);
+		next = next != NULL ? next + strlen(" | ") : NULL;
+		lead = "       ";
+	}
+}
+
+static void
+opts_put_error(const char *s)
+{
+	fputs(s, stderr);
 }
 
 static void
@@ -84,8 +107,8 @@ opts_help_verb(enum verb_id id)
 	uint32_t own = UINT32_C(1) << id;
 	bool has_own = false;
 
-	out_printf("usage: reevectl %s [options]%s%s\n\n%s\n", v->name,
-	    *v->args != '\0' ? " " : "", v->args, v->help);
+	opts_put_ways(out_puts, v);
+	out_printf("\n%s\n", v->help);
 	for (size_t i = 0; i < OPTION__N; i++)
 		has_own |=
 		    options[i].verbs != EVERY && (options[i].verbs & own) != 0;
@@ -134,17 +157,15 @@ struct parser {
 static int
 opts_usage(const struct command *cmd)
 {
-	if (cmd->verb == VERB__N)
+	if (cmd->verb == VERB__N) {
 		fprintf(stderr, "usage: reevectl [-c FILE] [-s SOCKET] "
 				"[--json] [--timeout S] VERB ...\n"
 				"\"reevectl --help\" lists the verbs\n");
-	else
-		fprintf(stderr,
-		    "usage: reevectl %s [options]%s%s\n"
-		    "\"reevectl %s --help\" tells more\n",
-		    verbs[cmd->verb].name,
-		    *verbs[cmd->verb].args != '\0' ? " " : "",
-		    verbs[cmd->verb].args, verbs[cmd->verb].name);
+	} else {
+		opts_put_ways(opts_put_error, &verbs[cmd->verb]);
+		fprintf(stderr, "\"reevectl %s --help\" tells more\n",
+		    verbs[cmd->verb].name);
+	}
 	return EXIT_USAGE;
 }
 
@@ -394,6 +415,9 @@ opts_verb(struct command *cmd, const char *word)
 			cmd->verb = (enum verb_id)i;
 			return -1;
 		}
+		if (str_starts(verbs[i].name, word))
+			d = 1; /* the beginning of it: more likely than others
+				*/
 		if (d < least && d < strlen(verbs[i].name)) {
 			least = d;
 			best = verbs[i].name;

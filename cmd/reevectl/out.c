@@ -93,7 +93,7 @@ void
 out_json(const json_t *v)
 {
 	char *text = json_dumps(
-	    v, JSON_ENCODE_ANY |
+	    v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(10) |
 		   (isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT));
 
 	out_puts(text != NULL ? text : "null");

@@ -154,6 +154,8 @@ enum field {
 
 struct row {
 	const char *v[FIELD__N]; /* "": null */
+	int64_t cpu;             /* of usage_fill: thousandths of a CPU */
+	int64_t memory;          /* bytes; both -1: not known */
 };
 
 /* The answer, as lines of text: a slot each. */
@@ -172,6 +174,7 @@ bool row_is_ready(const struct row *row);
 
 struct table_opts {
 	bool header;
+	bool usage;       /* rows have cpu and memory */
 	size_t width;     /* 0: no limit */
 	int64_t older_ms; /* the data is that old: uptimes have grown */
 	size_t max_rows;  /* 0: all */
@@ -188,6 +191,26 @@ const char *render_description(const char *text);
 /* Members of an object, with a value for "not there". */
 const char *jstr(const json_t *obj, const char *key, const char *none);
 int64_t jint(const json_t *obj, const char *key, int64_t none);
+
+/* --- usage.c, top.c ----------------------------------------------------------
+ */
+
+struct usage;
+
+struct usage *usage_new(void);
+void usage_free(struct usage *u);
+/* At all processes, now. */
+void usage_look(struct usage *u);
+/* cpu and memory of the rows: between the last two looks, and at the last. */
+void usage_fill(const struct usage *u, struct rows *rs);
+
+enum top_order {
+	TOP_BY_CPU,
+	TOP_BY_MEMORY,
+	TOP_BY_NAME
+};
+
+void top_sort(struct rows *rs, enum top_order order);
 
 /* --- the verbs -------------------------------------------------------------
  */
@@ -211,5 +234,6 @@ void message_note(struct command *cmd, json_t *params, json_t *note);
 void tail_base64(struct buf *b, const char *s);
 /* watch.c */
 int watch_status(struct command *cmd);
+int watch_top(struct command *cmd);
 
 #endif

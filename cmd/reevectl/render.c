@@ -255,6 +255,8 @@ enum column {
 	COL_NAME,
 	COL_STATE,
 	COL_PID,
+	COL_CPU,
+	COL_MEMORY,
 	COL_UPTIME,
 	COL_RESTARTS,
 	COL_INFO,
@@ -268,6 +270,8 @@ static const struct {
 	[COL_NAME] = { "NAME", false },
 	[COL_STATE] = { "STATE", false },
 	[COL_PID] = { "PID", true },
+	[COL_CPU] = { "CPU%", true },
+	[COL_MEMORY] = { "MEMORY", true },
 	[COL_UPTIME] = { "UPTIME", true },
 	[COL_RESTARTS] = { "RESTARTS", true },
 	[COL_INFO] = { "", false },
@@ -434,8 +438,20 @@ struct cells {
 	char cell[COL_INFO][80];
 };
 
+/* 1000 is one CPU: "100.0". */
 static void
-table_row(struct cells *row, const struct row *slot, int64_t older_ms)
+render_tenths(char *out, size_t size, int64_t n)
+{
+	if (n < 0)
+		snprintf(out, size, "-");
+	else
+		snprintf(out, size, "%lld.%lld", (long long)(n / 10),
+		    (long long)(n % 10));
+}
+
+static void
+table_row(
+    struct cells *row, const struct row *slot, int64_t older_ms, bool usage)
 {
 	int64_t up = row_int(slot, FIELD_UPTIME, -1);
 	int64_t pid = row_int(slot, FIELD_PID, 0);
@@ -446,6 +462,13 @@ table_row(struct cells *row, const struct row *slot, int64_t older_ms)
 	snprintf(row->cell[COL_PID], size, "-");
 	if (pid > 0)
 		snprintf(row->cell[COL_PID], size, "%lld", (long long)pid);
+	row->cell[COL_CPU][0] = row->cell[COL_MEMORY][0] = '\0';
+	if (usage) {
+		render_tenths(row->cell[COL_CPU], size, slot->cpu);
+		snprintf(row->cell[COL_MEMORY], size, "-");
+		if (slot->memory >= 0)
+			str_bytes(row->cell[COL_MEMORY], size, slot->memory);
+	}
 	render_uptime(
 	    row->cell[COL_UPTIME], size, up >= 0 ? up + older_ms : up);
 	snprintf(row->cell[COL_RESTARTS], size, "%lld",
@@ -498,12 +521,13 @@ static void
 table_narrow(size_t *width, size_t limit)
 {
 	static const enum column drop[] = { COL_RESTARTS, COL_UPTIME, COL_PID };
-	size_t sum = 2 * (COL_INFO - 1);
+	size_t sum = 0;
 
 	if (width[COL_NAME] > limit / 2)
 		width[COL_NAME] = limit / 2;
 	for (int c = 0; c < COL_INFO; c++)
-		sum += width[c];
+		sum += width[c] != 0 ? width[c] + 2 : 0;
+	sum -= 2; /* nothing comes behind the last */
 	for (size_t i = 0; i < sizeof drop / sizeof drop[0]; i++) {
 		if (sum <= limit)
 			return;
@@ -535,8 +559,10 @@ render_table(struct buf *b, const struct rows *rs, const struct table_opts *to)
 	struct buf info;
 
 	for (size_t i = 0; i < n; i++)
-		table_row(&rows[i], &rs->v[i], to->older_ms);
+		table_row(&rows[i], &rs->v[i], to->older_ms, to->usage);
 	table_widths(rows, n, to->header, width);
+	if (!to->usage)
+		width[COL_CPU] = width[COL_MEMORY] = 0;
 	if (to->width > 0)
 		table_narrow(width, to->width);
 	if (to->header)

@@ -26,7 +26,10 @@ struct watch {
 	int status_id; /* of the question under way; 0: none */
 	bool stale;    /* an event came since it was asked */
 	mono_ms asked_ms;
-	mono_ms got_ms;   /* when slots were true */
+	mono_ms got_ms;      /* when slots were true */
+	struct usage *usage; /* NULL: the status alone */
+	mono_ms looked_ms;   /* when usage did */
+	enum top_order order;
 	struct rows rows; /* text NULL: none yet */
 	char trouble[256];
 };
@@ -83,12 +86,29 @@ watch_screen(void)
 }
 
 static void
+watch_totals(const struct watch *w, struct buf *b)
+{
+	int64_t cpu = 0, memory = 0;
+	char text[32];
+
+	for (size_t i = 0; i < w->rows.n; i++) {
+		cpu += w->rows.v[i].cpu > 0 ? w->rows.v[i].cpu : 0;
+		memory += w->rows.v[i].memory > 0 ? w->rows.v[i].memory : 0;
+	}
+	str_bytes(text, sizeof text, memory);
+	buf_addf(b, "%lld.%lld %% CPU, %s  ", (long long)(cpu / 10),
+	    (long long)(cpu % 10), text);
+}
+
+static void
 watch_title(struct watch *w, struct buf *b)
 {
 	buf_adds(b, render_tint(TINT_BOLD));
 	buf_adds(b, "reeve");
 	buf_adds(b, render_untint(TINT_BOLD));
 	buf_adds(b, "  ");
+	if (w->usage != NULL)
+		watch_totals(w, b);
 	if (w->rows.text != NULL)
 		render_summary(b, &w->rows);
 	if (*w->trouble != '\0') {
@@ -106,9 +126,19 @@ watch_draw(struct watch *w)
 	size_t height, n = w->rows.n;
 	struct table_opts to = {
 		.header = true,
+		.usage = w->usage != NULL,
 		.older_ms = clock_mono_ms() - w->got_ms,
 	};
 	struct buf b;
+
+	if (w->usage != NULL) {
+		if (clock_mono_ms() - w->looked_ms >= WATCH_TICK_MS) {
+			usage_look(w->usage);
+			w->looked_ms = clock_mono_ms();
+		}
+		usage_fill(w->usage, &w->rows);
+		top_sort(&w->rows, w->order);
+	}
 
 	render_screen(STDOUT_FILENO, &to.width, &height);
 	to.max_rows = height > 4 ? height - 4 : 1;
@@ -229,11 +259,19 @@ watch_wait_ms(const struct watch *w)
 
 /* false: q, or the terminal is gone. */
 static bool
-watch_key(void)
+watch_key(struct watch *w)
 {
 	char key;
 	ssize_t n = read(STDIN_FILENO, &key, 1);
 
+	if (n == 1 && key == 'c')
+		w->order = TOP_BY_CPU;
+	if (n == 1 && key == 'm')
+		w->order = TOP_BY_MEMORY;
+	if (n == 1 && key == 'n') {
+		w->order = TOP_BY_NAME;
+		w->stale = true; /* as it comes from reeved */
+	}
 	return (n == 1 && key != 'q' && key != 'Q' && key != 27) ||
 	       (n == -1 && errno == EINTR);
 }
@@ -260,7 +298,7 @@ watch_loop(struct watch *w, struct client_error *ce)
 	while (!out_failed()) {
 		pfd[1].fd = client_fd(w->cmd->client);
 		if (poll(pfd, 2, watch_wait_ms(w)) > 0 && pfd[0].revents != 0 &&
-		    !watch_key())
+		    !watch_key(w))
 			return EXIT_OK;
 		if (watch_turn(w, ce) == -1) {
 			if (client_fd(w->cmd->client) != -1 || ce->exit != 4)
@@ -275,25 +313,42 @@ watch_loop(struct watch *w, struct client_error *ce)
 	return EXIT_FAIL;
 }
 
+static int
+watch_run(struct watch *w)
+{
+	struct client_error ce = { 0 };
+	int code;
+
+	w->got_ms = clock_mono_ms();
+	if (watch_begin(w, &ce) == -1)
+		return command_failed(w->cmd, &ce);
+	watch_screen();
+	code = watch_loop(w, &ce);
+	out_flush();
+	watch_restore();
+	rows_fini(&w->rows);
+	return code == EXIT_OK ? EXIT_OK : command_failed(w->cmd, &ce);
+}
+
 int
 watch_status(struct command *cmd)
 {
 	struct watch w = { .cmd = cmd };
-	struct client_error ce = { 0 };
-	int code;
 
 	if (!render_is_tty() || isatty(STDIN_FILENO) != 1) {
 		warn_user("--watch needs a terminal; \"reevectl events -f\" "
 			  "follows without one");
 		return EXIT_USAGE;
 	}
-	w.got_ms = clock_mono_ms();
-	if (watch_begin(&w, &ce) == -1)
-		return command_failed(cmd, &ce);
-	watch_screen();
-	code = watch_loop(&w, &ce);
-	out_flush();
-	watch_restore();
-	rows_fini(&w.rows);
-	return code == EXIT_OK ? EXIT_OK : command_failed(cmd, &ce);
+	return watch_run(&w);
+}
+
+int
+watch_top(struct command *cmd)
+{
+	struct watch w = { .cmd = cmd, .usage = usage_new() };
+	int code = watch_run(&w);
+
+	usage_free(w.usage);
+	return code;
 }

@@ -19,4 +19,6 @@ sed -i 's/^memory_limit/memory_limits/' "$CONF"
 code 2 "a key that is not there would not be" env PORT=8080 "$B/reeved" --check -c "$CONF"
 is "every option of run that is shown is one" "$(grep -o 'reevectl run.*' "$SRC/README.md" |
     grep -oE ' --[a-z-]+' | sort -u | while read -r o; do "$B/reevectl" run --help | grep -q -- "$o" || echo "$o"; done)" ""
+is "the list of verbs fits into 80 columns" "$("$B/reevectl" --help | awk 'length > 80')" ""
+is "each way to call a verb has its line" "$("$B/reevectl" task --help | grep -c 'reevectl task \[options\]')" 11
 plan_done
