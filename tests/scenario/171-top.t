@@ -42,9 +42,9 @@ like "its head" "$(screen | sed -n 2p)" "^NAME +STATE +PID +CPU% +MEMORY +UPTIME
 awaits 10 "the one that burns is first" 'screen | sed -n 3p | grep -q "^tree.0"'
 tmux -S "$T/tmux" send-keys -t top n
 awaits 10 "by name, as status has it" 'screen | sed -n 3p | grep -q "^down.0\|^idle.0"'
-tmux -S "$T/tmux" resize-window -t top -x 44 -y 12
+tmux -S "$T/tmux" resize-window -t top -x 40 -y 12
 awaits 10 "a narrow one loses columns, not lines" 'screen | sed -n 2p | grep -q "MEMORY$"'
-is "no line is too long for it" "$(screen | awk 'length > 44')" ""
+is "no line is too long for it" "$(screen | awk 'length > 40')" ""
 tmux -S "$T/tmux" send-keys -t top q
 awaits 10 "q ends it" 'grep -q "left 0" "$T/out/left"'
 tmux -S "$T/tmux" kill-server
