@@ -216,6 +216,8 @@ wait_is_stuck(struct program *pg, size_t depth)
 	if (e->to == DEPS_NOBODY)
 		return false;
 	to = en->programs[e->to];
+	if (to->nslots == 0)
+		return true; /* until somebody scales it */
 	for (int i = 0; i < to->nslots; i++) {
 		const struct slot *sl = to->slots[i];
 

@@ -36,6 +36,11 @@ autostart = false
 $(prog vain sleep)
 depends_on = broken
 autostart = false
+$(prog none sleep)
+workers = 0
+$(prog alone sleep)
+depends_on = none
+autostart = false
 EOT
 start_reeved
 awaits 10 "what depends on nothing is up" 'all_state RUNNING cache && is_state db.0 STARTING'
@@ -75,7 +80,11 @@ awaits 5 "all are up" 'all_state RUNNING db cache web front'
 
 code 1 "a start that leads nowhere says so" ctl start vain
 like "and why" "$(cat "$T/out/ok")" "vain.0: waits for broken:ready \(BACKOFF\), and starts when that is so"
-ctl stop vain broken >/dev/null
+code 1 "so does one that needs a program without workers" ctl start alone
+like "and why" "$(cat "$T/out/ok")" "alone.0: waits for none:ready \(no workers\), and starts when that is so"
+code 0 "with one" ctl scale none 1
+awaits 5 "it is up" 'is_state alone.0 RUNNING'
+ctl stop vain broken alone none >/dev/null
 # stop: dependents first, whatever the priorities; the next waits.
 : >"$T/out/down"
 code 0 "stop some of them" ctl stop db web front
