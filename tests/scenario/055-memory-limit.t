@@ -60,6 +60,10 @@ awaits 15 "both are replaced" '[ "$(status_field fat.0 generation)" = 3 ] && [ "
 awaits 5 "both are up" 'all_state RUNNING fat'
 awaits 10 "why tells it of both" 'ctl why fat >"$T/out/why" && [ "$(grep -c "is over memory_limit 40 MiB" "$T/out/why")" = 2 ]'
 [ "$(grep -c "is over memory_limit 40 MiB" "$T/out/why")" = 2 ] || sed 's/^/# /' "$T/out/why"
+is "one after the other" "$(ctl events fat | awk '
+	/ begins, / { if (open != "") print open " and " $0; open = $0; n++ }
+	/ done: / { open = "" }
+	END { print (n >= 3) }')" 1
 awaits 5 "small again" '[ "$(status_field fat.0 memory_bytes)" -lt 40000000 ]'
 is "and left alone" "$(status_field fat.0 generation)" 3
 plan_done
