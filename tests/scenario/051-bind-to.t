@@ -57,6 +57,7 @@ rm "$T/out/db"
 kill -KILL "$(pid_of db.0)"
 awaits 10 "it does not get ready: who is bound goes on" 'is_state db.0 STARTING && is_state web.0 RUNNING'
 for i in 1 2; do
+	await 5 'is_state db.0 STARTING && [ "$(pid_of db.0)" -gt 0 ]'
 	old=$(pid_of db.0)
 	kill -KILL "$old"
 	await 5 '[ "$(pid_of db.0)" != "$old" ]'
