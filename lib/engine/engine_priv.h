@@ -127,6 +127,7 @@ struct slot {
 	bool leaving;     /* scaled away or removed: freed when it is down */
 	bool let_go;      /* the stop is because of bind_to */
 	bool stop_held;   /* told to stop, when who depends on it is down */
+	bool parked;      /* what it depends on was not so, the last time */
 	bool start_again; /* a hard restart: start when it is down */
 	bool stop_by_person;
 	uint8_t budgeted;    /* BUDGET_*: have counted the start that is due */
@@ -248,6 +249,7 @@ struct engine {
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
 	bool stop_held;     /* of some slot */
+	bool parked;        /* the same */
 	mono_ms startup_ms; /* as in table_self */
 	bool starting_all;  /* order_start_all goes through them */
 	/* shutdown */

@@ -407,6 +407,7 @@ act_wait(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
 	loop_timer_stop(&sl->retry);
+	sl->parked = sl->prog->en->parked = true;
 }
 
 /* What comes of an event where others have a say; PE__N: nothing yet. */

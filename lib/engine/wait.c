@@ -406,6 +406,7 @@ wait_let_go(struct slot *sl, const struct deps_edge *lost)
 		rolling_abort(sl->prog, "what it is bound to is down");
 	sl->stop_by_person = false;
 	sl->let_go = true;
+	sl->parked = en->parked = true;
 	slot_event(sl, PE_STOP);
 	slot_note(sl, "bound to %s, which is down", name);
 }
@@ -427,6 +428,7 @@ wait_step(struct slot *sl, const struct deps_edge *lost, bool may_start)
 		if (may_stop || sl->state == PS_BACKOFF)
 			wait_let_go(sl, lost);
 	} else if (sl->wanted && may_start && sl->state == PS_STOPPED) {
+		sl->parked = false;
 		slot_event(sl, PE_START);
 	}
 }
@@ -434,19 +436,23 @@ wait_step(struct slot *sl, const struct deps_edge *lost, bool may_start)
 void
 wait_progress(struct engine *en)
 {
-	/* The last dependency may have gone while a stop waited for its end. */
-	if ((!wait_graph(en) && !en->stop_held) || en->stopping)
+	bool any = wait_graph(en);
+
+	/* The last dependency may have gone while a stop waited for its end, or
+	 * a start for what it asked for. */
+	if ((!any && !en->stop_held && !en->parked) || en->stopping)
 		return;
 	en->stop_held = false;
+	en->parked = any && en->parked;
 	wait_look_around(en);
 	for (size_t i = 0; i < en->nprograms; i++) {
 		struct program *pg = en->programs[i];
 		const struct deps_edge *lost = deps_lost(&en->deps, i);
-		const struct deps_node *nd = &en->deps.v[i];
-		bool start = nd->nedges != 0 && lost == NULL &&
-			     deps_waits(&en->deps, i) == NULL;
+		bool depends = en->deps.v[i].nedges != 0;
+		bool may = lost == NULL && deps_waits(&en->deps, i) == NULL;
 
 		for (int k = 0; k < pg->nslots; k++)
-			wait_step(pg->slots[k], lost, start);
+			wait_step(pg->slots[k], lost,
+			    may && (depends || pg->slots[k]->parked));
 	}
 }

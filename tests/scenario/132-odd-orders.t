@@ -1,0 +1,98 @@
+#!/bin/sh
+# Orders that come at odd moments: while something waits, is asked, is rolled.
+. "$(dirname "$0")/lib.sh"
+
+web() { # KEYS
+	conf <<-EOT
+		[program:never]
+		command = $CHILD wait-file $T/out/never ready sleep
+		ready = notify
+		[program:web]
+		command = $CHILD append $T/out/web x sleep
+		startsecs = 0
+		$1
+		[program:ill]
+		command = $CHILD wait-file $T/out/go append $T/out/ill %(process_num)d ready sleep
+		ready = notify
+		workers = 2
+		startsecs = 0
+		health = exec:sh -c 'test ! -e $T/out/ill.\$REEVE_PID'
+		health_interval = 50ms
+		health_failures = 1
+	EOT
+}
+touch "$T/out/go"
+web "depends_on = never"
+start_reeved
+awaits 10 "up" 'all_state RUNNING ill'
+
+# A stop while it waits: what it waited for does not start it any more.
+is "web waits" "$(status_field web.0 waits_for)" "never:ready (STARTING)"
+ctl_bg "$T/out/start" start web
+awaits 5 "so does who orders it" 'grep -q "waits for never" "$T/out/start"'
+code 0 "stop it" ctl stop web
+wait "$BG"
+is "the order has failed, and ends" "$?" 1
+is "it waits for nothing" "$(status_field web.0 waits_for)" null
+touch "$T/out/never"
+awaits 5 "never is up" 'is_state never.0 RUNNING'
+is "web is not started by that" "$(state web.0) $(status_field web.0 wanted)" "STOPPED down"
+rm "$T/out/never"
+code 0 "start" ctl start web
+
+# What it waits for is removed, or no more what it waits for.
+ctl stop never web >/dev/null
+ctl start --no-wait web
+awaits 5 "it waits again" '[ "$(status_field web.0 waits_for)" = "never:ready (STARTING)" ]'
+cp "$CONF" "$T/out/conf"
+sed -i '/^\[program:never\]/,/^ready/d' "$CONF"
+code 1 "without never, but with who needs it" ctl reload
+has "with the line" "$T/out/ok" "no program 'never'"
+is "nothing has changed" "$(status_field web.0 waits_for)" "never:ready (STARTING)"
+sed -i '/^depends_on/d' "$CONF"
+n=$(wc -l <"$T/out/web")
+code 0 "both" ctl reload
+is "it waits no more" "$(state web.0) $(wc -l <"$T/out/web")" "RUNNING $((n + 1))"
+code 3 "never is gone" ctl status never
+
+# So with a bond, and where others still depend on something.
+cat >>"$CONF" <<EOT
+[program:loose]
+command = $CHILD sleep
+startsecs = 0
+depends_on = web
+[program:boss]
+command = $CHILD sleep
+startsecs = 0
+[program:bound]
+command = $CHILD sleep
+startsecs = 0
+bind_to = boss
+EOT
+code 0 "three more" ctl reload
+code 0 "the boss goes" ctl stop boss
+is "and who is bound" "$(state bound.0) $(status_field bound.0 waits_for)" "STOPPED boss:ready (STOPPED)"
+sed -i '/^bind_to/d' "$CONF"
+code 0 "bound no more" ctl reload
+awaits 5 "it is up" 'is_state bound.0 RUNNING'
+
+# Lost health during a roll waits for it, and is made good by it.
+rm "$T/out/go"
+: >"$T/out/ill"
+ctl_bg "$T/out/roll" roll ill
+awaits 5 "a roll is under way" 'grep -q "ill.0: new instance starting" "$T/out/roll"'
+b=$(pid_of ill.1)
+touch "$T/out/ill.$b"
+awaits 5 "ill.1 loses its health meanwhile" 'ctl events ill | grep -q "ill.1 .*waits for the roll under way"'
+code 1 "another roll of it waits as well, and is one" eval 'ctl --timeout 1 roll ill.1'
+cp "$T/out/conf" "$CONF"
+sed -i 's/^depends_on = never//; s/^health_interval = 50ms/health_interval = 60ms/' "$CONF"
+code 0 "a reload meanwhile" ctl reload --no-wait
+kill_engine
+touch "$T/out/go"
+wait "$BG"
+is "the roll is done" "$?" 0
+awaits 5 "all are up" 'all_state RUNNING ill'
+isnt "the one that was ill is replaced" "$(pid_of ill.1)" "$b"
+is "each was started once" "$(sort "$T/out/ill" | tr '\n' ' ')" "0 1 "
+plan_done
