@@ -88,7 +88,11 @@ ask_run(struct ask *a, int64_t timeout_ms, struct err *err)
 	snprintf(label, sizeof label, "!?:%s#%u.%u", a->in->slot->name,
 	    a->in->generation, a->in->tree_index);
 	a->task = slot_command(a->in->slot, &c, ask_on_task, a, err);
-	return a->task != NULL ? 0 : -1;
+	if (a->task == NULL)
+		return -1;
+	/* That there was no answer is told when it is gone. */
+	task_be_curt(a->task);
+	return 0;
 }
 
 int

@@ -32,6 +32,7 @@ struct task {
 	bool over;     /* it is dead, its tree may not be */
 	bool outlived; /* by something of its tree */
 	bool timed_out, cancelled, killed;
+	bool is_curt; /* KILL when its time is up, not TERM before */
 	struct task_end end;
 	char *path;             /* of the spec, for its errors */
 	struct spec_size words; /* bytes 0: not known */
@@ -203,6 +204,11 @@ task_on_limit(struct loop_timer *timer, void *arg)
 		return;
 	}
 	t->timed_out = true;
+	if (t->is_curt) {
+		task_signal_all(t, SIGKILL);
+		loop_timer_start(timer, TASK_KILL_AFTER_MS);
+		return;
+	}
 	if (t->end_it != NULL) {
 		t->end_it(t->end_it_arg, TASK_TIMED_OUT);
 		return;
@@ -221,6 +227,12 @@ task_set_timeout(struct task *t, int64_t ms)
 	loop_timer_stop(&t->limit);
 	if (ms != 0 && !t->over)
 		loop_timer_start(&t->limit, ms > ran ? ms - ran : 0);
+}
+
+void
+task_be_curt(struct task *t)
+{
+	t->is_curt = true;
 }
 
 void

@@ -94,6 +94,8 @@ void task_stand_in(struct task *t, task_end_it *end_it, void *arg);
 void task_stand_end(struct task *t, const struct task_end *end);
 /* ms from its start on, then TERM and, a little later, KILL; 0: none. */
 void task_set_timeout(struct task *t, int64_t ms);
+/* Its time has no TERM at the end, but KILL. */
+void task_be_curt(struct task *t);
 /* At once, with all of its tree; done comes when it is gone. */
 void task_kill(struct task *t);
 /* To its process group. */

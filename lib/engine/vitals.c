@@ -409,40 +409,57 @@ vitals_free(struct inst *in)
 	in->vitals = NULL;
 }
 
+/* heard_ms is where the grace ends. */
+static void
+vitals_begin(struct vitals *v)
+{
+	const struct inst *in = v->in;
+	int64_t left = v->heard_ms - loop_now(in->slot->prog->en->lp);
+	char name[SLOT_NAME_MAX + 16];
+
+	if (left < 0)
+		left = 0;
+	snprintf(name, sizeof name, "%s#%u", in->slot->name, in->generation);
+	loop_timer_start(
+	    &v->timer, vitals_is_watchdog(v)
+			   ? left + in->watchdog_ms
+			   : health_first_ms(left,
+				 in->conf->rare->health_interval_ms, name));
+}
+
 void
 vitals_start(struct inst *in)
 {
-	const struct config_program *conf = in->conf;
 	struct vitals *v = in->vitals;
-	char name[SLOT_NAME_MAX + 16];
 
 	if (v == NULL || v->running)
 		return;
 	v->running = true;
 	v->heard_ms =
-	    loop_now(in->slot->prog->en->lp) + conf->rare->health_grace_ms;
-	snprintf(name, sizeof name, "%s#%u", in->slot->name, in->generation);
-	loop_timer_start(
-	    &v->timer, vitals_is_watchdog(v)
-			   ? conf->rare->health_grace_ms + in->watchdog_ms
-			   : health_first_ms(conf->rare->health_grace_ms,
-				 conf->rare->health_interval_ms, name));
+	    loop_now(in->slot->prog->en->lp) + in->conf->rare->health_grace_ms;
+	vitals_begin(v);
 }
 
 void
 vitals_changed(struct inst *in, const struct config_program *old)
 {
-	const struct config_program *conf = in->conf;
+	const struct config_rare *was = old->rare, *is = in->conf->rare;
 	struct vitals *v = in->vitals;
 	int64_t grace;
 
-	if (v == NULL || vitals_is_watchdog(v) ||
-	    !loop_timer_active(&v->timer) ||
-	    old->rare->health_interval_ms == conf->rare->health_interval_ms)
+	if (v == NULL || !loop_timer_active(&v->timer))
+		return;
+	if (is->health_grace_ms != was->health_grace_ms && !v->health.known) {
+		v->heard_ms += is->health_grace_ms - was->health_grace_ms;
+		vitals_begin(v);
+		return;
+	}
+	if (vitals_is_watchdog(v) ||
+	    is->health_interval_ms == was->health_interval_ms)
 		return;
 	grace = v->heard_ms - loop_now(in->slot->prog->en->lp);
-	if (grace < conf->rare->health_interval_ms)
-		grace = conf->rare->health_interval_ms;
+	if (grace < is->health_interval_ms)
+		grace = is->health_interval_ms;
 	loop_timer_start(&v->timer, grace);
 }
 

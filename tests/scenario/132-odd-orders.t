@@ -11,6 +11,33 @@ web() { # KEYS
 		command = $CHILD append $T/out/web x sleep
 		startsecs = 0
 		$1
+		[program:asked]
+		command = $CHILD sleep
+		startsecs = 0
+		health = exec:$CHILD append $T/out/asked x
+		health_interval = 20ms
+		[program:spared]
+		command = $CHILD sleep
+		startsecs = 0
+		health = exec:$CHILD append $T/out/spared x
+		health_interval = 20ms
+		health_grace = ${2-1h}
+		[program:hangs]
+		command = $CHILD sleep
+		startsecs = 0
+		health = exec:$CHILD fork-grandchild $T/out/grand ignore-term sleep
+		health_interval = 20ms
+		health_timeout = 100ms
+		health_failures = 1
+		health_action = report
+		[program:unready]
+		command = $CHILD sleep
+		ready = exec:$CHILD fork-grandchild $T/out/grand ignore-term sleep
+		ready_try_timeout = 100ms
+		ready_timeout = 600ms
+		startsecs = 0
+		backoff_min = 1h
+		backoff_max = 1h
 		[program:ill]
 		command = $CHILD wait-file $T/out/go append $T/out/ill %(process_num)d ready sleep
 		ready = notify
@@ -24,7 +51,7 @@ web() { # KEYS
 touch "$T/out/go"
 web "depends_on = never"
 start_reeved
-awaits 10 "up" 'all_state RUNNING ill'
+awaits 10 "up" 'all_state RUNNING asked spared hangs ill'
 
 # A stop while it waits: what it waited for does not start it any more.
 is "web waits" "$(status_field web.0 waits_for)" "never:ready (STARTING)"
@@ -75,6 +102,21 @@ is "and who is bound" "$(state bound.0) $(status_field bound.0 waits_for)" "STOP
 sed -i '/^bind_to/d' "$CONF"
 code 0 "bound no more" ctl reload
 awaits 5 "it is up" 'is_state bound.0 RUNNING'
+
+# health: none within health_grace; a question that hangs is ended, with all
+# that it started; the same for ready.
+awaits 5 "who has no grace is asked" '[ "$(wc -l <"$T/out/asked")" -ge 5 ]'
+ok "who has is not" test ! -e "$T/out/spared"
+is "and is as he was" "$(status_field spared.0 health)" unknown
+cp "$T/out/conf" "$CONF"
+sed -i 's/^health_grace = .*/health_grace = 0/; s/^depends_on = never//' "$CONF"
+code 0 "no grace any more" ctl reload --no-wait
+awaits 5 "it is asked" '[ -s "$T/out/spared" ] && [ "$(status_field spared.0 health)" = healthy ]'
+awaits 5 "one that hangs has failed" 'ctl status hangs | grep -q "UNHEALTHY: .*not done within 100 ms"'
+awaits 5 "ready: so has the start" 'is_state unready.0 BACKOFF'
+like "... with the reason" "$(ctl why unready)" "not ready in time: .*not done within 100 ms"
+code 0 "stop" ctl stop hangs unready
+awaits 5 "nothing of them is left" '[ -z "$(pgrep -f "fork-grandchild $T/out/grand")" ]'
 
 # Lost health during a roll waits for it, and is made good by it.
 rm "$T/out/go"
