@@ -32,9 +32,13 @@
 
 #define RUN_AGAIN_MS     10000 /* as long as the command waits for us */
 #define RUN_PAUSE_MAX_MS 1000
-#define RUN_TIMED_OUT    124 /* as timeout(1) */
-#define RUN_NO_EXEC      126
-#define RUN_NO_FILE      127
+#define RUN_LEAVE_MS     5000 /* a signal that nobody answers */
+#define RUN_NOBODY_HEARS                                                       \
+	"reeved does not answer; it will stop the command when it sees that "  \
+	"nobody waits for it"
+#define RUN_TIMED_OUT 124 /* as timeout(1) */
+#define RUN_NO_EXEC   126
+#define RUN_NO_FILE   127
 
 extern char **environ;
 
@@ -196,6 +200,13 @@ run_ask(struct run *r, bool resume, struct client_error *ce)
 /* --- while it runs ----------------------------------------------------------
  */
 
+static bool
+run_ends(int signo)
+{
+	return signo == SIGINT || signo == SIGTERM || signo == SIGQUIT ||
+	       signo == SIGHUP;
+}
+
 /* Who is refused because there are many clients waits for a turn. */
 static void
 run_pause(struct run *r)
@@ -206,6 +217,22 @@ run_pause(struct run *r)
 	poll(NULL, 0, r->pause_ms);
 }
 
+/* Was told to end, while there is nobody to hand that on to? */
+static bool
+run_is_ended(struct run *r, struct client_error *ce)
+{
+	struct signalfd_siginfo si;
+
+	while (read(r->signals, &si, sizeof si) == (ssize_t)sizeof si)
+		if (run_ends((int)si.ssi_signo))
+			r->unheard = (int)si.ssi_signo;
+	if (r->unheard == 0)
+		return false;
+	ce->exit = 128 + r->unheard;
+	snprintf(ce->text, sizeof ce->text, RUN_NOBODY_HEARS);
+	return true;
+}
+
 static int
 run_reconnect(struct run *r, struct client_error *ce)
 {
@@ -214,6 +241,8 @@ run_reconnect(struct run *r, struct client_error *ce)
 	do {
 		client_disconnect(r->cmd->client);
 		run_pause(r);
+		if (run_is_ended(r, ce))
+			return -1;
 		if (client_connect(r->cmd->client, ce) == -1)
 			continue;
 		r->resumed = true;
@@ -284,6 +313,7 @@ run_hear(struct run *r, struct client_error *ce)
 			return run_reconnect(r, ce);
 		if (msg == NULL)
 			return 0;
+		r->unheard = 0;
 		rc = run_message(r, msg, ce);
 		json_decref(msg);
 	}
@@ -302,6 +332,20 @@ run_hand_on(struct run *r, int signo, struct client_error *ce)
 	return run_reconnect(r, ce);
 }
 
+/*
+ * Who wants to end us is not to wait for a reeved that hangs, or has no room
+ * to hear us: it stops the command when it sees that we are gone.  A second
+ * time: at once.
+ */
+static void
+run_unheard(struct run *r, int signo)
+{
+	if (!run_ends(signo))
+		return;
+	r->leave_at = clock_mono_ms() + (r->unheard != 0 ? 0 : RUN_LEAVE_MS);
+	r->unheard = signo;
+}
+
 static int
 run_signals(struct run *r, struct client_error *ce)
 {
@@ -312,8 +356,20 @@ run_signals(struct run *r, struct client_error *ce)
 			pty_resize(r);
 		else if (run_hand_on(r, (int)si.ssi_signo, ce) == -1)
 			return -1;
+		else
+			run_unheard(r, (int)si.ssi_signo);
 	}
 	return 0;
+}
+
+static int
+run_wait_ms(const struct run *r)
+{
+	mono_ms now = clock_mono_ms();
+
+	if (r->unheard == 0)
+		return -1;
+	return r->leave_at > now ? (int)(r->leave_at - now) : 0;
 }
 
 /* Until the result is there; -1: ce tells why there is none. */
@@ -329,13 +385,18 @@ run_wait(struct run *r, struct client_error *ce)
 		pfd[0] =
 		    (struct pollfd){ client_fd(r->cmd->client), POLLIN, 0 };
 		pfd[1] = (struct pollfd){ r->signals, POLLIN, 0 };
-		if (poll(pfd, n, -1) == -1 && errno != EINTR)
+		if (poll(pfd, n, run_wait_ms(r)) == -1 && errno != EINTR)
 			break;
 		run_io_turn(r, pfd + 2);
 		if (pfd[1].revents != 0)
 			rc = run_signals(r, ce);
 		if (rc == 0 && pfd[0].revents != 0)
 			rc = run_hear(r, ce);
+		if (rc == 0 && run_wait_ms(r) == 0) {
+			ce->exit = 128 + r->unheard;
+			snprintf(ce->text, sizeof ce->text, RUN_NOBODY_HEARS);
+			return -1;
+		}
 	}
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <termios.h>
 
+#include "base/clock.h"
 #include "reevectl.h"
 
 #define RUN_IO_MAX 4
@@ -26,6 +27,8 @@ struct run {
 	int id;      /* of the request */
 	int signals;
 	int pause_ms; /* reeved has many clients: before it is asked again */
+	int unheard;  /* signal that was handed on, and not answered; 0: none */
+	mono_ms leave_at; /* then it is not waited for any more */
 	bool started;
 	bool resumed; /* asked again after an engine died */
 	json_t *result;

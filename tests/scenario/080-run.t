@@ -140,6 +140,18 @@ done
 is "270 at once: each is run" "$bad" 0
 is "... and says nothing" "$(cat "$T/out/many")" ""
 
+# Who has had enough does not wait for a reeved that hangs.
+kill -STOP "$(engine_pid)"
+run_bg "$T/out/hung" true
+await 5 'ls -l "/proc/$RUN/fd" | grep -q signalfd'
+kill -TERM "$RUN"
+kill -HUP "$RUN"
+awaits 4 "a second signal ends a client that nobody answers" 'gone "$RUN"'
+kill -CONT "$(engine_pid)"
+wait "$RUN"
+like "... with such a signal" "$?" "^(129|143)\$"
+has "... and is told" "$T/out/hung.err" "does not answer"
+
 # A terminal.
 need script && {
 	like "--pty: a terminal of that size" "$(script -qec "stty rows 33 cols 99; $B/reevectl -c $CONF run --pty stty size" /dev/null </dev/null | tr -d '\r')" "33 99"
