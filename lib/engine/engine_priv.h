@@ -233,6 +233,7 @@ struct engine {
 	struct event_log *events;
 	struct pump *pump;
 	struct pump_stream *log_stream;
+	size_t nstreams;           /* of slots */
 	struct program **programs; /* start order */
 	size_t nprograms;
 	struct op_list ops;
@@ -463,6 +464,9 @@ const char *probing_error(const struct inst *in);
  */
 
 /* Gets the controllers that cf asks for; warnings: keys without effect. */
+/* Says when it takes more descriptors than there may be. */
+void slots_check_fds(
+    const struct engine *en, const struct config *cf, struct strv *warnings);
 void limits_setup(
     struct engine *en, const struct config *cf, struct strv *warnings);
 void limits_start(struct inst *in); /* its cgroup is there, it is not */

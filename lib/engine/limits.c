@@ -76,6 +76,7 @@ limits_setup(struct engine *en, const struct config *cf, struct strv *warnings)
 	pid_t keeper = keeperlink_welcome(en->kl)->pid;
 	struct err err = { .text = "" };
 
+	slots_check_fds(en, cf, warnings);
 	for (size_t i = 0; i < cf->nprograms; i++)
 		limits_program(en, cf->programs[i], warnings);
 	if (tree_enable(en->cgroup, "memory", keeper, false, &err) == 0)

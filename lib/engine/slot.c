@@ -1,6 +1,8 @@
 /*
  * slot - one stable place of a program: its log pipes, its record, its wish.
  */
+#include <sys/resource.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -57,6 +59,7 @@ slot_streams_close(struct slot *sl)
 	char name[FDNAME_MAX];
 	unsigned r;
 
+	en->nstreams -= (size_t)(sl->out != NULL) + (sl->err != NULL);
 	pump_remove(&sl->out);
 	pump_remove(&sl->err);
 	keeperlink_drop(en->kl, &sl->out_slot);
@@ -284,6 +287,63 @@ slot_is_down(const struct slot *sl)
 /* --- output ------------------------------------------------------------------
  */
 
+/*
+ * Descriptors that are none of a program's: the engine's own, and what clients,
+ * commands and probes need.  Whoever looks why nothing starts must get in.
+ */
+#define FDS_OTHERS 64
+
+/* Each stream is two of the store and a file, which another thread opens. */
+static bool
+slot_has_room(const struct engine *en)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) == -1 ||
+	       rl.rlim_cur == RLIM_INFINITY ||
+	       keeperlink_top(en->kl) + en->nstreams + FDS_OTHERS <=
+		   rl.rlim_cur;
+}
+
+static size_t
+slot_fds_of(const struct config_program *p, size_t n)
+{
+	size_t each = p->redirect_stderr ? 3 : 6, fds = 0;
+
+	if (p->output == OUTPUT_INHERIT)
+		each = 0;
+	if (p->ready == READY_NOTIFY || p->ready == READY_FD)
+		each++;
+	if (config_program_has_channel(p))
+		each += 2;
+	for (size_t i = 0; i < p->sockets.n; i++)
+		fds += p->socket_mode == SOCKMODE_REUSEPORT ? n + 1 : 2;
+	return fds + n * each;
+}
+
+void
+slots_check_fds(
+    const struct engine *en, const struct config *cf, struct strv *warnings)
+{
+	size_t need = FDS_OTHERS;
+	struct rlimit rl;
+	char text[256];
+
+	for (size_t i = 0; i < cf->nprograms; i++) {
+		const struct config_program *p = cf->programs[i];
+
+		need += slot_fds_of(
+		    p, (size_t)config_program_workers(p, en->usable_cpus));
+	}
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || need <= rl.rlim_cur)
+		return;
+	snprintf(text, sizeof text,
+	    "%s: its programs need %zu open files, and reeved may have %llu "
+	    "(LimitNOFILE= of its service, ulimit -n): some can't be started",
+	    cf->file, need, (unsigned long long)rl.rlim_cur);
+	strv_add(warnings, text);
+}
+
 /* The pipe of a stream: from the store, or new; *write_slot its write end. */
 static int
 slot_pipe(struct slot *sl, const char *what, unsigned *write_slot)
@@ -300,7 +360,8 @@ slot_pipe(struct slot *sl, const char *what, unsigned *write_slot)
 	if (*write_slot != 0)
 		return keeperlink_fd(kl, keeperlink_find(kl, rd));
 	/* The read end alone is non-blocking: it is ours. */
-	if (sys_pipe2(p, O_CLOEXEC) == -1) {
+	errno = EMFILE;
+	if (!slot_has_room(sl->prog->en) || sys_pipe2(p, O_CLOEXEC) == -1) {
 		log_error("pipe for the output of %s", sl->name);
 		return -1;
 	}
@@ -327,6 +388,7 @@ slot_stream(struct slot *sl, const char *what, struct pump_stream **st,
 		return;
 	snprintf(name, sizeof name, "%s %s", sl->name, what);
 	*st = pump_add(sl->prog->en->pump, name, fd, &sink);
+	sl->prog->en->nstreams++;
 }
 
 /* -1: some path can't be made.  What else is wrong is found by the start. */
@@ -361,7 +423,9 @@ slot_streams(struct slot *sl)
 		slot_stream(sl, "err", &sl->err, &sl->err_slot, cs.err_path,
 		    &conf->err);
 	config_slot_fini(&cs);
-	sl->streams_conf = conf;
+	/* Else the next start tries again. */
+	if (sl->out != NULL && (conf->redirect_stderr || sl->err != NULL))
+		sl->streams_conf = conf;
 }
 
 char *
