@@ -43,6 +43,19 @@ fd_nonblock(int fd)
 	return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+void
+fd_lift(int *fdp, int least)
+{
+	int fd = *fdp >= 0 && *fdp < least
+		     ? fcntl(*fdp, F_DUPFD_CLOEXEC, least)
+		     : -1;
+
+	if (fd == -1)
+		return;
+	close(*fdp);
+	*fdp = fd;
+}
+
 int
 fd_read_all(int fd, void *buf, size_t n)
 {

@@ -14,6 +14,8 @@ void fd_closep(int *fdp);
  * is not waited for (SO_LINGER). */
 void fd_close_given(int *fdp);
 int fd_nonblock(int fd);
+/* To a number that is not below least; where none can be had it stays. */
+void fd_lift(int *fdp, int least);
 /* Reads or writes it all, over EINTR; -1 on error or (read) early end. */
 int fd_read_all(int fd, void *buf, size_t n);
 int fd_write_all(int fd, const void *buf, size_t n);

@@ -163,7 +163,11 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	kp->cfg = cfg;
 	kp->started_ms = loop_now(lp);
 	child_table_init(&kp->children);
-	spawn_room_init(&kp->room); /* low numbers: first of all */
+	/* Low numbers: first of all, or when those from before are out of the
+	 * way. */
+	kp->room.null_fd = -1;
+	if (cfg->tables == NULL)
+		spawn_room_init(&kp->room);
 	kp->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (kp->null_fd == -1) {
 		err_sys(err, "open /dev/null");

@@ -242,6 +242,7 @@ upgrade_get_child(struct keeper *kp, struct tables *t)
 	c->max_rss_kb = tc.max_rss_kb;
 	c->err.stage = (enum spawn_stage)tc.stage;
 	c->err.errnum = tc.errnum;
+	fd_lift(&tc.pidfd, SPAWN_ROOM_LOW);
 	if (tc.pidfd != -1)
 		child_started(ct, c, tc.pid, tc.pidfd, tc.started_ms);
 	if (tc.is_dirty)
@@ -251,11 +252,22 @@ upgrade_get_child(struct keeper *kp, struct tables *t)
 	return tc.pidfd != -1 && c->is_foreign ? foreign_watch(kp, c) : 0;
 }
 
+/* An engine had them where it liked: the low numbers are for starts. */
+static int
+upgrade_get_fd(struct keeper *kp, struct tables *t)
+{
+	struct tables_fd f;
+
+	if (tables_get_fd(t, &f) == -1)
+		return -1;
+	fd_lift(&f.fd, SPAWN_ROOM_LOW);
+	return fdstore_put(&kp->store, f.slot, f.name, &f.fd);
+}
+
 static int
 upgrade_fill(struct keeper *kp, struct tables *t)
 {
 	const struct tables_head *h = tables_head(t);
-	struct tables_fd f;
 
 	kp->incarnation = h->incarnation;
 	kp->serial = h->serial;
@@ -268,8 +280,7 @@ upgrade_fill(struct keeper *kp, struct tables *t)
 		kp->pending[i].told = h->signals[i].told;
 	}
 	for (size_t n = tables_get_number(t); n > 0; n--)
-		if (tables_get_fd(t, &f) == -1 ||
-		    fdstore_put(&kp->store, f.slot, f.name, &f.fd) == -1)
+		if (upgrade_get_fd(kp, t) == -1)
 			return -1;
 	for (size_t n = tables_get_number(t); n > 0; n--)
 		if (upgrade_get_child(kp, t) == -1)
@@ -282,8 +293,10 @@ upgrade_resume(struct keeper *kp, struct tables *t)
 {
 	int ch = tables_head(t)->channel;
 
+	fd_lift(&ch, SPAWN_ROOM_LOW);
 	if (upgrade_fill(kp, t) == -1 || (kp->engine == NULL) != (ch == -1))
 		return -1;
+	spawn_room_init(&kp->room);
 	log_set_fd(fdstore_get(&kp->store, kp->log_slot));
 	log_set_level((enum log_level)kp->log_level);
 	kp->was_ready = true;

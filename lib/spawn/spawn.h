@@ -51,6 +51,7 @@ struct spawn; /* one start under way */
 typedef void spawn_cb(void *arg, const struct spawn_err *err);
 
 #define SPAWN_ROOM_FDS 16
+#define SPAWN_ROOM_LOW 64 /* other descriptors that stay are better above */
 
 /*
  * What a process that starts many keeps for its starts: low descriptor numbers

@@ -46,6 +46,9 @@ for i in 1 2 3; do
 done
 ok "an event tells" eval 'ctl events | grep -q "reeved [0-9]* is gone: pid [0-9]* goes on in its place"'
 
+ok "it has low descriptor numbers for its starts" [ "$(find /proc/"$REEVED"/fd -maxdepth 1 -name '[0-9]' -o \
+    -maxdepth 1 -name '[1-3][0-9]' | while read -r f; do readlink "$f"; done | grep -c /dev/null)" -ge 16 ]
+
 kill -INT "$(cat "$T/out/load.web.pid")" "$(cat "$T/out/load.own.pid")"
 load_ok web "no connection was lost"
 load_ok own "nor one of the reuseport group"
