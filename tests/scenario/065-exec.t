@@ -34,6 +34,13 @@ is "arguments mean themselves" "$(x -- printf '%s|' "a b" "it's" '50% %(x)s' '$H
 is "the folder" "$(x -- pwd)" "$T/out"
 is "the umask" "$(umask 0027; x -- sh -c umask)" 0027
 is "variables, and more of them" "$(A=1 x --env 'B=2 "x", %(y)s' -- sh -c 'echo "$A|$B"')" '1|2 "x", %(y)s'
+is "sockets, by name" "$(x --socket "a=unix:$T/run/a" --socket "b=tcp://127.0.0.1:$(port 0)" -- sh -c 'echo "$LISTEN_FDS $LISTEN_FDNAMES"')" "2 a:b"
+is "which are gone with it" "$(ls -A "$T/run")" ""
+if [ "$(id -u)" = 0 ]; then
+	is "another user" "$(x --user nobody -- sh -c 'echo "$(id -un) $USER"')" "nobody nobody"
+else
+	skip "another user" "root alone can"
+fi
 if command -v script >/dev/null; then
 	is "a terminal stays one" "$(script -qec "$B/reeved --exec -- sh -c 'test -t 0 && test -t 1 && test -t 2 && echo tty'" /dev/null </dev/null | tr -d '\r')" tty
 else
