@@ -4,6 +4,7 @@
 #include "engine/policy.h"
 
 #include <check.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -256,6 +257,40 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof(table) / sizeof(table)[0])
 
+/* "More than 2 in 10 s" are three, the first and the last 10 s apart. */
+START_TEST(restart_limit_to_the_millisecond)
+{
+	struct config_rare rare = { .restart_limit = { 2, 10000 } };
+	struct config_program p = { .rare = &rare };
+
+	for (mono_ms last = 10999; last <= 11001; last++) {
+		struct table_past past = { 0 };
+
+		policy_note_death(&past, 1000);
+		policy_note_death(&past, 5000);
+		ck_assert(!policy_over_limit(&p, &past));
+		policy_note_death(&past, last);
+		ck_assert_int_eq(policy_over_limit(&p, &past), last <= 11000);
+	}
+}
+END_TEST
+
+START_TEST(exit_codes_are_a_shells)
+{
+	ck_assert_int_eq(
+	    policy_exit_code(&(struct table_death){ .code = 7 }), 7);
+	ck_assert_int_eq(
+	    policy_exit_code(&(struct table_death){ .code = -1, .signo = 9 }),
+	    137);
+	ck_assert_int_eq(policy_exit_code(&(struct table_death){
+			     .code = -1, .errnum = ENOENT }),
+	    127);
+	ck_assert_int_eq(policy_exit_code(&(struct table_death){
+			     .code = -1, .errnum = EACCES }),
+	    126);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -274,6 +309,8 @@ main(void)
 	tcase_add_loop_test(tc, young, 0, ROWS(lives));
 	tcase_add_test(tc, a_lifetime_is_never_longer_and_not_always_the_same);
 	tcase_add_test(tc, a_time_of_day_and_a_clock_that_is_set);
+	tcase_add_test(tc, restart_limit_to_the_millisecond);
+	tcase_add_test(tc, exit_codes_are_a_shells);
 	suite_add_tcase(s, tc);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
