@@ -46,9 +46,8 @@ fd_nonblock(int fd)
 void
 fd_lift(int *fdp, int least)
 {
-	int fd = *fdp >= 0 && *fdp < least
-		     ? fcntl(*fdp, F_DUPFD_CLOEXEC, least)
-		     : -1;
+	int fd = *fdp >= 0 && *fdp < least ? fcntl(*fdp, F_DUPFD_CLOEXEC, least)
+					   : -1;
 
 	if (fd == -1)
 		return;

@@ -388,9 +388,10 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	r->arg = arg;
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_new(en, tree, 0, run_on_done, r);
-	snprintf(label, sizeof label, "!q:%u.%s%s@%llu", (unsigned)owner,
+	snprintf(label, sizeof label, "!q:%u.%s%s@%llu~%lld", (unsigned)owner,
 	    r->key, req->jobserver ? RUN_JOBS : "",
-	    (unsigned long long)task_share_tree(r->task));
+	    (unsigned long long)task_share_tree(r->task),
+	    (long long)req->timeout_ms);
 	task_on_start(r->task, run_on_started);
 	task_on_gone(r->task, run_on_gone);
 	if (req->ipc != NULL && run_open_channel(r, req, err) == -1) {
@@ -486,7 +487,16 @@ run_adopted_tree(const char *label)
 	return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
 }
 
-/* "!q:1000.KEY@7", "!q:1000.KEY+jobs@7" */
+/* It is what the command may take, not what an engine lives to see. */
+static int64_t
+run_adopted_timeout(const char *label)
+{
+	const char *at = strchr(label, '~');
+
+	return at != NULL ? strtoll(at + 1, NULL, 10) : 0;
+}
+
+/* "!q:1000.KEY@7~0", "!q:1000.KEY+jobs@7~5000": its tree, its timeout */
 bool
 run_adopt(struct engine *en, const struct orphan *o)
 {
@@ -505,6 +515,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	r->task = task_adopt(
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
 	task_adopt_shared(r->task, run_adopted_tree(o->label));
+	task_set_timeout(r->task, run_adopted_timeout(o->label));
 	task_on_gone(r->task, run_on_gone);
 	run_adopt_channel(r);
 	/* Its client may come back. */

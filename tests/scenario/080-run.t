@@ -100,6 +100,15 @@ kill_engine
 wait "$RUN"
 is "its exit code over the death of the engine" "$?" 6
 
+# Its time is limited whichever engine is there, also when it was over without.
+rm -f "$T/out/there"
+run_bg "$T/out/limit" --json --timeout 2 --shell "trap '' TERM; echo begun >$T/out/there; while :; do sleep 0.05; done"
+awaits 5 "one with a timeout" '[ -s "$T/out/there" ]'
+kill_engine
+wait "$RUN"
+is "... is ended by the next engine" "$?" 124
+like "... which says so" "$(cat "$T/out/limit")" '"exit_signal":9,"timed_out":true'
+
 # Killed at any moment: none is lost, none is run twice.
 i=0
 while [ $i -lt 40 ]; do
