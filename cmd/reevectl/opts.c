@@ -447,6 +447,18 @@ opts_word(struct parser *p, char *word, bool no_options)
 }
 
 bool
+opts_is_of_every_verb(enum option_id id)
+{
+	return options[id].verbs == EVERY;
+}
+
+const char *
+opts_name(enum option_id id)
+{
+	return options[id].name;
+}
+
+bool
 opts_name_command(const struct command *cmd)
 {
 	return cmd->verb == VERB_RUN ||

@@ -79,6 +79,8 @@ int opts_parse(struct command *cmd, int argc, char **argv);
 void opts_fini(struct command *cmd);
 /* Are its arguments, or will they be, a command and its words? */
 bool opts_name_command(const struct command *cmd);
+bool opts_is_of_every_verb(enum option_id id);
+const char *opts_name(enum option_id id);
 
 /* --- out.c -----------------------------------------------------------------
  */

@@ -18,27 +18,67 @@ enum {
 	TASK_NO_FILE = 127
 };
 
+/* Of the group's tasks that have not ended; NULL: it is told why. */
+static json_t *
+task_ids_of_group(struct command *cmd, int *code)
+{
+	json_t *ids = NULL, *t, *result;
+	char id[24];
+	size_t i;
+
+	result = command_ask(cmd, "task_list",
+	    json_pack("{s:s,s:b,s:[s]}", "group", cmd->value[OPTION_GROUP],
+		"groups", 0, "fields", "id"),
+	    code);
+	if (result == NULL)
+		return NULL;
+	ids = json_array();
+	json_array_foreach(json_object_get(result, "tasks"), i, t)
+	{
+		snprintf(id, sizeof id, "%lld",
+		    (long long)json_integer_value(json_array_get(t, 0)));
+		json_array_append_new(ids, json_string(id));
+	}
+	json_decref(result);
+	return ids;
+}
+
+/* The ids that are named, or those of a group. */
+static json_t *
+task_ids(struct command *cmd, int *code)
+{
+	bool group = cmd->on[OPTION_GROUP];
+
+	if ((cmd->nargs > 0) != group)
+		return group ? task_ids_of_group(cmd, code)
+			     : args_json(cmd, 0, cmd->nargs);
+	warn_user(group ? "it takes ids of tasks or --group, not both"
+			: "it needs the id of a task");
+	*code = EXIT_USAGE;
+	return NULL;
+}
+
 /* As many at a time as a request takes; what they have in "tasks" is one. */
 static json_t *
 task_ask(struct command *cmd, const char *method, int *code)
 {
-	json_t *all = NULL, *some, *ids;
-	size_t to;
+	json_t *ids = task_ids(cmd, code), *all = NULL, *some, *part;
+	size_t n = json_array_size(ids);
 
-	if (cmd->nargs == 0) {
-		warn_user("it needs the id of a task");
-		*code = EXIT_USAGE;
+	if (ids == NULL)
 		return NULL;
-	}
-	for (size_t from = 0; from < cmd->nargs; from = to) {
-		to = cmd->nargs - from > IDS_AT_ONCE ? from + IDS_AT_ONCE
-						     : cmd->nargs;
-		ids = args_json(cmd, from, to);
+	if (n == 0)
+		all = json_pack("{s:[]}", "tasks");
+	for (size_t i = 0; i < n;) {
+		part = json_array();
+		for (size_t k = 0; k < IDS_AT_ONCE && i < n; k++)
+			json_array_append(part, json_array_get(ids, i++));
 		some = command_ask(
-		    cmd, method, json_pack("{s:o}", "ids", ids), code);
+		    cmd, method, json_pack("{s:o}", "ids", part), code);
 		if (some == NULL) {
 			json_decref(all);
-			return NULL;
+			all = NULL;
+			break;
 		}
 		if (all == NULL) {
 			all = some;
@@ -48,6 +88,7 @@ task_ask(struct command *cmd, const char *method, int *code)
 		    json_object_get(some, "tasks"));
 		json_decref(some);
 	}
+	json_decref(ids);
 	return all;
 }
 
@@ -240,22 +281,49 @@ task_parallel(struct command *cmd)
 				   "parallel", (json_int_t)n));
 }
 
+#define TAKES(id) (UINT64_C(1) << OPTION_##id)
+#define TAKES_HOW                                                              \
+	(TAKES(CWD) | TAKES(ENV) | TAKES(ENV_FILE) | TAKES(CLEAR_ENV) |        \
+	    TAKES(SHELL) | TAKES(USER) | TAKES(NICE) | TAKES(UMASK) |          \
+	    TAKES(RLIMIT) | TAKES(TASK_GROUP) | TAKES(CHANNEL) |               \
+	    TAKES(JOBSERVER) | TAKES(NO_JOBSERVER))
+#define TAKES_WHEN                                                             \
+	(TAKES(GROUP) | TAKES(AFTER) | TAKES(PRIORITY) | TAKES(RETRIES) |      \
+	    TAKES(DELAY) | TAKES(EACH_LINE))
+
+_Static_assert(OPTION__N <= 64, "a bit each");
+
 static const struct {
 	const char *name;
 	verb_fn *run;
+	uint64_t takes; /* options, beside those of every verb */
 } orders[] = {
-	{ "add", task_add },
-	{ "run", task_run },
-	{ "show", task_show },
-	{ "list", task_list },
-	{ "log", task_log },
-	{ "wait", task_wait },
-	{ "cancel", task_cancel },
-	{ "rm", task_rm },
-	{ "pause", task_pause },
-	{ "resume", task_resume },
-	{ "parallel", task_parallel },
+	{ "add", task_add, TAKES_HOW | TAKES_WHEN },
+	{ "run", task_run, TAKES(NO_WAIT) },
+	{ "show", task_show, 0 },
+	{ "list", task_list, TAKES(ALL) | TAKES(GROUP) },
+	{ "log", task_log, TAKES(FOLLOW) },
+	{ "wait", task_wait, TAKES(GROUP) },
+	{ "cancel", task_cancel, TAKES(GROUP) },
+	{ "rm", task_rm, TAKES(ALL) | TAKES(DONE) },
+	{ "pause", task_pause, 0 },
+	{ "resume", task_resume, 0 },
+	{ "parallel", task_parallel, 0 },
 };
+
+/* What would be left out in silence: "rm --all" of one group is of all. */
+static bool
+task_takes(const struct command *cmd, const char *name, uint64_t takes)
+{
+	for (enum option_id id = 0; id < OPTION__N; id++) {
+		if (!cmd->on[id] || (takes >> id & 1) != 0 ||
+		    opts_is_of_every_verb(id))
+			continue;
+		warn_user("task %s takes no --%s", name, opts_name(id));
+		return false;
+	}
+	return true;
+}
 
 int
 verb_task(struct command *cmd)
@@ -265,6 +333,8 @@ verb_task(struct command *cmd)
 	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
 		if (strcmp(orders[i].name, name) != 0)
 			continue;
+		if (!task_takes(cmd, name, orders[i].takes))
+			return EXIT_USAGE;
 		cmd->args++;
 		cmd->nargs--;
 		i = (size_t)orders[i].run(cmd);

@@ -295,6 +295,7 @@ task_list(struct command *cmd)
 {
 	bool all = cmd->on[OPTION_ALL];
 	json_t *result, *params = json_pack("{s:b}", "all", all), *fields;
+	const char *group = cmd->value[OPTION_GROUP];
 	int code = 0;
 
 	if (cmd->nargs > 0) {
@@ -302,6 +303,8 @@ task_list(struct command *cmd)
 		warn_user("task list takes no arguments");
 		return EXIT_USAGE;
 	}
+	if (group != NULL)
+		json_object_set_new(params, "group", json_string(group));
 	if (cmd->on[OPTION_JSON]) {
 		json_object_set_new(params, "groups", json_false());
 		return list_json(cmd, params);
@@ -314,7 +317,8 @@ task_list(struct command *cmd)
 	if (result == NULL)
 		return code;
 	list_table(result, all);
-	list_names(cmd);
+	if (group == NULL)
+		list_names(cmd);
 	json_decref(result);
 	return EXIT_OK;
 }

@@ -6,6 +6,7 @@
  * to happen first waits, and is asked again by a client that finds another
  * engine: every request here may be given twice.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,6 +389,8 @@ list_groups(struct jw *w, const struct asked *a, const struct queue_req *req)
 
 		if (a->uid != QUEUE_ANY_UID && a->uid != g->uid)
 			continue;
+		if (a->group[0] != '\0' && strcmp(a->group, g->name) != 0)
+			continue;
 		jw_obj(w, NULL);
 		jw_str(w, "group", g->name);
 		jw_int(w, "uid", (int64_t)g->uid);
@@ -406,10 +409,14 @@ list_answer(struct asked *a, struct queue_req *req)
 	jw_obj(w, NULL);
 	jw_arr(w, "tasks");
 	for (size_t i = 0; i < req->ntasks; i++) {
+		const struct queue_task *t = &req->tasks[i];
+
+		if (a->group[0] != '\0' && strcmp(a->group, t->group) != 0)
+			continue;
 		if (a->nfields > 0)
-			tasks_put_fields(w, a, &req->tasks[i]);
+			tasks_put_fields(w, a, t);
 		else
-			tasks_put_one(w, a->en, &req->tasks[i]);
+			tasks_put_one(w, a->en, t);
 	}
 	jw_end_arr(w);
 	if (a->groups)
@@ -423,15 +430,21 @@ cmd_task_list(struct ctl_req *r, struct args *args)
 {
 	bool all = args_bool(args, "all", false);
 	bool groups = args_bool(args, "groups", true);
+	const char *group = args_str(args, "group", false);
 	uint8_t fields[TASK_FIELDS_MAX];
 	struct queue_req *req;
 	struct asked *a;
 	size_t n;
 
 	task_fields(args, fields, &n);
+	/* "task:NAME" is that of a named task. */
+	if (!args->bad && group != NULL &&
+	    (*group == '\0' || strlen(group) >= sizeof a->group))
+		args_error(args, "\"%.64s\" is no name of a group", group);
 	if (args_end(args, r) == -1)
 		return;
 	a = asked_new(r);
+	snprintf(a->group, sizeof a->group, "%s", group != NULL ? group : "");
 	memcpy(a->fields, fields, n);
 	a->nfields = n;
 	a->groups = groups;

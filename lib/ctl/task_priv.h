@@ -26,6 +26,7 @@ struct asked {
 	size_t nfields;
 	bool only_done;     /* of task_rm */
 	bool groups;        /* are told as well */
+	char group[72];     /* of task_list; "": all */
 	struct strv states; /* of task_watch */
 	/* of task_log */
 	bool follow, ended;

@@ -121,6 +121,31 @@ is "... others wait" "$(field "$b" state)" queued
 code 0 "... and run" task wait "$a" "$b"
 code 0 "as at first" task parallel default 0
 
+# Those of a group.
+code 0 "a group that waits" task pause gr
+a=$(task add -g gr --shell "echo never")
+b=$(task add -g gr true)
+c=$(task add --delay 3600 true)
+is "list -g" "$(task list -g gr --json | grep -o '"id":[0-9]*' | tr '\n' ' ')" "\"id\":$a \"id\":$b "
+like "... as a table" "$(task list -g gr)" "group gr: paused"
+unlike "... has no others" "$(task list -g gr)" "^ *$c "
+is "cancel -g" "$(task cancel -g gr)" "task $a is cancelled
+task $b is cancelled"
+is "... no others" "$(field "$c" state)" queued
+is "... again: none is left" "$(task cancel -g gr)" ""
+task resume gr
+a=$(task add -g gr --shell "exit 3")
+b=$(task add -g gr true)
+task wait -g gr >/dev/null 2>&1
+is "wait -g" "$(field "$a" state) $(field "$b" state)" "failed done"
+code 2 "ids and -g" task cancel -g gr "$c"
+for line in "rm --all -g gr" "rm -g gr $c" "log -g gr $a" "pause -g gr" "wait --retries 3 $a" "show -a" "cancel --done"; do
+	# shellcheck disable=SC2086
+	code 2 "an option that it would leave out: $line" task $line
+done
+is "... nothing was done" "$(field "$c" state) $(field "$a" state)" "queued failed"
+task cancel "$c" >/dev/null
+
 n=$(seq 500 | sed "s|.*|echo & >>$T/out/many|" | task add --each-line | wc -l)
 is "500 lines of stdin: ids" "$n" 500
 # shellcheck disable=SC2046
@@ -129,10 +154,10 @@ awaits 20 "all" '[ "$(task list --json)" = "[]" ]'
 is "each once" "$(sort -n "$T/out/many" | uniq | wc -l) $(wc -l <"$T/out/many")" "500 500"
 
 # shellcheck disable=SC2046
-code 0 "more ids than a request takes" task wait $(seq 30 500) $(seq 30 500) $(seq 30 500)
+code 0 "more ids than a request takes" task wait $(seq 40 500) $(seq 40 500) $(seq 40 500)
 # shellcheck disable=SC2046
-code 0 "... are forgotten, too" task rm $(seq 30 500)
-is "... each of them" "$(task list --all --json | grep -o '"id":\(30\|499\|500\|501\),')" '"id":501,'
+code 0 "... are forgotten, too" task rm $(seq 40 500)
+is "... each of them" "$(task list --all --json | grep -o '"id":\(40\|499\|500\|501\),')" '"id":501,'
 code 2 "no order" task
 code 2 "an unknown one" task nonsense
 code 2 "no id" task wait
