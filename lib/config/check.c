@@ -92,8 +92,24 @@ check_counts(struct check *ck, const struct config_program *p)
 }
 
 static void
+check_memory(struct check *ck, const struct config_program *p)
+{
+	if (p->rare->memory_limit == 0 &&
+	    check_is_set(p, SCHEMA_PROGRAM_memory_interval))
+		CHECK_ERROR(ck, p, memory_interval,
+		    "memory_interval: there is no memory_limit= that it could "
+		    "be of");
+	if (p->rare->memory_max > 0 &&
+	    p->rare->memory_limit >= p->rare->memory_max)
+		CHECK_WARNING(ck, p, memory_limit,
+		    "memory_limit is never reached: the kernel kills at "
+		    "memory_max");
+}
+
+static void
 check_keys(struct check *ck, const struct config_program *p)
 {
+	check_memory(ck, p);
 	if (p->stopasgroup && !p->killasgroup)
 		CHECK_ERROR(ck, p, killasgroup,
 		    "stopasgroup = true needs killasgroup = true, or what "

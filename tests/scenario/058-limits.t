@@ -65,7 +65,7 @@ awaits 5 "an engine after this one finds it" '[ "$(pid_of web.0)" = "$a" ]'
 code 0 "restart" ctl restart --hard web
 awaits 5 "up" 'all_state RUNNING'
 
-for v in "memory_max = lots" "cpu_weight = 10001" "cpu_max = 50" "pids_max = -1"; do
+for v in "memory_max = lots" "cpu_weight = 10001" "cpu_max = 50" "pids_max = -1" "memory_interval = 5"; do
 	conf "$T/bad.conf" <<-EOT
 		[program:web]
 		command = /bin/true
@@ -74,4 +74,12 @@ for v in "memory_max = lots" "cpu_weight = 10001" "cpu_max = 50" "pids_max = -1"
 	code 2 "refused: $v" "$B/reeved" --check -c "$T/bad.conf"
 	has "... with the line" "$T/out/ok" "bad.conf:[0-9]+: .*${v%% *}"
 done
+conf "$T/bad.conf" <<EOT
+[program:web]
+command = /bin/true
+memory_max = 1GB
+memory_limit = 1GB
+EOT
+code 0 "a soft limit that is none" "$B/reeved" --check -c "$T/bad.conf"
+has "... is a warning with its line" "$T/out/ok" "bad.conf:1[0-9]: .*memory_limit is never reached: the kernel kills at memory_max"
 plan_done

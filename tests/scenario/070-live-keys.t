@@ -93,7 +93,7 @@ cpu_weight|0|200
 cpu_max|none|50%
 pids_max|0|500
 memory_limit|0|1GB
-memory_interval|15|20
+memory_interval|15|20|memory_limit = 1GB
 max_lifetime|0|1d
 restart_at|-|@every 12h
 before_start|-|true
