@@ -80,7 +80,9 @@ job_request(const struct command *cmd, const char *kind, const char ***args,
 				 : priority > 7 ? 7
 						: priority);
 	if (cmd->on[OPTION_TIMEOUT])
-		rq->run_timeout_ms = (uint32_t)cmd->number[OPTION_TIMEOUT];
+		rq->run_timeout_ms = cmd->number[OPTION_TIMEOUT] < UINT32_MAX
+					 ? (uint32_t)cmd->number[OPTION_TIMEOUT]
+					 : UINT32_MAX;
 	rq->retry = cmd->on[OPTION_RETRY];
 }
 

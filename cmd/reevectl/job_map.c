@@ -3,6 +3,9 @@
  * in the order of the files, and one that fails stops no other.
  */
 #include <errno.h>
+#include <sys/queue.h>
+
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +16,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/xalloc.h"
+#include "ctl/jw.h"
 #include "job.h"
 
 #define MAP_AT_ONCE 128 /* two descriptors each */
 #define DRAW_MS     100
+#define FULL_MS     100 /* until a queue that others fill is tried again */
 #define BAR_MAX     24
 #define BAR_MIN     4
 
@@ -28,6 +33,7 @@ struct map_file {
 	char *put;  /* the name of its output */
 	struct job_file out;
 	int64_t size, done; /* of its bytes */
+	STAILQ_ENTRY(map_file) entry;
 };
 
 struct map {
@@ -35,7 +41,11 @@ struct map {
 	struct reeve_pool *pool;
 	struct reeve_pool_request rq;
 	const char **args;
+	struct strv names; /* of the list */
 	struct map_file *files;
+	STAILQ_HEAD(, map_file) again; /* refused: the queue was full */
+	size_t nagain;
+	size_t at_once, most;
 	size_t n, next, printed, ended, failed;
 	int64_t bytes, bytes_done;
 	mono_ms since, drawn;
@@ -121,7 +131,7 @@ map_check_outputs(const struct map *m)
 		    "%s: %s", dir, strerror(errno != 0 ? errno : ENOTDIR));
 		return EXIT_FAIL;
 	}
-	out = xcalloc(m->n, sizeof(char *));
+	out = xcalloc(m->n + 1, sizeof(char *));
 	for (size_t i = 0; i < m->n; i++)
 		out[i] = map_output(m, m->files[i].name);
 	qsort(out, m->n, sizeof(char *), map_by_name);
@@ -219,25 +229,34 @@ map_draw(struct map *m)
 }
 
 static void
+map_print_json(const struct map_file *f)
+{
+	struct buf b;
+	struct jw w;
+
+	buf_init(&b);
+	jw_init(&w, &b);
+	jw_obj(&w, NULL);
+	jw_str(&w, "input", f->name);
+	jw_bool(&w, "ok", !f->failed);
+	if (f->text != NULL)
+		jw_str(&w, f->failed ? "error" : "answer", f->text);
+	if (!f->failed && f->put != NULL)
+		jw_str(&w, "output", f->put);
+	jw_end_obj(&w);
+	out_printf("%s\n", buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
 map_print(struct map *m, struct map_file *f)
 {
-	json_t *o;
-
-	if (m->cmd->on[OPTION_JSON]) {
-		o = json_pack(
-		    "{s:s,s:b}", "input", f->name, "ok", (int)!f->failed);
-		if (f->text != NULL)
-			json_object_set_new(o, f->failed ? "error" : "answer",
-			    json_string(f->text));
-		if (!f->failed && f->put != NULL)
-			json_object_set_new(o, "output", json_string(f->put));
-		out_json_line(o);
-		json_decref(o);
-	} else if (!f->failed && f->text != NULL) {
+	if (m->cmd->on[OPTION_JSON])
+		map_print_json(f);
+	else if (!f->failed && f->text != NULL)
 		job_print_answer(f->text, f->name);
-	} else if (!f->failed && f->put != NULL && !m->bar) {
+	else if (!f->failed && f->put != NULL && !m->bar)
 		out_printf("%s\n", f->put);
-	}
 }
 
 /* In the order of the files: those before it have been printed. */
@@ -330,6 +349,29 @@ map_find(struct map *m, uint64_t id)
 	return NULL;
 }
 
+/* That are with the pool. */
+static size_t
+map_running(const struct map *m)
+{
+	return m->next - m->ended - m->nagain;
+}
+
+/* As many as it has taken are as many as it takes, until one has ended. */
+static void
+map_refused(struct map *m, struct map_file *f)
+{
+	f->id = 0;
+	job_file_drop(&f->out);
+	map_count(m, f, 0);
+	STAILQ_INSERT_TAIL(&m->again, f, entry);
+	m->nagain++;
+	m->at_once = map_running(m);
+	if (m->at_once > 0)
+		return;
+	m->at_once = 1;
+	(void)poll(NULL, 0, FULL_MS);
+}
+
 static void
 map_result(struct map *m, const struct reeve_pool_event *ev)
 {
@@ -338,6 +380,12 @@ map_result(struct map *m, const struct reeve_pool_event *ev)
 
 	if (f == NULL)
 		return;
+	if (ev->status == REEVE_POOL_FULL) {
+		map_refused(m, f);
+		return;
+	}
+	if (m->at_once < m->most)
+		m->at_once++;
 	buf_init(&b);
 	if (ev->status != REEVE_POOL_OK)
 		job_why(&b, ev);
@@ -357,6 +405,25 @@ map_progress(struct map *m, const struct reeve_pool_event *ev)
 		map_count(m, f, f->size / 100 * ev->percent);
 }
 
+static void
+map_start_some(struct map *m)
+{
+	struct map_file *f;
+
+	while (job_stopped == 0 && map_running(m) < m->at_once) {
+		f = STAILQ_FIRST(&m->again);
+		if (f != NULL) {
+			STAILQ_REMOVE_HEAD(&m->again, entry);
+			m->nagain--;
+		} else if (m->next < m->n) {
+			f = &m->files[m->next++];
+		} else {
+			return;
+		}
+		map_start(m, f);
+	}
+}
+
 static int
 map_all(struct map *m)
 {
@@ -364,12 +431,10 @@ map_all(struct map *m)
 	int r;
 
 	while (m->ended < m->n) {
-		while (m->next < m->n && job_stopped == 0 &&
-		       m->next - m->ended < MAP_AT_ONCE)
-			map_start(m, &m->files[m->next++]);
+		map_start_some(m);
 		if (job_stopped != 0)
 			return 128 + job_stopped;
-		r = m->next == m->ended
+		r = map_running(m) == 0
 			? 0
 			: reeve_pool_next(m->pool, m->bar ? DRAW_MS : -1, &ev);
 		if (r == -1) {
@@ -401,25 +466,75 @@ map_list_failed(const struct map *m)
 						     : "failed");
 }
 
+/* Names, each ended by a NUL when there is one, else by a newline. */
+static int
+map_names(struct map *m, const char *path)
+{
+	bool input = strcmp(path, "-") == 0;
+	FILE *f = input ? stdin : fopen(path, "re");
+	struct buf b;
+	size_t at, len;
+	char end, piece[65536];
+
+	buf_init(&b);
+	while (f != NULL && (len = fread(piece, 1, sizeof piece, f)) > 0)
+		buf_add(&b, piece, len);
+	if (f == NULL || ferror(f) != 0) {
+		warn_user("%s: %s", path, strerror(errno));
+		buf_fini(&b);
+		return -1;
+	}
+	if (!input)
+		(void)fclose(f);
+	end = b.len > 0 && memchr(b.data, '\0', b.len) != NULL ? '\0' : '\n';
+	for (at = 0; at < b.len; at += len + 1) {
+		const char *to = memchr(b.data + at, end, b.len - at);
+
+		len = to != NULL ? (size_t)(to - b.data) - at : b.len - at;
+		if (len > 0)
+			strv_take(&m->names, xstrndup(b.data + at, len));
+	}
+	buf_fini(&b);
+	return 0;
+}
+
 static void
-map_init(struct map *m, struct command *cmd)
+map_file_init(struct map *m, struct map_file *f, const char *name)
 {
 	struct stat st;
 
-	*m = (struct map){
-		.cmd = cmd, .n = cmd->nargs - 1, .since = clock_mono_ms()
-	};
-	m->files = xcalloc(m->n, sizeof *m->files);
-	for (size_t i = 0; i < m->n; i++) {
-		m->files[i].name = cmd->args[i + 1];
-		m->files[i].out.fd = -1;
-		if (stat(m->files[i].name, &st) == 0)
-			m->files[i].size = st.st_size;
-		m->bytes += m->files[i].size;
-	}
+	f->name = name;
+	f->out.fd = -1;
+	if (stat(name, &st) == 0)
+		f->size = st.st_size;
+	m->bytes += f->size;
+}
+
+static int
+map_init(struct map *m, struct command *cmd)
+{
+	size_t given = cmd->nargs - 1;
+
+	*m = (struct map){ .cmd = cmd, .since = clock_mono_ms() };
+	STAILQ_INIT(&m->again);
+	strv_init(&m->names);
 	job_request(cmd, cmd->args[0], &m->args, &m->rq);
+	if (cmd->on[OPTION_FILES_FROM] &&
+	    map_names(m, cmd->value[OPTION_FILES_FROM]) == -1)
+		return -1;
+	m->n = given + m->names.n;
+	m->files = xcalloc(m->n + 1, sizeof *m->files);
+	for (size_t i = 0; i < m->n; i++)
+		map_file_init(m, &m->files[i],
+		    i < given ? cmd->args[i + 1] : m->names.v[i - given]);
+	m->most = MAP_AT_ONCE;
+	if (cmd->on[OPTION_JOBS] && cmd->number[OPTION_JOBS] > 0 &&
+	    cmd->number[OPTION_JOBS] < MAP_AT_ONCE)
+		m->most = (size_t)cmd->number[OPTION_JOBS];
+	m->at_once = m->most;
 	m->bar = isatty(STDERR_FILENO) && !cmd->on[OPTION_JSON];
 	m->rq.progress = m->bar;
+	return 0;
 }
 
 static void
@@ -432,6 +547,7 @@ map_fini(struct map *m)
 	}
 	free(m->files);
 	free(m->args);
+	strv_fini(&m->names);
 }
 
 int
@@ -440,12 +556,13 @@ job_map(struct command *cmd)
 	struct map m;
 	int code;
 
-	if (cmd->nargs < 2) {
+	if (cmd->nargs < (cmd->on[OPTION_FILES_FROM] ? 1 : 2)) {
 		warn_user("job map needs a kind and files");
 		return EXIT_USAGE;
 	}
-	map_init(&m, cmd);
-	code = cmd->on[OPTION_OUT] ? map_check_outputs(&m) : EXIT_OK;
+	code = map_init(&m, cmd) == -1 ? EXIT_FAIL
+	       : cmd->on[OPTION_OUT]   ? map_check_outputs(&m)
+				       : EXIT_OK;
 	if (code != EXIT_OK) {
 		map_fini(&m);
 		return code;

@@ -283,7 +283,7 @@ opts_is_text(enum option_id id, const char *value)
 	static const enum option_id bytes[] = { OPTION_FILE, OPTION_SOCKET,
 		OPTION_CWD, OPTION_ENV, OPTION_ENV_FILE, OPTION_INPUT,
 		OPTION_OUTPUT, OPTION_OUT, OPTION_SUFFIX, OPTION_ARG,
-		OPTION_POOL };
+		OPTION_FILES_FROM, OPTION_POOL };
 
 	for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
 		if (bytes[i] == id)
@@ -303,7 +303,8 @@ opts_set(struct command *cmd, enum option_id id, const char *value)
 	cmd->value[id] = value;
 	if (id == OPTION_LINES || id == OPTION_SINCE || id == OPTION_TIMEOUT ||
 	    id == OPTION_NICE || id == OPTION_MAX_OUTPUT ||
-	    id == OPTION_PRIORITY || id == OPTION_RETRIES || id == OPTION_DELAY)
+	    id == OPTION_PRIORITY || id == OPTION_RETRIES ||
+	    id == OPTION_DELAY || id == OPTION_JOBS)
 		return opts_number(cmd, id, value);
 	if (id == OPTION_AFTER)
 		return opts_after(cmd, value);

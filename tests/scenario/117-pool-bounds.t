@@ -54,7 +54,22 @@ job run image </dev/null >"$T/out/full" 2>&1
 is "full is refused" "$?" 1
 has "... with the length of the queue" "$T/out/full" "the queue is full: 3 wait"
 is "... and counted" "$(stat_of images refused)" 1
+# Whoever maps is not refused but slowed down.
+mkdir "$T/out/n"
+for i in $(seq 1 40); do echo "$i" >"$T/out/n/$i"; done
+find "$T/out/n" -type f -print0 | sort -z |
+    job map image --files-from - --json --arg do=hello >"$T/out/mapped" &
+map=$!
+started $map
+await 20 '[ "$(stat_of images refused)" -gt 3 ]'
 : >"$T/out/go.image"
+wait $map
+is "map goes on until the queue has had room for all" "$? $(grep -c '"ok": *true' "$T/out/mapped")" "0 40"
+is "... in order, of the names that were given" \
+    "$(sed 's/.*"input": *"\([^"]*\)".*/\1/' "$T/out/mapped")" "$(find "$T/out/n" -type f | sort)"
+refused=$(stat_of images refused)
+code 0 "-j: not more than that at a time" job map image -j 2 --arg do=hello "$T"/out/n/*
+is "... which finds room" "$(stat_of images refused)" "$refused"
 await 20 "begun 6"
 is "those that waited run" "$(grep -c begin "$T/out/held")" 6
 code 0 "and there is room again" job run image </dev/null

@@ -46,6 +46,11 @@ is "the rest is done, in order" "$(cat "$T/out/sums")" \
 is "and a list at the end" "$(cat "$T/out/err")" "reevectl: 1 of 5 failed:
   $T/out/d/3: No such file or directory"
 
+odd=$(printf '%s/out/odd\377' "$T")
+echo odd >"$odd"
+is "a name that is no text is one in JSON" "$(job map digest --json "$odd" |
+    python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["ok"], r["input"][-4:])')" "True odd$(printf '\357\277\275')"
+
 # --- outputs ---------------------------------------------------------------------
 
 job map copy --out "$T/out/dec" "$T/out/d/2" "$T/out/d/5" >"$T/out/said" 2>&1
