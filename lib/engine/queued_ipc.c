@@ -120,24 +120,35 @@ queued_ipc_configure(struct queued *q)
 	}
 }
 
+/* Before the queue is read, right after an engine's death, a task is known by
+ * its process alone, and its name by what its channel is called. */
+static bool
+ipc_is_called(const struct work *w, const char *whole)
+{
+	const struct live *l = live_find(w->q, w->id);
+	const char *text = whole + strlen(QUEUED_CHANNEL);
+	char id[24];
+
+	snprintf(id, sizeof id, "%llu", (unsigned long long)w->id);
+	if (str_equal(text, id))
+		return true;
+	if (l != NULL && l->key != NULL)
+		return str_equal(text, queue_key_name(l->key));
+	return l == NULL && w->channel != NULL &&
+	       w->channel == channel_find(w->q->en, whole);
+}
+
 /* "task:17", "task:build": by number or by name, whatever it is called. */
 const char *
 queued_ipc_find(struct engine *en, const char *text, struct channel **out)
 {
 	struct work *w;
-	struct live *l;
-	const char *name;
-	char id[24];
 
 	*out = NULL;
 	if (en->queued == NULL)
 		return NULL;
-	text += strlen(QUEUED_CHANNEL);
 	LIST_FOREACH(w, &en->queued->works, entry) {
-		l = live_find(en->queued, w->id);
-		name = l != NULL ? queue_key_name(l->key) : NULL;
-		snprintf(id, sizeof id, "%llu", (unsigned long long)w->id);
-		if (w->over || (!str_equal(text, id) && !str_equal(text, name)))
+		if (w->over || !ipc_is_called(w, text))
 			continue;
 		*out = w->channel;
 		return w->channel == NULL
