@@ -28,6 +28,18 @@ struct spawn {
 };
 
 /* In place of the real ones: nothing is started, nobody is signalled. */
+void
+spawn_room_init(struct spawn_room *room)
+{
+	*room = (struct spawn_room){ .null_fd = -1 };
+}
+
+void
+spawn_room_fini(struct spawn_room *room)
+{
+	(void)room;
+}
+
 pid_t
 spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
     int *pidfd, struct spawn **spp, spawn_cb *cb, void *arg,
