@@ -180,7 +180,7 @@ limits_oom(const struct inst *in, const struct keeper_exit *ex)
 	if (in->oom_kills != -1)
 		now = tree_oom_kills(&in->tree);
 	if (ex->signo != SIGKILL || in->killed)
-		return now > in->oom_kills ? OOM_PART : OOM_NO;
+		return now > in->oom_kills && !in->stopping ? OOM_PART : OOM_NO;
 	if (now == -1)
 		return limits_guess(in->slot->prog->en, ex->died_ms);
 	return now > in->oom_kills ? OOM_YES : OOM_NO;

@@ -40,6 +40,10 @@ command = sh -c "while [ ! -e $T/out/eat ]; do sleep 0.05; done; $CHILD alloc 12
 memory_max = 30MB
 autorestart = false
 startsecs = 0
+[program:later]
+command = sh -c "while [ ! -e $T/out/eat ]; do sleep 0.05; done; $CHILD alloc 120; touch $T/out/ate; exec $CHILD sleep"
+memory_max = 30MB
+startsecs = 0
 [program:forks]
 command = sh $T/forks
 pids_max = 10
@@ -65,10 +69,10 @@ startsecs = 0
 EOT
 
 limits_hold() { # WHERE
-	rm -f "$T/out/eat" "$T/log/forks.0"*
+	rm -f "$T/out/eat" "$T/out/ate" "$T/log/forks.0"*
 	start_reeved
 	unlike "$1: no limit is without effect" "$(cat "$T/out/reeved")" "no effect"
-	awaits 10 "$1: up" 'all_state RUNNING fat part spin more less plain'
+	awaits 10 "$1: up" 'all_state RUNNING fat part later spin more less plain'
 
 	awaits 10 "$1: pids_max: the eleventh process is refused" 'is_state forks.0 EXITED'
 	has "... and says so" "$T/log/forks.0.stderr.log" "[Cc]annot fork"
@@ -104,6 +108,9 @@ limits_hold() { # WHERE
 	like "... in JSON" "$(ctl --json why fat)" '"oom" ?: ?true'
 	is "nobody else was killed" "$(state plain.0)$(pid_of spin.0)" "RUNNING$p"
 	like "a child of it was killed: why tells that, too" "$(ctl why part)" "exited with 7.*out of memory"
+	awaits 10 "another one goes on without it" '[ -e "$T/out/ate" ] && is_state later.0 RUNNING'
+	code 0 "stop it" ctl stop later
+	unlike "that stop had nothing to do with memory" "$(ctl why later)" "out of memory"
 	p=$(pid_of plain.0)
 	kill -KILL "$p"
 	awaits 5 "one that was killed by hand" '[ "$(pid_of plain.0)" != "$p" ] && is_state plain.0 RUNNING'
