@@ -154,6 +154,26 @@ isnt "web has another pid" "$(pid_of web.0)" "$p"
 code 5 "stop web: exit 5" as stop web
 has "says which" "$T/out/ok" "allow = stop web: uid 4711"
 
+# By what the kernel says of who connected: user, main group, other groups.
+member() { setpriv --reuid 4711 --regid 4712 --groups 4713,4714 "$B/reevectl" -c "$CONF" "$@"; }
+allow "status: gid 4712; pid: gid 4714; why, tail: gid 4715, uid 4712; restart: uid 9, gid 9, gid 4713"
+ok "reload" ctl reload
+code 0 "the main group" member status
+code 0 "another group" member pid web
+code 0 "one of several" member restart db
+code 5 "a group that it is not in" member why web
+code 5 "nor by a uid that is a number of its groups" member tail web
+code 5 "who is in none of them" as status
+allow "status: user nobody; pid: group $(id -gn nobody); why: everyone"
+ok "reload" ctl reload
+nobody() { setpriv --reuid "$(id -u nobody)" --regid 4711 --clear-groups "$B/reevectl" -c "$CONF" "$@"; }
+code 0 "a user by name" nobody status
+code 5 "... not by the name of a group" nobody pid
+code 0 "everyone" as why web
+code 0 "a group by name" setpriv --reuid 4711 --regid 4711 --groups "$(id -g nobody)" "$B/reevectl" -c "$CONF" pid
+allow "read web: uid 4711; restart web: uid 4711"
+ok "reload" ctl reload
+
 # A stream that is no longer allowed ends; the engine's death changes nothing.
 as events -f >"$T/out/stream" 2>&1 &
 s=$!
