@@ -346,19 +346,42 @@ run_unheard(struct run *r, int signo)
 	r->unheard = signo;
 }
 
+/* ^Z: the command stands still while we do.  It is not told so, but stopped:
+ * of a session of its own the kernel lets nobody be stopped by SIGTSTP. */
+static int
+run_stand_still(struct run *r, struct client_error *ce)
+{
+	if (run_hand_on(r, SIGSTOP, ce) == -1)
+		return -1;
+	pty_leave(r);
+	raise(SIGSTOP);
+	pty_return(r);
+	return run_hand_on(r, SIGCONT, ce);
+}
+
+static int
+run_on_signal(struct run *r, int signo, struct client_error *ce)
+{
+	if (signo == SIGWINCH) {
+		pty_resize(r);
+		return 0;
+	}
+	if (signo == SIGTSTP)
+		return run_stand_still(r, ce);
+	if (run_hand_on(r, signo, ce) == -1)
+		return -1;
+	run_unheard(r, signo);
+	return 0;
+}
+
 static int
 run_signals(struct run *r, struct client_error *ce)
 {
 	struct signalfd_siginfo si;
 
-	while (read(r->signals, &si, sizeof si) == (ssize_t)sizeof si) {
-		if (si.ssi_signo == SIGWINCH)
-			pty_resize(r);
-		else if (run_hand_on(r, (int)si.ssi_signo, ce) == -1)
+	while (read(r->signals, &si, sizeof si) == (ssize_t)sizeof si)
+		if (run_on_signal(r, (int)si.ssi_signo, ce) == -1)
 			return -1;
-		else
-			run_unheard(r, (int)si.ssi_signo);
-	}
 	return 0;
 }
 
@@ -458,7 +481,7 @@ static int
 run_catch(struct run *r)
 {
 	static const int caught[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1,
-		SIGUSR2, SIGWINCH };
+		SIGUSR2, SIGWINCH, SIGTSTP };
 	sigset_t set;
 
 	sigemptyset(&set);

@@ -55,6 +55,9 @@ void run_io_turn(struct run *r, struct pollfd *pfd);
 void run_io_end(struct run *r);
 void run_io_fini(struct run *r);
 void pty_resize(struct run *r);
+/* Our terminal is somebody else's for a while, and ours again. */
+void pty_leave(struct run *r);
+void pty_return(struct run *r);
 /* The result with the output, as one JSON object. */
 void capture_print(struct run *r);
 

@@ -155,17 +155,37 @@ pty_resize(struct run *r)
 		ioctl(r->master, TIOCSWINSZ, &ws);
 }
 
+static bool
+pty_make_raw(const struct run *r)
+{
+	struct termios raw = r->before;
+
+	cfmakeraw(&raw);
+	return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
 static void
 pty_raw(struct run *r)
 {
-	struct termios raw;
-
 	if (tcgetattr(STDIN_FILENO, &r->before) == -1)
 		return;
 	tcsetattr(r->slave, TCSANOW, &r->before);
-	raw = r->before;
-	cfmakeraw(&raw);
-	r->raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+	r->raw = pty_make_raw(r);
+}
+
+void
+pty_leave(struct run *r)
+{
+	if (r->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &r->before);
+}
+
+void
+pty_return(struct run *r)
+{
+	if (r->raw)
+		pty_make_raw(r);
+	pty_resize(r);
 }
 
 static int
@@ -313,8 +333,7 @@ run_io_end(struct run *r)
 	fd_closep(&r->slave);
 	while (r->master != -1 && pty_out(r))
 		;
-	if (r->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &r->before);
+	pty_leave(r);
 	r->raw = false;
 }
 

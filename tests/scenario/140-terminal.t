@@ -78,6 +78,17 @@ for pty in "" --pty; do
 	done
 	is "... the terminal is as it was" "$(term_before)" "$before"
 done
+# ^Z: our shell has the terminal, and the command does not go on without us.
+typed "$R run -- sh -c 'echo \$\$ >$T/out/up; until [ -e $T/out/end ]; do sleep 0.05; done; exit 4'"
+awaits 10 "one that is stopped" '[ -s "$T/out/up" ]'
+stopped=$(cat "$T/out/up")
+keys C-z
+awaits 10 "... by ^Z, with us" 'seen Stopped && [ "$(proc_state "$stopped")" = T ]'
+: >"$T/out/end"
+keys "fg; echo \$? >$T/out/code" Enter
+awaits 10 "... goes on with us" 'code_is 4'
+rm "$T/out/end"
+
 typed "$R run --pty -- sh -c ': >$T/out/up; exec sleep 1000'"
 awaits 10 "one with a terminal" '[ -e "$T/out/up" ]'
 kill -TERM "$(pgrep -f "^$R run --pty")"
