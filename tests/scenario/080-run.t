@@ -57,6 +57,10 @@ json=$(run --json --shell 'echo out; echo err >&2; exit 3')
 like "--json: stdout" "$json" '"stdout":"out\\n"'
 like "--json: stderr" "$json" '"stderr":"err\\n"'
 like "--json: exit code" "$json" '"exit_code":3,'
+for member in stdout stderr exit_code exit_signal timed_out truncated duration_ms close_ms max_rss_kb started; do
+	like "--json: has $member" "$json" "[{,]\"$member\":"
+done
+like "--json: memory and time are numbers" "$json" '"duration_ms":[0-9]+,.*"max_rss_kb":[1-9][0-9]+'
 json=$(run --json --max-output 100 --shell 'echo begin; head -c 300000 /dev/zero; echo end')
 like "output beyond the limit: head" "$json" '"stdout":"begin'
 like "output beyond the limit: tail" "$json" 'end\\n"'

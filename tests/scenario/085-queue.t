@@ -116,6 +116,14 @@ b=$(task add true)
 i=$(ctl run --detach --shell "echo at once")
 code 0 "run --detach" task wait "$i"
 is "... its output" "$(task log "$i")" "at once"
+i=$(ctl run --detach --shell "echo \$\$; exec sleep 1005")
+ctl_bg "$T/out/detached" task log -f "$i"
+follow=$BG
+awaits 5 "... log -f of one" '[ -s "$T/out/detached" ]'
+is "... cancel" "$(task cancel "$i")" "task $i is cancelled"
+wait "$follow"
+is "... which ends log -f, too" "$?" 0
+ok "... it is gone" gone "$(cat "$T/out/detached")"
 is "... others wait" "$(field "$b" state)" queued
 : >"$T/out/go"
 code 0 "... and run" task wait "$a" "$b"
