@@ -48,6 +48,21 @@ jobs_tell(struct daemon *d)
 	peers_flush(d);
 	while (d->ntold > 0)
 		board_free(d->told[--d->ntold]);
+	if (d->tidy)
+		board_tidy(d->board);
+	d->tidy = false;
+}
+
+/* It is free once the answer is sent. */
+static void
+job_told(struct daemon *d, struct board_entry *e)
+{
+	if (d->ntold == d->told_room) {
+		d->told_room += TOLD_MAX;
+		d->told = xreallocarray(
+		    d->told, d->told_room, sizeof(struct board_entry *));
+	}
+	d->told[d->ntold++] = e;
 }
 
 static void
@@ -58,11 +73,10 @@ job_release(struct daemon *d, struct pd_job *j)
 	d->fds -= (size_t)j->nfds;
 	buffer_unref(d, j->buffers[0]);
 	buffer_unref(d, j->buffers[1]);
-	if (j->entry != NULL) {
-		if (d->ntold == TOLD_MAX)
-			jobs_tell(d);
-		d->told[d->ntold++] = j->entry;
-	}
+	if (j->entry != NULL && d->ntold >= TOLD_MAX)
+		jobs_tell(d);
+	if (j->entry != NULL)
+		job_told(d, j->entry);
 	if (j->strings != j->room)
 		free(j->strings);
 	free(j->err);
@@ -410,42 +424,39 @@ job_bytes_of(struct peer *peer, struct pd_job *j, const struct pool_submit *s)
  * One that was draining when this one began may have died since: its board is
  * read when the first of its clients asks.
  */
-static bool
-job_find_death(struct peer *peer, const struct pd_job *j, struct board_death *d)
+static struct board_entry *
+job_find_end(struct peer *peer, const struct pd_job *j)
 {
 	struct board *b = peer->d->board;
+	struct board_entry *e = board_take_end(b, peer->session, j->id);
 
-	if (board_take_death(b, peer->session, j->id, d))
-		return true;
-	if (peer->looked)
-		return false;
+	if (e != NULL || peer->looked)
+		return e;
 	peer->looked = true;
-	return board_collect(b) > 0 &&
-	       board_take_death(b, peer->session, j->id, d);
+	return board_collect(b) > 0 ? board_take_end(b, peer->session, j->id)
+				    : NULL;
 }
 
-/* It ran when a pool died.  True: that is its answer. */
+/* It ran when a pool died, or had ended.  True: that is its answer. */
 static bool
-job_died(struct peer *peer, struct pd_job *j)
+job_has_ended(struct peer *peer, struct pd_job *j)
 {
-	struct pool_result r = { .status = PR_LOST };
-	struct board_death death;
+	struct daemon *d = peer->d;
+	struct board_entry *e = job_find_end(peer, j);
+	bool again;
 
-	if (!job_find_death(peer, j, &death))
+	if (e == NULL)
 		return false;
-	if (death.ended) {
-		answer(peer, j->id, j->kind, &death.result, death.text);
-		return true;
-	}
-	j->spec.attempt = 2;
-	if ((j->flags & PS_RETRY) != 0)
-		return false;
-	if (death.blamed) {
-		r.status = PR_CRASHED;
-		r.signal = (uint16_t)death.signal;
-	}
-	answer(peer, j->id, j->kind, &r, death.why);
-	return true;
+	again = (j->flags & PS_RETRY) != 0 &&
+		(e->result.status == PR_CRASHED || e->result.status == PR_LOST);
+	if (again)
+		j->spec.attempt = 2;
+	else
+		answer(peer, j->id, j->kind, &e->result, e->text);
+	job_told(d, e);
+	d->tidy = true;
+	daemon_flush_soon(d);
+	return !again;
 }
 
 /* For the log of the pool after this one. */
@@ -490,7 +501,7 @@ job_is_settled(struct peer *peer, struct pd_job *j)
 	}
 	j->board.print = job_print(j);
 	job_name(j);
-	if ((j->flags & PS_AGAIN) != 0 && job_died(peer, j))
+	if ((j->flags & PS_AGAIN) != 0 && job_has_ended(peer, j))
 		return true;
 	if (!board_is_poison(d->board, j->board.print))
 		return false;

@@ -347,6 +347,7 @@ down(struct daemon *d)
 	kinds_free(d);
 	kept_free(d);
 	jobs_free_spare(d);
+	free(d->told);
 	board_close(d->board);
 	settings_fini(&d->set);
 	free(d->pools);

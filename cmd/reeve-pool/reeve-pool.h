@@ -16,7 +16,7 @@
 #define NAME_MAX_LEN 64
 #define HIST_BUCKETS 160
 #define PEER_BUCKETS 1024
-#define TOLD_MAX     256 /* fewer than BOARD_JOBS */
+#define TOLD_MAX     256 /* of those that ran here: fewer than BOARD_JOBS */
 
 /* --- settings.c: what the file says ------------------------------------------
  */
@@ -240,8 +240,9 @@ struct daemon {
 	struct loop_timer mute; /* runs while a guest has said no hello */
 	struct loop_task flush;
 	struct loop_timer progress;
-	struct board_entry *told[TOLD_MAX]; /* answered, not yet sent */
-	size_t ntold;
+	struct board_entry **told; /* answered, not yet sent */
+	size_t ntold, told_room;
+	bool tidy;         /* some of them are of pools that have died */
 	struct kept *kept; /* NULL: not used yet */
 	struct pd_job *spare;
 	uint64_t serial;

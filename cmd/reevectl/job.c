@@ -89,15 +89,19 @@ job_request(const struct command *cmd, const char *kind, const char ***args,
 static void
 job_why_crashed(struct buf *b, const struct reeve_pool_event *ev)
 {
-	char sig[32] = "";
+	bool told = *ev->text != '\0';
+	char sig[32];
 
-	if (ev->signal != 0)
-		render_signal(sig, sizeof sig, ev->signal);
-	else if (*ev->text == '\0')
-		/* Any other signal would have been caught. */
-		(void)snprintf(sig, sizeof sig, "SIGKILL, as it seems");
-	buf_addf(b, "the pool died of it (%s%s%s)", sig,
-	    *sig != '\0' && *ev->text != '\0' ? ", " : "", ev->text);
+	render_signal(sig, sizeof sig, ev->signal);
+	if (!told && (ev->signal == 0 || ev->signal == SIGKILL))
+		/* Any other would have been caught; who sent it is not known.
+		 */
+		buf_addf(b, "the pool died while it ran (SIGKILL%s)",
+		    ev->signal == 0 ? ", as it seems" : "");
+	else
+		buf_addf(b, "the pool died of it (%s%s%s)",
+		    ev->signal != 0 ? sig : "",
+		    ev->signal != 0 && told ? ", " : "", ev->text);
 }
 
 void

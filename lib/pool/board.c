@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -20,17 +21,19 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define BOARD_MAGIC  UINT64_C(0x32647262766565) /* "eevbrd2" */
+#define BOARD_MAGIC  UINT64_C(0x33647262766565) /* "eevbrd3" */
 #define POISON_MAX   512
 #define BLAME_WHOLE  2 /* it crashed, or was the only one that ran */
-#define BLAME_HALF   1 /* one of several; killed by SIGKILL, say */
+#define BLAME_HALF   1 /* one of several, or a SIGKILL that was sent */
 #define BLAME_POISON 4
-#define DEATHS_MAX   65536
+#define OLD_MAX      16 /* boards of which not all have been told */
+#define OLD_S        60 /* by then, who wanted to know has asked */
 
 struct board_file {
 	uint64_t magic;
 	_Atomic uint32_t draining;
 	uint32_t pad;
+	int64_t found_s; /* that it is a dead one's; 0: nobody has */
 	struct board_entry entries[BOARD_JOBS];
 };
 
@@ -46,13 +49,23 @@ struct poison_file {
 	struct poison all[POISON_MAX];
 };
 
+/* Of a pool that has died; its lock is ours, as long as fd is open. */
+struct board_old {
+	struct board_old *next;
+	char name[32];
+	int fd;
+	struct board_file *file;
+};
+
 struct board {
 	int dir, fd, poison_fd;
 	char name[32];
 	struct board_file *file;
 	struct poison_file *poison;
-	struct board_death *deaths;
-	size_t ndeaths;
+	struct board_old *olds;
+	size_t nolds;
+	struct board_entry **ends; /* in olds */
+	size_t nends;
 	atomic_uint hint; /* where the next free entry may be */
 };
 
@@ -130,9 +143,31 @@ board_open(const char *dir, struct err *err)
 	return NULL;
 }
 
+/* The next pool may have it. */
+static void
+old_let_go(struct board *b, struct board_old **at)
+{
+	struct board_old *o = *at;
+
+	*at = o->next;
+	b->nolds--;
+	(void)munmap(o->file, sizeof *o->file);
+	close(o->fd);
+	free(o);
+}
+
+static void
+olds_let_go(struct board *b)
+{
+	b->nends = 0;
+	while (b->olds != NULL)
+		old_let_go(b, &b->olds);
+}
+
 void
 board_close(struct board *b)
 {
+	olds_let_go(b);
 	if (b->file != NULL) {
 		(void)munmap(b->file, sizeof *b->file);
 		(void)unlinkat(b->dir, b->name, 0);
@@ -145,7 +180,7 @@ board_close(struct board *b)
 		close(b->poison_fd);
 	if (b->dir != -1)
 		close(b->dir);
-	free(b->deaths);
+	free(b->ends);
 	free(b);
 }
 
@@ -211,6 +246,8 @@ void
 board_draining(struct board *b)
 {
 	atomic_store(&b->file->draining, 1);
+	/* Clients go to the next one, which is there already. */
+	olds_let_go(b);
 }
 
 /* --- poison --------------------------------------------------------------- */
@@ -302,58 +339,50 @@ noted_take(const struct board *b, const char *pid, struct board_noted *out)
 		(void)snprintf(out->why, sizeof out->why, "%s", why);
 }
 
-static bool
-death_add(struct board *b, const struct board_entry *e, bool blamed,
-    const struct board_noted *noted)
-{
-	struct board_death *d;
-
-	if (b->ndeaths >= DEATHS_MAX)
-		return false;
-	b->deaths = xreallocarray(b->deaths, b->ndeaths + 1, sizeof *d);
-	d = &b->deaths[b->ndeaths++];
-	*d = (struct board_death){
-		.job = e->job,
-		.ended = atomic_load(&e->state) == BOARD_ENDED,
-		.blamed = blamed,
-		.signal = (int)atomic_load(&e->signal),
-		.result = e->result,
-	};
-	/* One that was caught says it better. */
-	if (d->signal == 0 && blamed) {
-		d->signal = (int)noted->signal;
-		memcpy(d->why, noted->why, sizeof d->why);
-	}
-	memcpy(d->text, e->text, sizeof d->text);
-	d->text[sizeof d->text - 1] = '\0';
-	return true;
-}
-
 static void
-board_tell(const struct board_death *d, bool draining)
+board_tell(const struct board_entry *e, bool draining)
 {
-	const struct board_job *j = &d->job;
-	const char *sig = d->signal > 0 ? sigabbrev_np(d->signal) : NULL;
+	const struct board_job *j = &e->job;
+	int n = e->result.signal;
+	const char *sig = n > 0 ? sigabbrev_np(n) : NULL;
 
 	log_warnx("job %llu, %.32s of %.96s, ran when the pool died: %s%s%s%s",
 	    (unsigned long long)j->id, j->kind,
 	    j->input[0] != '\0' ? j->input : "no file",
 	    sig != NULL ? "SIG" : "",
-	    sig != NULL         ? sig
-	    : draining          ? "it was being replaced"
-	    : d->why[0] != '\0' ? ""
-	    : d->blamed         ? "it may be to blame"
-				: "another one is to blame",
-	    sig != NULL && d->why[0] != '\0' ? ", " : "", d->why);
+	    sig != NULL                      ? sig
+	    : draining                       ? "it was being replaced"
+	    : e->text[0] != '\0'             ? ""
+	    : e->result.status == PR_CRASHED ? "it may be to blame"
+					     : "another one is to blame",
+	    sig != NULL && e->text[0] != '\0' ? ", " : "", e->text);
+}
+
+/* It ran: that it died of it, or beside another one, is what became of it. */
+static void
+dead_end(struct board_entry *e, bool blamed, const struct board_noted *noted)
+{
+	unsigned sig = atomic_load(&e->signal);
+
+	e->result =
+	    (struct pool_result){ .status = blamed ? PR_CRASHED : PR_LOST };
+	e->text[0] = '\0';
+	if (blamed)
+		e->result.signal =
+		    (uint16_t)(sig != 0 ? sig : (unsigned)noted->signal);
+	/* One that was caught says it better. */
+	if (blamed && sig == 0)
+		memcpy(e->text, noted->why, sizeof noted->why);
+	atomic_store(&e->state, BOARD_ENDED);
 }
 
 static void
-board_read_dead(struct board *b, const struct board_file *f,
-    const struct board_noted *noted)
+board_read_dead(
+    struct board *b, struct board_file *f, const struct board_noted *noted)
 {
 	unsigned running = 0, crashed = 0;
-	const struct board_entry *e;
-	bool blamed;
+	bool draining = atomic_load(&f->draining) != 0, blamed, sent;
+	struct board_entry *e;
 
 	for (unsigned i = 0; i < BOARD_JOBS; i++) {
 		e = &f->entries[i];
@@ -361,34 +390,103 @@ board_read_dead(struct board *b, const struct board_file *f,
 		crashed += atomic_load(&e->state) == BOARD_RUNNING &&
 			   atomic_load(&e->signal) != 0;
 	}
+	/* By somebody, as it seems: no job did that. */
+	sent = noted->signal == SIGKILL && noted->why[0] == '\0';
 	for (unsigned i = 0; i < BOARD_JOBS; i++) {
 		e = &f->entries[i];
-		if (atomic_load(&e->state) != BOARD_RUNNING &&
-		    atomic_load(&e->state) != BOARD_ENDED)
+		if (atomic_load(&e->state) != BOARD_RUNNING)
 			continue;
-		blamed = atomic_load(&e->state) == BOARD_RUNNING &&
-			 atomic_load(&f->draining) == 0 &&
-			 (crashed == 0 || atomic_load(&e->signal) != 0);
+		blamed =
+		    !draining && (crashed == 0 || atomic_load(&e->signal) != 0);
 		if (blamed)
 			poison_blame(b, e->job.print,
-			    crashed > 0 || running == 1 ? BLAME_WHOLE
-							: BLAME_HALF);
-		if (!death_add(b, e, blamed, noted))
-			return;
-		if (atomic_load(&e->state) == BOARD_RUNNING)
-			board_tell(&b->deaths[b->ndeaths - 1],
-			    atomic_load(&f->draining) != 0);
+			    crashed > 0 || (running == 1 && !sent)
+				? BLAME_WHOLE
+				: BLAME_HALF);
+		dead_end(e, blamed, noted);
+		board_tell(e, draining);
 	}
+}
+
+/* How many ends are in it; they are ours to tell from now on. */
+static size_t
+board_keep_ends(struct board *b, struct board_file *f)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < BOARD_JOBS; i++)
+		n += atomic_load(&f->entries[i].state) == BOARD_ENDED;
+	if (n == 0)
+		return 0;
+	b->ends =
+	    xreallocarray(b->ends, b->nends + n, sizeof(struct board_entry *));
+	for (unsigned i = 0; i < BOARD_JOBS; i++)
+		if (atomic_load(&f->entries[i].state) == BOARD_ENDED)
+			b->ends[b->nends++] = &f->entries[i];
+	return n;
+}
+
+static bool
+board_is_old(struct board_file *f)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	if (f->found_s == 0)
+		f->found_s = ts.tv_sec + 1;
+	return ts.tv_sec > f->found_s + OLD_S;
+}
+
+/* True: it is kept, with fd. */
+static bool
+board_read_old(struct board *b, const char *name, int fd)
+{
+	struct board_noted noted;
+	struct board_old *o;
+	struct board_file *f;
+	struct stat st;
+
+	noted_take(b, name + strlen("board."), &noted);
+	if (fstat(fd, &st) == -1 || st.st_size < (off_t)sizeof *f)
+		return false;
+	f = mmap(NULL, sizeof *f, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (f == MAP_FAILED)
+		return false;
+	if (f->magic == BOARD_MAGIC)
+		board_read_dead(b, f, &noted);
+	if (f->magic != BOARD_MAGIC || board_is_old(f) || b->nolds >= OLD_MAX ||
+	    board_keep_ends(b, f) == 0) {
+		(void)munmap(f, sizeof *f);
+		return false;
+	}
+	o = xcalloc(1, sizeof *o);
+	(void)snprintf(o->name, sizeof o->name, "%s", name);
+	o->fd = fd;
+	o->file = f;
+	o->next = b->olds;
+	b->olds = o;
+	b->nolds++;
+	return true;
+}
+
+static bool
+board_has_old(const struct board *b, const char *name)
+{
+	for (const struct board_old *o = b->olds; o != NULL; o = o->next)
+		if (strcmp(o->name, name) == 0)
+			return true;
+	return false;
 }
 
 static void
 board_collect_one(struct board *b, const char *name)
 {
-	int fd = openat(b->dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	struct board_noted noted;
-	struct board_file *f;
-	struct stat st;
+	int fd;
 
+	/* To close another descriptor of it would lose its lock. */
+	if (board_has_old(b, name))
+		return;
+	fd = openat(b->dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return;
 	/* Its owner lives. */
@@ -396,24 +494,61 @@ board_collect_one(struct board *b, const char *name)
 		close(fd);
 		return;
 	}
-	noted_take(b, name + strlen("board."), &noted);
-	if (fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof *f) {
-		f = mmap(NULL, sizeof *f, PROT_READ, MAP_SHARED, fd, 0);
-		if (f != MAP_FAILED) {
-			if (f->magic == BOARD_MAGIC)
-				board_read_dead(b, f, &noted);
-			(void)munmap(f, sizeof *f);
-		}
-	}
+	if (board_read_old(b, name, fd))
+		return;
 	(void)unlinkat(b->dir, name, 0);
 	close(fd);
+}
+
+/* Nobody asks for them any more. */
+static void
+ends_forget(struct board *b, const struct board_file *f)
+{
+	for (size_t i = 0; i < b->nends;)
+		if (b->ends[i] >= f->entries &&
+		    b->ends[i] < f->entries + BOARD_JOBS)
+			b->ends[i] = b->ends[--b->nends];
+		else
+			i++;
+}
+
+static bool
+board_is_empty(const struct board_file *f)
+{
+	for (unsigned i = 0; i < BOARD_JOBS; i++)
+		if (atomic_load(&f->entries[i].state) == BOARD_ENDED)
+			return false;
+	return true;
+}
+
+static void
+olds_drop(struct board *b, bool expired)
+{
+	struct board_old **at = &b->olds;
+
+	while (*at != NULL) {
+		if (expired ? !board_is_old((*at)->file)
+			    : !board_is_empty((*at)->file)) {
+			at = &(*at)->next;
+			continue;
+		}
+		ends_forget(b, (*at)->file);
+		(void)unlinkat(b->dir, (*at)->name, 0);
+		old_let_go(b, at);
+	}
+}
+
+void
+board_tidy(struct board *b)
+{
+	olds_drop(b, false);
 }
 
 size_t
 board_collect(struct board *b)
 {
-	size_t before = b->ndeaths;
 	struct dirent *d;
+	size_t before;
 	int fd = fcntl(b->dir, F_DUPFD_CLOEXEC, 3);
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 
@@ -423,27 +558,30 @@ board_collect(struct board *b)
 			close(fd);
 		return 0;
 	}
+	olds_drop(b, true);
+	before = b->nends;
 	rewinddir(dir);
 	while ((d = readdir(dir)) != NULL)
 		if (str_starts(d->d_name, "board.") &&
 		    strcmp(d->d_name, b->name) != 0)
 			board_collect_one(b, d->d_name);
 	closedir(dir);
-	return b->ndeaths - before;
+	return b->nends - before;
 }
 
-bool
-board_take_death(struct board *b, const uint8_t *session, uint64_t id,
-    struct board_death *out)
+struct board_entry *
+board_take_end(struct board *b, const uint8_t *session, uint64_t id)
 {
-	for (size_t i = 0; i < b->ndeaths; i++) {
-		if (b->deaths[i].job.id != id ||
-		    memcmp(b->deaths[i].job.session, session, POOL_SESSION) !=
-			0)
+	struct board_entry *e;
+
+	for (size_t i = 0; i < b->nends; i++) {
+		e = b->ends[i];
+		if (e->job.id != id ||
+		    memcmp(e->job.session, session, POOL_SESSION) != 0)
 			continue;
-		*out = b->deaths[i];
-		b->deaths[i] = b->deaths[--b->ndeaths];
-		return true;
+		b->ends[i] = b->ends[--b->nends];
+		e->text[sizeof e->text - 1] = '\0';
+		return e;
 	}
-	return false;
+	return NULL;
 }

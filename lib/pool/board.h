@@ -27,7 +27,7 @@
 
 #define BOARD_JOBS 1024
 #define BOARD_TEXT 200
-#define BOARD_WHY  120
+#define BOARD_WHY  120 /* fewer than BOARD_TEXT */
 
 enum board_state {
 	BOARD_FREE,
@@ -73,16 +73,6 @@ void board_draining(struct board *b);
 
 /* --- the dead --------------------------------------------------------------*/
 
-struct board_death {
-	struct board_job job;
-	bool ended;  /* result and text are what became of it */
-	bool blamed; /* it crashed, or may have; by `signal`, 0: not known */
-	int signal;
-	char why[BOARD_WHY]; /* what more is known of it, or "" */
-	struct pool_result result;
-	char text[BOARD_TEXT];
-};
-
 /*
  * For the parent of the pools whose folder this is, when it has seen one end:
  * a process that is killed cannot note by what.  signal 0: it exited.  One
@@ -91,13 +81,20 @@ struct board_death {
 void board_note_end(const char *dir, pid_t pid, int signal, const char *why);
 
 /*
- * Reads the boards of pools that have died since, removes them, and counts
- * what is to blame.  Returns how many jobs were found.
+ * Reads the boards of pools that have died since, and counts what is to
+ * blame.  What ran has ended by that: as PR_CRASHED, who may be to blame, with
+ * what more is known of it as text, or PR_LOST.  Returns how many jobs were
+ * found whose clients have not been told.
+ *
+ * A board stays where it is until they have: this pool may be the next to die.
  */
 size_t board_collect(struct board *b);
-/* The death of that job; true: *out, and it is forgotten. */
-bool board_take_death(struct board *b, const uint8_t *session, uint64_t id,
-    struct board_death *out);
+/* The end of that job, to be freed once it has been told; NULL: it has none.
+ * It is found once. */
+struct board_entry *board_take_end(
+    struct board *b, const uint8_t *session, uint64_t id);
+/* Some of these were freed: boards of which nothing is left go. */
+void board_tidy(struct board *b);
 /* Killed the pool twice: not to be run again. */
 bool board_is_poison(const struct board *b, uint64_t print);
 

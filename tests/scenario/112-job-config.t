@@ -72,7 +72,7 @@ started $c
 await 20 '[ "$(job list --json | grep -c running)" = 1 ]'
 kill -KILL "$(pid_of pool)"
 wait $c
-has "kill -9 is told by its name" "$T/out/said" "the pool died of it \(SIGKILL\)"
+has "kill -9 is told by its name" "$T/out/said" "the pool died while it ran \(SIGKILL\)"
 like "an exit, with its status" "$(job run bad --arg do=exit </dev/null 2>&1)" \
     "the pool died of it \(exited with 3\)"
 up pool

@@ -120,6 +120,9 @@ try:
     p.result(7)
 except (OSError, EOFError):
     pass
+# The next ones know of it as well, and die before they have told.
+for _ in range(2):
+    os.kill(json.loads(again().query("stats"))["pid"], signal.SIGKILL)
 other, mine = again(), again(p.session)
 other.submit("rogue", "do=hello", flags=AGAIN, number=7)
 print("another session:", other.result(7).status, other.result(7).text)

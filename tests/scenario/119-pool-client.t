@@ -308,5 +308,9 @@ job stats >/dev/null
 steady 1 true
 before=$(switches)
 steady 3 true
-is "an idle pool does not wake up" "$(($(switches) - before))" 0
+if [ "$VARIANT" = tsan ]; then
+	skip "an idle pool does not wake up" "the sanitizer has a thread that does"
+else
+	is "an idle pool does not wake up" "$(($(switches) - before))" 0
+fi
 plan_done

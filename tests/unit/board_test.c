@@ -69,13 +69,23 @@ killed_after(void (*what)(struct board *b))
 	return pid;
 }
 
-static bool
-take(struct board *b, uint64_t id, struct board_death *d)
+/* What became of it; "" : nothing is known. */
+static struct board_entry *taken;
+
+static const char *
+take(struct board *b, uint64_t id)
 {
+	static char said[BOARD_TEXT + 64];
 	uint8_t session[POOL_SESSION];
 
 	memset(session, 7, sizeof session);
-	return board_take_death(b, session, id, d);
+	taken = board_take_end(b, session, id);
+	if (taken == NULL)
+		return "";
+	snprintf(said, sizeof said, "%s %d %s",
+	    pool_status_name((enum pool_status)taken->result.status),
+	    taken->result.signal, taken->text);
+	return said;
 }
 
 static void
@@ -98,27 +108,20 @@ three(struct board *b)
 START_TEST(tells_of_the_dead)
 {
 	struct board *b;
-	struct board_death d;
 
 	killed_after(three);
 	b = open_board();
 	ck_assert_uint_eq(board_collect(b), 4);
 	/* It ran beside the one that crashed. */
-	ck_assert(take(b, 1, &d));
-	ck_assert(!d.ended && !d.blamed);
+	ck_assert_str_eq(take(b, 1), "lost 0 ");
 	/* It had ended; it is told once. */
-	ck_assert(take(b, 2, &d));
-	ck_assert(d.ended);
-	ck_assert_str_eq(d.text, "the sum");
-	ck_assert_uint_eq(d.result.bytes_out, 5);
-	ck_assert(!take(b, 2, &d));
-	ck_assert(!take(b, 3, &d));
-	ck_assert(take(b, 4, &d));
-	ck_assert(d.blamed);
-	ck_assert_int_eq(d.signal, SIGSEGV);
+	ck_assert_str_eq(take(b, 2), "ok 0 the sum");
+	ck_assert_uint_eq(taken->result.bytes_out, 5);
+	ck_assert_str_eq(take(b, 2), "");
+	ck_assert_str_eq(take(b, 3), "");
+	ck_assert_str_eq(take(b, 4), "crashed 11 ");
 	/* Without its text a result is none. */
-	ck_assert(take(b, 5, &d));
-	ck_assert(!d.ended);
+	ck_assert_str_eq(take(b, 5), "lost 0 ");
 	ck_assert_uint_eq(board_collect(b), 0);
 	board_close(b);
 }
@@ -128,6 +131,12 @@ static void
 alone(struct board *b)
 {
 	begin(b, 1);
+}
+
+static void
+second(struct board *b)
+{
+	begin(b, 2);
 }
 
 static void
@@ -153,35 +162,117 @@ stopped(struct board *b)
 
 START_TEST(is_told_how_it_ended)
 {
-	struct board_death d;
 	struct board *b;
 	char path[128];
 
 	board_note_end(dir, killed_after(alone), SIGKILL, "out of memory");
 	b = open_board();
 	ck_assert_uint_eq(board_collect(b), 1);
-	ck_assert(take(b, 1, &d));
-	ck_assert_int_eq(d.signal, SIGKILL);
-	ck_assert_str_eq(d.why, "out of memory");
+	ck_assert_str_eq(take(b, 1), "crashed 9 out of memory");
 	board_note_end(dir, killed_after(two), 0, "exited with 3");
 	ck_assert_uint_eq(board_collect(b), 2);
-	ck_assert(take(b, 2, &d));
-	ck_assert_int_eq(d.signal, 0);
-	ck_assert_str_eq(d.why, "exited with 3");
-	ck_assert(take(b, 1, &d));
+	ck_assert_str_eq(take(b, 2), "crashed 0 exited with 3");
+	ck_assert_str_eq(take(b, 1), "crashed 0 exited with 3");
 	/* What was caught is better known; who is not to blame needs none. */
 	board_note_end(dir, killed_after(crash), SIGKILL, "no");
 	ck_assert_uint_eq(board_collect(b), 2);
-	ck_assert(take(b, 1, &d));
-	ck_assert_int_eq(d.signal, SIGABRT);
-	ck_assert_str_eq(d.why, "");
-	ck_assert(take(b, 2, &d));
-	ck_assert_int_eq(d.signal, 0);
+	ck_assert_str_eq(take(b, 1), "crashed 6 ");
+	ck_assert_str_eq(take(b, 2), "lost 0 ");
 	/* It is read once, and none is written without a board. */
 	board_note_end(dir, 1, SIGKILL, "");
 	board_close(b);
 	snprintf(path, sizeof path, "ls %s | grep -q death", dir);
 	ck_assert_int_ne(system(path), 0);
+}
+END_TEST
+
+static void
+collects(struct board *b)
+{
+	ck_assert_uint_gt(board_collect(b), 0);
+}
+
+static void
+takes_one(struct board *b)
+{
+	ck_assert_uint_eq(board_collect(b), 2);
+	ck_assert_str_eq(take(b, 2), "lost 0 ");
+	board_free(taken);
+	board_tidy(b);
+	/* Found, but not told. */
+	ck_assert_str_eq(take(b, 1), "crashed 6 ");
+}
+
+static int
+boards(void)
+{
+	struct dirent *d;
+	DIR *all = opendir(dir);
+	int n = 0;
+
+	while ((d = readdir(all)) != NULL)
+		n += strncmp(d->d_name, "board.", 6) == 0;
+	closedir(all);
+	return n;
+}
+
+/* Pools that die one after the other, before they have told. */
+START_TEST(what_was_not_told_is_told_by_the_next)
+{
+	struct board *b;
+
+	killed_after(crash);
+	killed_after(collects);
+	killed_after(collects);
+	killed_after(takes_one);
+	b = open_board();
+	ck_assert_uint_eq(board_collect(b), 1);
+	ck_assert_uint_eq(board_collect(b), 0);
+	ck_assert_str_eq(take(b, 2), "");
+	ck_assert_str_eq(take(b, 1), "crashed 6 ");
+	/* It was counted once. */
+	ck_assert(!board_is_poison(b, 1001));
+	ck_assert_int_eq(boards(), 2);
+	board_tidy(b);
+	ck_assert_int_eq(boards(), 2);
+	board_free(taken);
+	board_tidy(b);
+	ck_assert_int_eq(boards(), 1);
+	board_close(b);
+	ck_assert_int_eq(boards(), 0);
+}
+END_TEST
+
+/* The one that is being replaced leaves them to the one that is there. */
+START_TEST(what_was_not_told_goes_along)
+{
+	struct board *b, *next;
+
+	killed_after(alone);
+	b = open_board();
+	ck_assert_uint_eq(board_collect(b), 1);
+	board_draining(b);
+	ck_assert_str_eq(take(b, 1), "");
+	/* Of the same process, which can't have two: as if it had died. */
+	board_leave(b);
+	next = board_open(dir, NULL);
+	ck_assert_uint_eq(board_collect(next), 1);
+	ck_assert_str_eq(take(next, 1), "crashed 0 ");
+	board_close(next);
+	board_close(b);
+}
+END_TEST
+
+START_TEST(there_is_an_end_to_what_is_kept)
+{
+	struct board *b;
+
+	for (int i = 0; i < 40; i++)
+		killed_after(alone);
+	b = open_board();
+	ck_assert_uint_eq(board_collect(b), 16);
+	ck_assert_int_eq(boards(), 17);
+	board_close(b);
 }
 END_TEST
 
@@ -209,6 +300,29 @@ START_TEST(blames)
 	/* The next pool knows it as well. */
 	b = open_board();
 	ck_assert(board_is_poison(b, blame[_i].id + 1000) == (deaths != 0));
+	board_close(b);
+}
+END_TEST
+
+/* Who kills the pool by hand does not make a bad job of what it does. */
+START_TEST(blames_less_who_may_have_been_killed)
+{
+	struct board *b = open_board();
+
+	for (int i = 1; i <= 4; i++) {
+		ck_assert(!board_is_poison(b, 1001));
+		board_note_end(dir, killed_after(alone), SIGKILL, "");
+		ck_assert_uint_eq(board_collect(b), 1);
+	}
+	ck_assert(board_is_poison(b, 1001));
+	board_close(b);
+	b = open_board();
+	for (int i = 1; i <= 2; i++) {
+		ck_assert(!board_is_poison(b, 1002));
+		board_note_end(dir, killed_after(second), SIGKILL, "memory");
+		ck_assert_uint_gt(board_collect(b), 0);
+	}
+	ck_assert(board_is_poison(b, 1002));
 	board_close(b);
 }
 END_TEST
@@ -264,9 +378,13 @@ main(void)
 	log_set_level(LOG_ERROR);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, tells_of_the_dead);
+	tcase_add_test(tc, what_was_not_told_is_told_by_the_next);
+	tcase_add_test(tc, what_was_not_told_goes_along);
+	tcase_add_test(tc, there_is_an_end_to_what_is_kept);
 	tcase_add_test(tc, is_told_how_it_ended);
 	tcase_add_loop_test(
 	    tc, blames, 0, (int)(sizeof blame / sizeof blame[0]));
+	tcase_add_test(tc, blames_less_who_may_have_been_killed);
 	tcase_add_test(tc, one_that_lives_is_left_alone);
 	tcase_add_test(tc, has_room_for_so_many);
 	suite_add_tcase(s, tc);
