@@ -28,7 +28,7 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 #include "engine/task.h"
-#include "engine/tree_priv.h"
+#include "engine/tree.h"
 #include "engine/upgrade.h"
 #include "ipc/tables.h"
 
@@ -42,11 +42,11 @@ heir_pidfd(pid_t pid, int64_t heard_ms)
 {
 	int64_t tick_ms = 1000 / sysconf(_SC_CLK_TCK);
 	int pidfd = tree_pidfd(pid);
-	struct tree_proc p;
+	uint64_t start = tree_start_of(pid);
 
 	if (pidfd == -1)
 		return -1;
-	if (!tree_stat(&p, pid) || (int64_t)p.start * tick_ms > heard_ms)
+	if (start == 0 || (int64_t)start * tick_ms > heard_ms)
 		fd_closep(&pidfd);
 	return pidfd;
 }

@@ -146,6 +146,8 @@ struct tree_lost {
 	int killed;      /* in and out: one more for each that is killed */
 };
 
+/* pidfd_open(2). */
+int tree_pidfd(pid_t pid);
 /* Ticks since boot: with the pid, a process for ever (of that boot).  0: gone.
  */
 uint64_t tree_start_of(pid_t pid);

@@ -32,7 +32,6 @@ bool tree_read_some(char *out, size_t size, const char *path);
 bool tree_origin_is_gone(void);
 /* false: gone, or not ours to see. */
 bool tree_stat(struct tree_proc *p, pid_t pid);
-int tree_pidfd(pid_t pid);
 
 /* --- tree_scan.c ---------------------------------------------------------- */
 
