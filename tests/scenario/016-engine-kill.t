@@ -73,6 +73,15 @@ kill -KILL "$w"
 kill -KILL "$old"
 awaits 10 "an exit that happened meanwhile is acted on" '! pids web | grep -qx "$w" && all_state RUNNING web && [ "$(pids web | wc -l)" = 2 ]'
 
+# The same when that engine was told, and has not got to it.
+w=$(pids web | sed -n 1p)
+old=$(engine_pid)
+kill -STOP "$old"
+kill -KILL "$w"
+awaits 5 "a worker is reaped while the engine hangs" '[ ! -e "/proc/$w" ]'
+kill -KILL "$old"
+awaits 10 "its exit is told again" '! pids web | grep -qx "$w" && all_state RUNNING web && [ "$(pids web | wc -l)" = 2 ]'
+
 # In the middle of a backoff: the pause goes on, and is not forgotten.
 awaits 10 "young is in BACKOFF" 'is_state young.0 BACKOFF'
 n=$(wc -l <"$T/out/young")

@@ -4,12 +4,27 @@
 need unshare
 unshare -pf --mount-proc true 2>/dev/null || skip_all "no PID namespace here"
 
+# Orphans that end with every status there is, and by signals.
+cat >"$T/strangers" <<EOT
+#!/bin/sh
+i=0
+while [ \$i -lt 256 ]; do
+	( (exit \$i) & )
+	i=\$((i + 1))
+done
+for s in HUP INT QUIT ABRT KILL SEGV TERM; do
+	(sh -c "kill -\$s \\\$\\\$" &)
+done
+(setsid $CHILD pause 300 exit 3 &)
+exec $CHILD append-pid $T/out/strangers sleep
+EOT
+chmod 755 "$T/strangers"
 conf <<EOT
 [program:web]
 command = $CHILD daemon-grandchild $T/out/daemon sleep
 startsecs = 200ms
 [program:strangers]
-command = sh -c "i=0; while [ \$i -lt 20 ]; do i=\$((i+1)); (exec $CHILD pause 20 exit \$i) & done; (setsid $CHILD pause 300 exit 3 &) ; sleep 0.2; exec $CHILD append-pid $T/out/strangers sleep"
+command = $T/strangers
 startsecs = 200ms
 EOT
 env REEVE_TEST="$T" unshare -pf --mount-proc --kill-child "$B/reeved" -n -c "$CONF" >"$T/out/reeved" 2>&1 </dev/null &
