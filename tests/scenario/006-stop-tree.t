@@ -32,6 +32,10 @@ stopwaitsecs = 500ms
 [program:quit]
 command = $CHILD on-term exit 7 sleep
 startsecs = 200ms
+[program:asleep]
+command = /bin/sh -c 'kill -STOP \$\$; exec $CHILD sleep'
+startsecs = 0
+stopwaitsecs = 5
 [program:int]
 command = $CHILD ignore-term sleep
 stopsignal = INT
@@ -62,6 +66,9 @@ like "why says that it took SIGKILL" "$(ctl why stubborn.0)" "KILL|kill"
 code 0 "stop when the process answers TERM with a code" ctl stop quit
 is "exit_code" "$(status_field quit.0 exit_code)" 7
 is "it is STOPPED all the same" "$(state quit.0)" STOPPED
+await 5 '[ "$(proc_state "$(pid_of asleep.0)")" = T ]'
+code 0 "stop of one that SIGSTOP has stopped" ctl stop asleep
+is "it was woken for its SIGTERM" "$(status_field asleep.0 exit_signal)" 15
 t0=$(now_ms)
 code 0 "stopsignal" ctl stop int
 t=$(($(now_ms) - t0))

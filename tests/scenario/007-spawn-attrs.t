@@ -125,6 +125,13 @@ is "SUPERVISOR_PROCESS_NAME" "$(d full env.SUPERVISOR_PROCESS_NAME)" full-00
 ls "$T/log" >"$T/out/list"
 has "process_name names the log" "$T/out/list" "full-00.stdout.log"
 
+# A restart takes what env_file says by then, and no more than that.
+printf 'QUOTED="c d"\n' >"$T/env"
+rm "$T/out/full"
+code 0 "restart" ctl restart full
+awaits 5 "it is up again" '[ "$(d full env.QUOTED)" = "c d" ]'
+is "a variable that is gone from the file is gone" "$(d full env.FROM_FILE)" ""
+
 # redirect_stderr: one pipe
 conf <<EOT
 [program:one]

@@ -15,11 +15,17 @@ environment = N="$1"
 command = $CHILD sleep
 startsecs = 10ms
 stdout_logfile = $T/log/plain.$1.log
+[program:rotate]
+command = $CHILD print-lines 100000 sleep
+startsecs = 10ms
+autostart = false
+stdout_logfile_maxbytes = 1KB
+stdout_logfile_backups = 3
 EOT
 }
 base 0 | conf
 start_reeved
-awaits 5 "all are up" 'all_state RUNNING'
+awaits 5 "all are up" 'all_state RUNNING web plain'
 e=$(engine_pid)
 cycle() { # N
 	{
@@ -36,7 +42,7 @@ cycle() { # N
 	ctl restart --hard plain >/dev/null
 }
 for i in 1 2 3; do cycle $i || fail "cycle $i"; done
-await 5 'all_state RUNNING'
+await 5 'all_state RUNNING web plain'
 k0=$(fds "$REEVED") e0=$(fds "$e")
 m0=$(awk '/^VmRSS/ { print $2 }' "/proc/$e/status")
 i=3
@@ -45,7 +51,7 @@ while [ $i -lt $n ]; do
 	i=$((i + 1))
 	cycle $((i % 3)) || { fail "cycle $i"; break; }
 done
-await 5 'all_state RUNNING'
+await 5 'all_state RUNNING web plain'
 awaits 5 "after $n cycles: as many in the keeper" '[ "$(fds "$REEVED")" = "$k0" ]'
 echo "# keeper $k0 -> $(fds "$REEVED"), engine $e0 -> $(fds "$e")"
 awaits 5 "and in the engine" '[ "$(fds "$e")" = "$e0" ]'
@@ -60,6 +66,18 @@ done
 awaits 5 "100 HUP and USR1 in a row: the daemon answers" 'ctl status'
 awaits 5 "as many in the keeper" '[ "$(fds "$REEVED")" = "$k0" ]'
 awaits 5 "and in the engine" '[ "$(fds "$e")" = "$e0" ]'
+# A thousand rotations, and some of the old files are taken away meanwhile.
+ctl start rotate >/dev/null
+i=0
+while [ $i -lt 20 ] && ! grep -qs "line 100000" "$T/log/rotate.0.stdout.log"; do
+	i=$((i + 1))
+	rm -f "$T/log/rotate.0.stdout.log.1" "$T/log/rotate.0.stdout.log.2"
+done
+awaits 20 "the last line is there" 'ctl status rotate | grep -q RUNNING && cat "$T/log/rotate.0.stdout.log"* | grep -q "line 100000"'
+ctl stop rotate >/dev/null
+awaits 5 "1000 rotations: as many in the keeper" '[ "$(fds "$REEVED")" -le $((k0 + 4)) ]'
+awaits 5 "and in the engine" '[ "$(fds "$e")" -le $((e0 + 6)) ]'
+k0=$(fds "$REEVED") e0=$(fds "$e")
 kill_engine
 e=$(engine_pid)
 awaits 5 "after the engine was killed: as many in the keeper" '[ "$(fds "$REEVED")" = "$k0" ]'
