@@ -432,6 +432,11 @@ engine_load_config(struct engine *en)
 		free(data);
 	}
 	kept = en->cf != NULL;
+	if (!kept && errs.errors.n != 0) {
+		log_errorx("%s: the file is read again", errs.errors.v[0]);
+		config_errors_fini(&errs);
+		config_errors_init(&errs);
+	}
 	if (!kept)
 		en->cf = config_load(en->config_file, &errs);
 	for (size_t i = 0; i < errs.warnings.n && fd == -1; i++)

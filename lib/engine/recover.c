@@ -604,21 +604,44 @@ recover_roll(struct program *pg)
 	rolling_next_slot(pg);
 }
 
+/*
+ * What the engine before noted down; when that makes no sense, nothing: what
+ * runs is still known, and what the config says of it.
+ */
+static void
+recover_notes(struct engine *en)
+{
+	int state = keeperlink_fd(en->kl, keeperlink_find(en->kl, "state"));
+	int events = keeperlink_fd(en->kl, keeperlink_find(en->kl, "events"));
+	struct err err = { .text = "" };
+
+	en->table = table_open(state, &err);
+	if (en->table == NULL) {
+		log_errorx("%s: what is in it is forgotten", err.text);
+		en->table = table_open(-1, &err);
+		if (en->table == NULL)
+			fatalx("%s", err.text);
+		keeperlink_replace(en->kl, "state",
+		    fcntl(table_fd(en->table), F_DUPFD_CLOEXEC, 3));
+	}
+	en->events = event_open(events, &err);
+	if (en->events != NULL)
+		return;
+	log_errorx("%s: what is in it is forgotten", err.text);
+	en->events = event_open(-1, &err);
+	if (en->events == NULL)
+		fatalx("%s", err.text);
+	keeperlink_replace(
+	    en->kl, "events", fcntl(event_fd(en->events), F_DUPFD_CLOEXEC, 3));
+}
+
 void
 recover(struct engine *en)
 {
-	struct err err = { .text = "" };
 	struct table_self self;
 	struct strv warnings;
 
-	en->table = table_open(
-	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "state")), &err);
-	if (en->table == NULL)
-		fatalx("%s", err.text);
-	en->events = event_open(
-	    keeperlink_fd(en->kl, keeperlink_find(en->kl, "events")), &err);
-	if (en->events == NULL)
-		fatalx("%s", err.text);
+	recover_notes(en);
 	tree_base(en->cgroup, sizeof en->cgroup);
 	strv_init(&warnings);
 	limits_setup(en, en->cf, &warnings);
