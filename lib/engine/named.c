@@ -401,6 +401,7 @@ named_ended(struct engine *en, const char *key, const struct queue_task *t)
 	engine_event(en, subject, "task_ended", "task %llu is %s%s%s",
 	    (unsigned long long)t->id, queue_state_name(t->state),
 	    t->reason != NULL ? ": " : "", t->reason != NULL ? t->reason : "");
+	watching_run_ended(en, queue_key_name(key));
 	if (t->acts)
 		act_begin(named_get(en), key, t->id, t->state == QS_DONE);
 }

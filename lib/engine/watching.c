@@ -18,13 +18,14 @@
 #include "engine/region.h"
 #include "watch/watch.h"
 
-#define FD_PREFIX    "inotify:"
-#define NOTE_PREFIX  "inotified:"
-#define NOTE_LAYOUT  1
-#define AGAIN_MS     30000
-#define MAX_FACTOR   10 /* of the delay: the longest that a burst may last */
-#define LOOP_AFTER   5  /* runs that change what they are run for */
-#define SUBJECT_SIZE (CONFIG_NAME_MAX + 16)
+#define FD_PREFIX     "inotify:"
+#define NOTE_PREFIX   "inotified:"
+#define NOTE_LAYOUT   1
+#define AGAIN_MS      30000
+#define MAX_FACTOR    10  /* of the delay: the longest that a burst may last */
+#define LOOP_AFTER    5   /* runs that change what they are run for */
+#define LOOP_SLACK_MS 100 /* after a run's end: its own doing as well */
+#define SUBJECT_SIZE  (CONFIG_NAME_MAX + 16)
 
 struct watching {
 	LIST_ENTRY(watching) entry;
@@ -43,6 +44,8 @@ struct watching {
 	bool pending;       /* got is something */
 	bool beginning;     /* a run is being written down */
 	bool after_run;     /* it came while one ran */
+	bool in_run;        /* or so it seems, by the time */
+	mono_ms ended_ms;   /* of the last run; 0: none */
 	unsigned in_a_row;
 	char *trouble;
 	struct loop_timer again;
@@ -114,6 +117,7 @@ watching_taken(struct watching *wt)
 	changes_clear(&wt->got);
 	wt->pending = false;
 	wt->after_run = false;
+	wt->in_run = false;
 }
 
 static void
@@ -144,7 +148,7 @@ watching_note_loop(struct watching *wt, const char *text)
 {
 	char subject[SUBJECT_SIZE];
 
-	wt->in_a_row = wt->after_run ? wt->in_a_row + 1 : 0;
+	wt->in_a_row = wt->after_run || wt->in_run ? wt->in_a_row + 1 : 0;
 	if (wt->in_a_row != LOOP_AFTER)
 		return;
 	watching_subject(wt, subject);
@@ -254,9 +258,25 @@ watching_on_change(void *arg, const struct changes *ch)
 	wt->got.count += ch->count - ch->paths.n;
 	wt->got.unknown = wt->got.unknown || ch->unknown;
 	wt->pending = true;
+	/* A short run is over before its own changes have settled. */
+	if (wt->ended_ms != 0 &&
+	    loop_now(wt->en->lp) - wt->delay_ms <= wt->ended_ms + LOOP_SLACK_MS)
+		wt->in_run = true;
 	watching_step(wt);
 	if (wt->pending && wt->after_run)
 		watching_wait(wt);
+}
+
+void
+watching_run_ended(struct engine *en, const char *task)
+{
+	struct watching *wt;
+
+	if (en->watchings == NULL)
+		return;
+	LIST_FOREACH(wt, &en->watchings->list, entry)
+		if (str_equal(wt->task, task))
+			wt->ended_ms = loop_now(en->lp);
 }
 
 void

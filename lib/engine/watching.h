@@ -25,6 +25,8 @@ void watching_setup(struct engine *en);
 bool watching_needs_queue(const struct engine *en);
 /* The queue is loaded, or a task that has a name has ended. */
 void watching_progress(struct engine *en);
+/* A run of it has: what is found to have changed by then may be its doing. */
+void watching_run_ended(struct engine *en, const char *task);
 void watching_free(struct engine *en);
 
 struct watching_info {

@@ -157,4 +157,17 @@ awaits 10 "... a task's own is still there" '[ "$(wc -l <"$W/lint")" -ge 2 ]'
 is "... and no build ran" "$(runs)" "$n"
 is "... descriptors of watches" \
     "$(find "/proc/$REEVED/fd" -lname '*inotify' | wc -l)" 1
+
+# What writes its own files is told of, however short its runs are.
+cat >>"$CONF" <<EOT
+[task:self]
+shell = echo x >>$W/self/out
+on_change = $W/self/**
+on_change_delay = 50ms
+EOT
+mkdir "$W/self"
+code 0 "a task that writes what it watches" ctl reload
+echo 1 >"$W/self/in"
+awaits 20 "... is said to" 'ctl --json events | grep "watch_loop.*files change while it runs, each time: .*self/out"'
+like "... in the log" "$(cat "$T"/log/reeve.log*)" "task:self: each of the last 5 runs was followed by the next, because files changed"
 plan_done
