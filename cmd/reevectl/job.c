@@ -23,11 +23,26 @@ on_stop(int signo)
 void
 job_catch_stop(void)
 {
+	static const int stops[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 	/* Not restarted: who waits looks. */
-	struct sigaction sa = { .sa_handler = on_stop };
+	struct sigaction sa = { .sa_handler = on_stop }, old;
 
-	(void)sigaction(SIGINT, &sa, NULL);
-	(void)sigaction(SIGTERM, &sa, NULL);
+	for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+		/* Of nohup(1), say. */
+		if (i < 2 || (sigaction(stops[i], NULL, &old) == 0 &&
+				 old.sa_handler != SIG_IGN))
+			(void)sigaction(stops[i], &sa, NULL);
+}
+
+/* Half outputs are gone by now: it ends as if that had not been caught. */
+static void
+job_end_stopped(void)
+{
+	out_flush();
+	if (job_stopped != SIGHUP && job_stopped != SIGPIPE)
+		return;
+	(void)signal(job_stopped, SIG_DFL);
+	(void)raise(job_stopped);
 }
 
 /* --- the pool ------------------------------------------------------------- */
@@ -565,6 +580,7 @@ verb_job(struct command *cmd)
 		cmd->args++;
 		cmd->nargs--;
 		code = orders[i].run(cmd);
+		job_end_stopped();
 		cmd->args--;
 		cmd->nargs++;
 		return code;

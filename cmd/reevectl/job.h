@@ -27,7 +27,7 @@ int job_file_keep(struct job_file *f, struct err *err);
 /* What there is of it is removed. */
 void job_file_drop(struct job_file *f);
 
-/* SIGINT or SIGTERM, once one came: the job is cancelled. */
+/* SIGINT, SIGTERM, SIGHUP, or SIGPIPE: once one came, the job is cancelled. */
 extern volatile sig_atomic_t job_stopped;
 void job_catch_stop(void);
 

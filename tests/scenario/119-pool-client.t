@@ -88,6 +88,21 @@ timeout $((30 * TEST_SLOW)) cp "$T/out/d/2" "$T/out/pipe"
 wait $map
 is "... and is read when somebody does" "$? $(grep -c '"ok": *true' "$T/out/said")" "0 3"
 
+# Whoever stops listening, or whose terminal goes, leaves no half output.
+mkdir "$T/out/many" "$T/out/halves"
+for i in $(seq 1 24); do echo "$i" >"$T/out/many/$i"; done
+job map rogue --out "$T/out/halves" --arg do=sleep --arg ms=30 "$T"/out/many/* | head -1 >"$T/out/said"
+is "the reader of the lines goes" "$(cat "$T/out/said")" "slept  $T/out/many/1"
+is "... and nothing half is left" "$(find "$T/out/halves" -name '.partial*')" ""
+"$B/reevectl" -c "$CONF" job map rogue --out "$T/out/halves" --arg do=wait "$T"/out/many/* >"$T/out/said" 2>&1 &
+map=$!
+started $map
+await 20 '[ "$(stat_of "" busy)" = 2 ]'
+kill -HUP $map
+wait $map
+is "it is hung up" "$?" 129
+is "... and nothing half is left" "$(find "$T/out/halves" -name '.partial*')" ""
+
 # --- keys ------------------------------------------------------------------------
 
 head -c 32 /dev/urandom >"$T/out/key"
