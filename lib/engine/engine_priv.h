@@ -79,6 +79,7 @@ struct inst {
 	bool is_alone;          /* died without leaving anything */
 	bool swept;             /* dead, and nothing of its tree is left */
 	bool reread;            /* once it is up: its settings are others */
+	bool told_soon;         /* that it is not replaced yet */
 	enum death_cause cause; /* what its death will be called */
 	struct engine_who who;
 	int ready_fd;             /* notify socket or pipe; -1: none */

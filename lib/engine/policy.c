@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/engine.h"
+
 bool
 policy_expected(const struct config_program *p, int code, int signo)
 {
@@ -185,7 +187,8 @@ policy_budget(const struct config_rate *rate, int64_t *full_us, mono_ms now)
 
 /* --- recycling ------------------------------------------------------------ */
 
-#define POLICY_STEP_MS (3 * 60 * 60 * 1000)
+#define POLICY_STEP_MS    (3 * 60 * 60 * 1000)
+#define POLICY_REPLACE_MS ((int64_t)60 * 1000)
 
 uint32_t
 policy_chance(uint64_t seed)
@@ -204,6 +207,23 @@ policy_interval_ms(const struct config_program *p, uint32_t chance)
 
 	ms += part * (int64_t)(chance % 2001) / 1000 - part;
 	return ms > 0 ? ms : 1;
+}
+
+int64_t
+policy_replace_age_ms(const struct table_death *deaths, size_t n)
+{
+	int64_t age = 0;
+
+	for (size_t i = n; i-- > 0;) {
+		const struct table_death *d = &deaths[i];
+		bool soon = d->at_ms != 0 &&
+			    (d->cause == DEATH_RECYCLE ||
+				d->cause == DEATH_UNHEALTHY) &&
+			    d->ran_ms < 2 * age + 2 * POLICY_REPLACE_MS;
+
+		age = !soon ? 0 : age == 0 ? POLICY_REPLACE_MS : 2 * age;
+	}
+	return age;
 }
 
 int64_t

@@ -88,6 +88,12 @@ int64_t policy_budget(
 uint32_t policy_chance(uint64_t seed);
 /* memory_interval, a tenth more or less; never 0. */
 int64_t policy_interval_ms(const struct config_program *p, uint32_t chance);
+/*
+ * So old an instance must be before it is replaced for what it is, by the n
+ * last deaths of its slot, newest first: 0, unless those before it were
+ * replaced soon, for the same.  A limit that is too low keeps nobody busy.
+ */
+int64_t policy_replace_age_ms(const struct table_death *deaths, size_t n);
 /* max_lifetime, up to a tenth less; never 0. */
 int64_t policy_lifetime_ms(const struct config_program *p, uint32_t chance);
 

@@ -29,6 +29,28 @@ recycle_ask(struct inst *in, const char *why)
 	rolling_start_slot(in->slot, why);
 }
 
+bool
+recycle_is_soon(struct inst *in, const char *why)
+{
+	struct slot *sl = in->slot;
+	mono_ms ran = loop_now(sl->prog->en->lp) - in->started_ms;
+	int64_t age =
+	    policy_replace_age_ms(slot_history(sl)->deaths, TABLE_DEATHS);
+	char ms[32];
+
+	if (ran >= age)
+		return false;
+	if (in->told_soon)
+		return true;
+	in->told_soon = true;
+	str_duration(ms, sizeof ms, age - ran);
+	log_warnx("%s: %s, as before: replaced in %s if that stays so",
+	    sl->name, why, ms);
+	engine_event(sl->prog->en, sl->name, "recycle",
+	    "%s, as before: replaced in %s if that stays so", why, ms);
+	return true;
+}
+
 static void
 recycle_look(struct inst *in, mono_ms now)
 {
@@ -47,7 +69,8 @@ recycle_look(struct inst *in, mono_ms now)
 	str_bytes(limit, sizeof limit, conf->rare->memory_limit);
 	snprintf(
 	    why, sizeof why, "memory %s is over memory_limit %s", used, limit);
-	recycle_ask(in, why);
+	if (in->role == INST_CUR && !recycle_is_soon(in, why))
+		recycle_ask(in, why);
 }
 
 static void

@@ -9,6 +9,8 @@
 #ifndef ENGINE_RECYCLE_H
 #define ENGINE_RECYCLE_H
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "loop/loop.h"
 
@@ -31,6 +33,11 @@ void recycle_stop(struct inst *in);
 void recycle_free(struct inst *in);
 /* Bytes, when last looked at; -1: never. */
 int64_t recycle_memory(const struct inst *in);
+/*
+ * It is to be replaced for what it is, and those before it were, soon after
+ * their start: not yet, which is told once.
+ */
+bool recycle_is_soon(struct inst *in, const char *why);
 /* It asks for it; noted down when this returns. */
 void recycle_wanted(struct inst *in);
 

@@ -18,6 +18,7 @@
 #include "cluster/health.h"
 #include "cluster/ready.h"
 #include "engine/ask.h"
+#include "engine/recycle.h"
 
 #define VITALS_TURN     16 /* datagrams */
 #define FAILED          "failed health probe: "
@@ -143,7 +144,8 @@ vitals_act(struct vitals *v)
 	inst_give_reason(in, why);
 	switch (in->conf->rare->health_action) {
 	case HEALTH_ROLL:
-		rolling_start_slot(in->slot, why);
+		if (!recycle_is_soon(in, why))
+			rolling_start_slot(in->slot, why);
 		return;
 	case HEALTH_RESTART:
 		if (!vitals_waits(v))

@@ -21,6 +21,16 @@ command = sh -c 'exec $CHILD alloc 30 fork-grandchild $T/out/grand sleep'
 startsecs = 0
 memory_limit = 50MB
 memory_interval = 200ms
+[program:toolow]
+command = $CHILD alloc 30 sleep
+startsecs = 0
+memory_limit = 10MB
+memory_interval = 100ms
+[program:ill]
+command = $CHILD sleep
+startsecs = 0
+health = tcp:127.0.0.1:1
+health_interval = 20ms
 [program:plain]
 command = $CHILD sleep
 startsecs = 0
@@ -32,6 +42,12 @@ like "status shows it" "$(ctl status fat.0)" "[0-9] [KM]iB"
 is "not without the key" "$(status_field plain.0 memory_bytes)" null
 unlike "status neither" "$(ctl status plain.0)" "iB"
 is "nobody was replaced" "$(status_field fat.0 generation)" 1
+
+# A limit that is too low is no reason to be busy for ever.
+for p in toolow ill; do
+	awaits 10 "$p: the next one waits" 'ctl events $p | grep -q "as before: replaced in [1-9][0-9.]* s if that stays so"'
+	is "... that one" "$(status_field $p.0 generation)" 2
+done
 
 # What a fork shares counts once: 30 MB, and not 60.
 awaits 5 "its memory is known" '[ "$(status_field shared.0 memory_bytes)" -gt 30000000 ]'
@@ -66,4 +82,7 @@ is "one after the other" "$(ctl events fat | awk '
 	END { print (n >= 3) }')" 1
 awaits 5 "small again" '[ "$(status_field fat.0 memory_bytes)" -lt 40000000 ]'
 is "and left alone" "$(status_field fat.0 generation)" 3
+ok "as are those that wait, but for one turn a minute" eval \
+    '[ "$(status_field toolow.0 generation)" -le 3 ] && [ "$(status_field ill.0 generation)" -le 3 ]'
+ok "though the engine was killed" eval '[ "$(ctl events toolow | grep -c "as before: replaced in")" -ge 2 ]'
 plan_done

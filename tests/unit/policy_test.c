@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "engine/engine.h"
+
 #define SECOND 1000
 
 /* --- the pause ------------------------------------------------------------ */
@@ -190,6 +192,43 @@ END_TEST
 
 /* --- recycling ------------------------------------------------------------ */
 
+/* Deaths, newest first: by what, after how many seconds. */
+static const struct {
+	struct {
+		enum death_cause cause;
+		int s;
+	} died[TABLE_DEATHS];
+	int want_s;
+} replaced[] = {
+	{ { { DEATH_EXIT, 1 } }, 0 },
+	{ { { DEATH_RECYCLE, 15 } }, 60 },
+	{ { { DEATH_UNHEALTHY, 119 } }, 60 },
+	{ { { DEATH_RECYCLE, 120 } }, 0 },
+	{ { { DEATH_RECYCLE, 60 }, { DEATH_UNHEALTHY, 15 } }, 120 },
+	{ { { DEATH_RECYCLE, 300 }, { DEATH_RECYCLE, 15 } }, 0 },
+	{ { { DEATH_ROLL, 1 }, { DEATH_RECYCLE, 15 } }, 0 },
+	{ { { DEATH_RECYCLE, 1 }, { DEATH_ROLL, 1 }, { DEATH_RECYCLE, 1 } },
+	    60 },
+	{ { { DEATH_RECYCLE, 490 }, { DEATH_RECYCLE, 250 },
+	      { DEATH_RECYCLE, 130 }, { DEATH_RECYCLE, 70 },
+	      { DEATH_RECYCLE, 10 } },
+	    960 },
+};
+
+START_TEST(what_is_replaced_again_and_again_waits)
+{
+	struct table_death deaths[TABLE_DEATHS] = { 0 };
+
+	for (int i = 0; i < TABLE_DEATHS; i++) {
+		deaths[i].at_ms = replaced[_i].died[i].s != 0;
+		deaths[i].cause = (uint8_t)replaced[_i].died[i].cause;
+		deaths[i].ran_ms = replaced[_i].died[i].s * 1000;
+	}
+	ck_assert_int_eq(policy_replace_age_ms(deaths, TABLE_DEATHS),
+	    replaced[_i].want_s * 1000);
+}
+END_TEST
+
 START_TEST(a_lifetime_is_never_longer_and_not_always_the_same)
 {
 	struct config_rare rare = { .max_lifetime_ms = 100000,
@@ -307,6 +346,8 @@ main(void)
 	tcase_add_loop_test(tc, autorestart_and_exitcodes, 0, ROWS(exits));
 	tcase_add_test(tc, every_code_has_its_bit);
 	tcase_add_loop_test(tc, young, 0, ROWS(lives));
+	tcase_add_loop_test(
+	    tc, what_is_replaced_again_and_again_waits, 0, ROWS(replaced));
 	tcase_add_test(tc, a_lifetime_is_never_longer_and_not_always_the_same);
 	tcase_add_test(tc, a_time_of_day_and_a_clock_that_is_set);
 	tcase_add_test(tc, restart_limit_to_the_millisecond);
