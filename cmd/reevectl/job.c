@@ -3,7 +3,10 @@
  */
 #include "job.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,6 +271,49 @@ job_await(struct reeve_pool *p, const char *kind, uint64_t id,
 	}
 }
 
+/*
+ * The pool goes by positions of its own: stdin and stdout may be files that
+ * others of the same shell line have read or written a part of, and go on with.
+ */
+static int64_t
+job_position(int fd)
+{
+	struct stat st;
+	off_t at;
+
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return 0;
+	at = lseek(fd, 0, SEEK_CUR);
+	return at > 0 ? at : 0;
+}
+
+static void
+job_advance(int fd, int64_t from, uint64_t done)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || flags == -1)
+		return;
+	if ((flags & O_APPEND) != 0)
+		(void)lseek(fd, 0, SEEK_END);
+	else
+		(void)lseek(fd, from + (off_t)done, SEEK_SET);
+}
+
+/* "-i f >>f": what is there now, not what the job adds, for ever. */
+static void
+job_bound_input(struct reeve_pool_request *rq)
+{
+	struct stat in, out;
+
+	if (rq->in_fd != -1 && fstat(rq->in_fd, &in) == 0 &&
+	    fstat(STDOUT_FILENO, &out) == 0 && S_ISREG(in.st_mode) &&
+	    in.st_dev == out.st_dev && in.st_ino == out.st_ino &&
+	    in.st_size >= rq->in_off)
+		rq->in_len = in.st_size - rq->in_off;
+}
+
 static int
 job_input(const struct command *cmd, struct reeve_pool_request *rq)
 {
@@ -275,8 +321,10 @@ job_input(const struct command *cmd, struct reeve_pool_request *rq)
 	struct err err;
 
 	if (name == NULL || strcmp(name, "-") == 0) {
-		if (name != NULL || !isatty(STDIN_FILENO))
+		if (name != NULL || !isatty(STDIN_FILENO)) {
 			rq->in_fd = STDIN_FILENO;
+			rq->in_off = job_position(STDIN_FILENO);
+		}
 		return 0;
 	}
 	rq->in_name = name;
@@ -295,8 +343,11 @@ job_output(const struct command *cmd, struct reeve_pool_request *rq,
 	struct err err;
 
 	if (name == NULL || strcmp(name, "-") == 0) {
-		if (name != NULL || !isatty(STDOUT_FILENO))
+		if (name != NULL || !isatty(STDOUT_FILENO)) {
 			rq->out_fd = STDOUT_FILENO;
+			rq->out_off = job_position(STDOUT_FILENO);
+			job_bound_input(rq);
+		}
 		return 0;
 	}
 	if (job_file_open(out, name, &err) == -1) {
@@ -323,6 +374,10 @@ job_run_with(struct command *cmd, struct reeve_pool *p,
 	}
 	if (job_await(p, rq->kind, id, &ev) == -1)
 		return EXIT_DAEMON;
+	if (rq->in_fd == STDIN_FILENO)
+		job_advance(STDIN_FILENO, rq->in_off, ev.bytes_in);
+	if (rq->out_fd == STDOUT_FILENO)
+		job_advance(STDOUT_FILENO, rq->out_off, ev.bytes_out);
 	job_print(cmd, rq, &ev);
 	if (job_stopped != 0 && ev.status != REEVE_POOL_OK)
 		return 128 + job_stopped;

@@ -88,6 +88,40 @@ timeout $((30 * TEST_SLOW)) cp "$T/out/d/2" "$T/out/pipe"
 wait $map
 is "... and is read when somebody does" "$? $(grep -c '"ok": *true' "$T/out/said")" "0 3"
 
+# stdin and stdout are where others of the line have left them.
+printf 'one\ntwo\nthree\n' >"$T/out/lines"
+(
+	read -r first
+	job run copy
+	echo "after $first"
+) <"$T/out/lines" >"$T/out/said"
+is "stdin is read from where it is" "$(cat "$T/out/said")" "two
+three
+after one"
+(
+	echo head
+	job run copy -i "$T/out/lines"
+	job run digest -i "$T/out/lines"
+	echo tail
+) >"$T/out/said"
+is "stdout is written where it is, and left behind that" "$(cat "$T/out/said")" "head
+$(cat "$T/out/lines")
+$(sha256sum "$T/out/lines")
+tail"
+(
+	job run copy
+	echo "and $(wc -c)"
+) <"$T/out/lines" >>"$T/out/said"
+is "... appended, too; nothing is left of stdin" "$(tail -n 5 "$T/out/said")" "tail
+$(cat "$T/out/lines")
+and 0"
+
+cp "$T/out/lines" "$T/out/twice"
+# shellcheck disable=SC2094 # that is what is tried
+job run copy -i "$T/out/twice" >>"$T/out/twice"
+is "a file that is appended to itself is so once" "$? $(cat "$T/out/twice")" \
+    "0 $(cat "$T/out/lines" "$T/out/lines")"
+
 # Whoever stops listening, or whose terminal goes, leaves no half output.
 mkdir "$T/out/many" "$T/out/halves"
 for i in $(seq 1 24); do echo "$i" >"$T/out/many/$i"; done
