@@ -79,6 +79,34 @@ job_connect(const struct command *cmd)
 	return p;
 }
 
+/* Files that the pool opens by name: it is in another folder than we. */
+static void
+job_absolute(struct command *cmd, const char *kind)
+{
+	bool command = strcmp(kind, "command") == 0;
+	const char *name = command ? "program=" : "key_file=", *value;
+	char *cwd, *whole, **arg;
+
+	if (!command && strcmp(kind, "encrypt") != 0 &&
+	    strcmp(kind, "decrypt") != 0)
+		return;
+	for (size_t i = 0; i < cmd->job_args.n; i++) {
+		arg = &cmd->job_args.v[i];
+		value = *arg + strlen(name);
+		/* A program without a slash is looked for in PATH. */
+		if (!str_starts(*arg, name) || *value == '/' ||
+		    *value == '\0' || (command && strchr(value, '/') == NULL))
+			continue;
+		cwd = getcwd(NULL, 0);
+		if (cwd == NULL)
+			continue;
+		whole = xasprintf("%s%s/%s", name, cwd, value);
+		free(cwd);
+		free(*arg);
+		*arg = whole;
+	}
+}
+
 void
 job_request(const struct command *cmd, const char *kind, const char ***args,
     struct reeve_pool_request *rq)
@@ -634,6 +662,8 @@ verb_job(struct command *cmd)
 			continue;
 		cmd->args++;
 		cmd->nargs--;
+		if (cmd->nargs > 0)
+			job_absolute(cmd, cmd->args[0]);
 		code = orders[i].run(cmd);
 		job_end_stopped();
 		cmd->args--;

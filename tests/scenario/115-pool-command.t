@@ -41,6 +41,14 @@ is "stops no other" "$(cat "$T"/out/pic/* | wc -l)" 7
 is "and leaves no half output" "$(find "$T/out/pic" -name '.partial*' -o -name '5*')" ""
 has "its own words are the reason" "$T/out/err" "5.txt: .*exited with 4: convert: no such colour"
 
+code 0 "a program beside us, though the pool is elsewhere" \
+    sh -c "cd '$T/out' && '$B/reevectl' -c '$CONF' job run command \
+        --arg program=./convert --arg 'arg1={input}' --arg 'arg2={output}' -i in/1.txt -o by.png"
+is "... has run" "$(cat "$T/out/by.png")" "picture 1"
+(umask 077; head -c 32 /dev/urandom >"$T/out/key")
+code 0 "a key beside us" \
+    sh -c "cd '$T/out' && '$B/reevectl' -c '$CONF' job run encrypt --arg key_file=key -i in/1.txt -o 1.enc"
+
 # --- what it is given -----------------------------------------------------------
 
 sh_job 'env; ls /proc/self/fd; grep Sig /proc/self/status' >"$T/out/given" </dev/null
