@@ -150,9 +150,15 @@ pty_resize(struct run *r)
 {
 	struct winsize ws;
 
-	/* The kernel tells the command's foreground group. */
-	if (r->master != -1 && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+	/* Of whichever is a terminal: in a pipe it is the output alone. */
+	for (int fd = STDIN_FILENO; r->master != -1 && fd <= STDERR_FILENO;
+	     fd++) {
+		if (ioctl(fd, TIOCGWINSZ, &ws) == -1)
+			continue;
+		/* The kernel tells the command's foreground group. */
 		ioctl(r->master, TIOCSWINSZ, &ws);
+		return;
+	}
 }
 
 static bool

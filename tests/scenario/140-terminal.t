@@ -103,6 +103,9 @@ awaits 10 "... and its next one" 'got "20 70"'
 : >"$T/out/end"
 awaits 10 "... it ends" 'code_is 0'
 
+typed "echo | $R run --pty -- sh -c 'stty size >$T/out/got'"
+awaits 10 "... where stdin is a pipe, too" 'code_is 0 && got "20 70"'
+
 # What draws the whole screen.
 vi=$(command -v vim.tiny || command -v vim)
 if [ -n "$vi" ]; then
