@@ -568,6 +568,24 @@ job_stats_pools(const json_t *v)
 	    job_int(p, "queue"), job_int(p, "refused"), job_int(p, "stuck"));
 }
 
+/* What became of those that did not end well: "3 failed, 1 stuck, 12 full". */
+static void
+job_stats_others(json_t *results)
+{
+	const char *key, *between = "  ";
+	json_t *n;
+
+	json_object_foreach(results, key, n)
+	{
+		if (strcmp(key, "ok") == 0)
+			continue;
+		out_printf("%s%lld %s", between,
+		    (long long)json_integer_value(n), key);
+		between = ", ";
+	}
+	out_puts("\n");
+}
+
 static void
 job_stats_kind(const json_t *k)
 {
@@ -581,6 +599,8 @@ job_stats_kind(const json_t *k)
 	out_printf("%-14s %-8lld %-8lld %-9lld %-9lld %-9lld %-9lld %lld\n",
 	    job_str(k, "kind"), ok, other, job_int(w, "p50"), job_int(w, "p99"),
 	    job_int(r, "p50"), job_int(r, "p99"), job_int(r, "max"));
+	if (other > 0)
+		job_stats_others(res);
 }
 
 static int

@@ -54,6 +54,7 @@ job run image </dev/null >"$T/out/full" 2>&1
 is "full is refused" "$?" 1
 has "... with the length of the queue" "$T/out/full" "the queue is full: 3 wait"
 is "... and counted" "$(stat_of images refused)" 1
+like "... by its kind" "$(job stats | grep -A1 '^image')" "^  1 full\$"
 # Whoever maps is not refused but slowed down.
 mkdir "$T/out/n"
 for i in $(seq 1 40); do echo "$i" >"$T/out/n/$i"; done
