@@ -15,6 +15,7 @@ import sys
 import time
 
 NAMES = ["a", "b", "c", "d", "e", "f", "g"]
+ONCE = "once"  # one more, which ends, and can be done
 SLOW = int(os.environ.get("TEST_SLOW", "1"))
 
 reevectl, conf, child, keeper, seed, seconds = sys.argv[1:]
@@ -38,6 +39,17 @@ def command(ready):
     return " ".join([child] + words + [end])
 
 
+def condition(name):
+    return name + ":" + rnd.choice(["done", "done", "started"] if name == ONCE else ["ready", "started"])
+
+
+def once():
+    words = some(0.6, "pause 20", "pause 300") + some(0.1, "fork-grandchild /dev/null")
+    return "\n".join([f"[program:{ONCE}]", " ".join(["command =", child] + words + ["exit", rnd.choice("0001")]),
+                      "startsecs = 0", "backoff_min = 20ms", "backoff_max = 200ms", "stopwaitsecs = 200ms",
+                      f"workers = {rnd.choice([1, 1, 2])}", "autorestart = " + rnd.choice(["never", "on-failure"])]), []
+
+
 def program(name):
     ready = rnd.choice(["notify", "delay", "delay", "log:up", "exec:true"])
     needs = rnd.sample(present, min(len(present), rnd.choice([0, 0, 1, 2])))
@@ -49,7 +61,7 @@ def program(name):
     if needs and rnd.random() < 0.3:
         lines.append("bind_to = " + ", ".join(needs))
     elif needs:
-        lines.append("depends_on = " + ", ".join(f"{n}:{rnd.choice(['ready', 'started'])}" for n in needs))
+        lines.append("depends_on = " + ", ".join(condition(n) for n in needs))
     lines += some(0.15, "startretries = 0", "startretries = 2")
     lines += some(0.15, "restart_limit = 2/1s", "restart_limit = 5/1m")
     lines += some(0.15, "fatal_retry = 100ms", "fatal_retry = 1")
@@ -77,11 +89,11 @@ def write(sections):
 def another_config():
     present.clear()
     group = some(0.3, f"[group:x]\nprograms = {NAMES[0]}\nrestart_rate = 2/1s")
-    for name in NAMES:
+    for name in [ONCE] + NAMES:
         if rnd.random() < 0.15:
             continue
         if name not in kept or rnd.random() < 0.4 or not set(kept[name][1]) <= set(present):
-            kept[name] = program(name)
+            kept[name] = once() if name == ONCE else program(name)
         present.append(name)
     write([kept[n][0] for n in present] + (group if NAMES[0] in present else []))
 
@@ -153,10 +165,12 @@ def all_is_well():
             print("does not end:", *words)
             client.kill()
     write(f"[program:{n}]\ncommand = {child} sleep\nstartsecs = 0\nstopwaitsecs = 200ms\ndrain_timeout = 200ms"
-          + (f"\ndepends_on = {NAMES[i - 1]}" if i else "") for i, n in enumerate(NAMES))
+          + "\ndepends_on = " + (NAMES[i - 1] if i else ONCE + ":done") for i, n in enumerate(NAMES))
+    with open(conf, "a") as f:
+        f.write(f"[program:{ONCE}]\ncommand = {child} exit 0\nstartsecs = 0\nautorestart = on-failure\n")
     ctl("reload")
-    for name in NAMES:
-        ctl("scale", "--no-wait", name, "2")
+    for name in [ONCE] + NAMES:
+        ctl("scale", name, "2")
     told = ctl("start", "all")
     if told and told.returncode != 0:
         print("start all:", told.stdout, told.stderr)
@@ -165,7 +179,8 @@ def all_is_well():
         slots = status()
         children = subprocess.run(["pgrep", "-P", keeper], capture_output=True, text=True, check=False).stdout.split()
         strangers = {int(c) for c in children} - {s.get("pid") for s in slots} - set(engine())
-        if len(slots) == 14 and all(s["state"] == "RUNNING" for s in slots) and not strangers:
+        well = [s["state"] == ("EXITED" if s["name"].startswith(ONCE) else "RUNNING") for s in slots]
+        if len(well) == 16 and all(well) and not strangers:
             return
         time.sleep(0.1)
     for s in slots:
