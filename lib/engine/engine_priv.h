@@ -593,6 +593,8 @@ void rolling_forget_slot(struct slot *sl);
 /* before_roll is over; why NULL: well. */
 void rolling_prepared(struct program *pg, const char *why);
 void rolling_resume(struct program *pg, const struct table_roll *tr);
+/* roll_soak, perhaps. */
+void rolling_soak_changed(struct program *pg);
 void rolling_inst_ready(struct inst *in);
 void rolling_inst_failed(struct inst *in, const char *why, const char *tail);
 void rolling_inst_gone(struct slot *sl);

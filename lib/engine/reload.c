@@ -75,6 +75,8 @@ reload_set_conf(struct program *pg, struct config_program *conf)
 		slot_conf_changed(pg->slots[i], old);
 	}
 	budget_program_changed(pg, old);
+	if (old->roll_soak_ms != pg->conf->roll_soak_ms)
+		rolling_soak_changed(pg);
 	config_program_unref(old);
 }
 

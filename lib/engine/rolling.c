@@ -148,10 +148,23 @@ rolling_op_soak(void *arg, int64_t ms)
 {
 	struct rolling *r = arg;
 
-	if (ms > 0)
-		loop_timer_start(&r->soak, ms);
-	else
-		loop_timer_stop(&r->soak);
+	loop_timer_stop(&r->soak);
+	if (ms == 0)
+		return;
+	r->soak_since_ms = loop_now(r->pg->en->lp);
+	loop_timer_start(&r->soak, r->pg->conf->roll_soak_ms);
+}
+
+void
+rolling_soak_changed(struct program *pg)
+{
+	struct rolling *r = pg->roll;
+	mono_ms left;
+
+	if (r == NULL || !loop_timer_active(&r->soak))
+		return;
+	left = r->soak_since_ms + pg->conf->roll_soak_ms - loop_now(pg->en->lp);
+	loop_timer_start(&r->soak, left > 0 ? left : 0);
 }
 
 /* The new instance fills the slot from here on. */

@@ -39,6 +39,7 @@ struct rolling {
 	bool by_person;
 	struct engine_who who;
 	struct loop_timer soak;
+	mono_ms soak_since_ms;
 	struct loop_task work;
 	struct place *places;
 	enum roll_end how;

@@ -126,7 +126,7 @@ code 0 "stop" ctl stop hook
 ok "after_exit: it was run" test -e "$T/out/hook"
 
 # In the middle of a roll: who runs the older config keeps what it is.
-mid() { # HEALTH COMMAND STOPWAITSECS
+mid() { # HEALTH COMMAND STOPWAITSECS [SOAK]
 	conf <<-EOT
 		[program:mid]
 		command = $CHILD append-pid $T/out/mid $2 sleep
@@ -134,7 +134,7 @@ mid() { # HEALTH COMMAND STOPWAITSECS
 		health = $1
 		health_interval = 100ms
 		health_action = report
-		roll_soak = 1h
+		roll_soak = ${4-1h}
 		stopwaitsecs = $3
 		[program:vital]
 		command = $CHILD exit-after 1 7
@@ -160,6 +160,13 @@ awaits 10 "the new one dies: the roll is aborted" 'ctl events | grep -q "mid  *a
 is "the old one is there" "$(pid_of mid.0)" "$(head -n 1 "$T/out/mid")"
 like "and as silent" "$(ctl status mid)" 'UNHEALTHY: no WATCHDOG=1'
 is "the engine has not noticed" "$(engine_pid)" "$engine"
+mid exec:true 'print c' 4
+ctl_bg "$T/out/roll" reload
+awaits 10 "once more: on trial" '[ "$(grep -c "new instance ready, on trial" "$LOG")" = 2 ]'
+mid exec:true 'print c' 4 10ms
+ctl reload --no-wait
+awaits 10 "roll_soak: the trial is over" '! alive $BG'
+is "the new one stays" "$(pid_of mid.0)" "$(tail -n 1 "$T/out/mid")"
 
 ctl start --no-wait vital
 wait_reeved
