@@ -485,6 +485,32 @@ op_shutdown(struct op *op)
 	order_stop_all(op->en, &op->who);
 }
 
+static bool
+op_is_named(const struct op_request *req, const struct slot *sl)
+{
+	for (size_t i = 0; i < req->n; i++)
+		if (strcmp(req->names[i], sl->name) == 0)
+			return true;
+	return false;
+}
+
+/* Who is being removed is not among those that are to be up, unless it is
+ * named itself, or all are. */
+static size_t
+op_without_leaving(const struct op *op, const struct op_request *req,
+    struct slot **v, size_t n)
+{
+	size_t left = 0;
+
+	if (op->kind != OP_START && op->kind != OP_RESTART &&
+	    op->kind != OP_RESTART_HARD)
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if (!v[i]->leaving || op_is_named(req, v[i]))
+			v[left++] = v[i];
+	return left > 0 ? left : n;
+}
+
 static void
 op_each_slot(struct op *op, struct slot *const *v, size_t n)
 {
@@ -543,7 +569,7 @@ op_begin(
 	if (op->kind == OP_SCALE)
 		rc = op_scale(op, req, err, code);
 	else
-		op_each_slot(op, v, n);
+		op_each_slot(op, v, op_without_leaving(op, req, v, n));
 	free(v);
 	return rc;
 }

@@ -137,4 +137,24 @@ is "the roll is done" "$?" 0
 awaits 5 "all are up" 'all_state RUNNING ill'
 isnt "the one that was ill is replaced" "$(pid_of ill.1)" "$b"
 is "each was started once" "$(sort "$T/out/ill" | tr '\n' ' ')" "0 1 "
+
+# Who is being removed is not among those that are to be up.
+conf <<EOT
+[program:slow]
+command = $CHILD ignore-term sleep
+workers = 2
+startsecs = 0
+stopwaitsecs = 1h
+EOT
+code 0 "another config" ctl reload
+ctl scale --no-wait slow 1
+awaits 5 "one is being removed" 'is_state slow.1 STOPPING'
+p=$(pid_of slow.1)
+code 0 "start all: the other one" ctl start all
+unlike "... alone" "$(cat "$T/out/ok")" "slow.1"
+code 1 "that one by its name" ctl start slow.1
+has "is told what it is" "$T/out/ok" "slow.1: is being removed"
+kill -KILL "$p"
+sed -i 's/^stopwaitsecs = 1h/stopwaitsecs = 100ms/' "$CONF"
+code 0 "no such patience at the end" ctl reload
 plan_done
