@@ -411,7 +411,7 @@ job_run_with(struct command *cmd, struct reeve_pool *p,
 		return 128 + job_stopped;
 	if (ev.status != REEVE_POOL_OK)
 		return EXIT_FAIL;
-	if (job_file_keep(out, &err) == 0)
+	if (job_file_keep(out, ev.bytes_out, &err) == 0)
 		return EXIT_OK;
 	warn_user("%s", err.text);
 	return EXIT_FAIL;

@@ -23,7 +23,8 @@ struct job_file {
 /* A descriptor; -1: why not. */
 int job_file_input(const char *path, struct err *err);
 int job_file_open(struct job_file *f, const char *path, struct err *err);
-int job_file_keep(struct job_file *f, struct err *err);
+/* size: of what the job has written. */
+int job_file_keep(struct job_file *f, uint64_t size, struct err *err);
 /* What there is of it is removed. */
 void job_file_drop(struct job_file *f);
 

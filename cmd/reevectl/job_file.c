@@ -116,12 +116,25 @@ file_take_over(const struct job_file *f)
 	(void)fchmod(f->fd, st.st_mode & 0777);
 }
 
+/* A run that ended with its pool may have written more than the one after. */
+static int
+file_cut(const struct job_file *f, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) == -1)
+		return -1;
+	return (uint64_t)st.st_size <= size ? 0 : ftruncate(f->fd, (off_t)size);
+}
+
 int
-job_file_keep(struct job_file *f, struct err *err)
+job_file_keep(struct job_file *f, uint64_t size, struct err *err)
 {
 	int r = 0;
 
-	if (f->partial != NULL) {
+	if (f->partial != NULL && file_cut(f, size) == -1) {
+		r = err_sys(err, "%s", f->path);
+	} else if (f->partial != NULL) {
 		file_take_over(f);
 		if (rename(f->partial, f->place) == -1)
 			r = err_sys(err, "%s", f->path);

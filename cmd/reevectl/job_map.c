@@ -281,7 +281,8 @@ map_count(struct map *m, struct map_file *f, int64_t done)
 }
 
 static void
-map_end(struct map *m, struct map_file *f, bool failed, char *text)
+map_end(
+    struct map *m, struct map_file *f, bool failed, char *text, uint64_t size)
 {
 	struct err err;
 
@@ -291,7 +292,7 @@ map_end(struct map *m, struct map_file *f, bool failed, char *text)
 	f->text = text;
 	if (!failed && f->out.fd != -1) {
 		f->put = xstrdup(f->out.path);
-		if (job_file_keep(&f->out, &err) == -1) {
+		if (job_file_keep(&f->out, size, &err) == -1) {
 			f->failed = true;
 			free(f->text);
 			f->text = xstrdup(err.text);
@@ -331,11 +332,11 @@ map_start(struct map *m, struct map_file *f)
 	m->rq.in_name = f->name;
 	if (fd == -1)
 		/* Its name stands before it in the list. */
-		map_end(m, f, true, xstrdup(strerror(err.errnum)));
+		map_end(m, f, true, xstrdup(strerror(err.errnum)), 0);
 	else if (map_open_output(m, f, &err) == -1)
-		map_end(m, f, true, xstrdup(err.text));
+		map_end(m, f, true, xstrdup(err.text), 0);
 	else if (reeve_pool_submit(m->pool, &m->rq, &f->id) == -1)
-		map_end(m, f, true, xstrdup(reeve_pool_error(m->pool)));
+		map_end(m, f, true, xstrdup(reeve_pool_error(m->pool)), 0);
 	fd_closep(&fd);
 }
 
@@ -392,7 +393,7 @@ map_result(struct map *m, const struct reeve_pool_event *ev)
 	else
 		buf_adds(&b, ev->text);
 	map_end(m, f, ev->status != REEVE_POOL_OK,
-	    b.len > 0 ? xstrdup(buf_str(&b)) : NULL);
+	    b.len > 0 ? xstrdup(buf_str(&b)) : NULL, ev->bytes_out);
 	buf_fini(&b);
 }
 

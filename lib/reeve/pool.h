@@ -57,7 +57,9 @@ struct reeve_pool_request {
 	int priority;                   /* 0, the highest, to 7 */
 	uint32_t queue_timeout_ms;      /* 0: the kind's own */
 	uint32_t run_timeout_ms;
-	int retry;    /* run once more if it dies with the pool */
+	/* Run once more if it dies with the pool.  The output may hold what
+	 * the first run has written: bytes_out of it are the second's. */
+	int retry;
 	int progress; /* REEVE_POOL_PROGRESS is wanted */
 };
 

@@ -78,6 +78,8 @@ like "once more, then never" "$(bad segv --arg n=1 2>&1; bad segv --arg n=1 2>&1
 pool=$(pid_of pool)
 like "it is refused" "$(bad segv --arg n=1 2>&1)" "killed the pool twice"
 is "without a death" "$(pid_of pool)" "$pool"
+bad attempt --retry -o "$T/out/again" </dev/null
+is "one that writes less when it is run again leaves that" "$? $(wc -c <"$T/out/again")" "0 5"
 code 0 "another argument is another job" bad hello --arg n=1
 
 # 300 wait behind two that hold the threads; the pool is killed; all are

@@ -122,6 +122,17 @@ no_tree
 up pool
 isnt "another pool runs" "$(pid_of pool)" "$pool"
 
+sh_job "[ -e $T/out/tried ] && exec echo short; : >$T/out/tried; head -c 100000 /dev/zero; sleep 1000" \
+    --retry -o "$T/out/cut" </dev/null >"$T/out/end" 2>&1 &
+c=$!
+started $c
+await 20 '[ "$(stat -c %s "$T"/out/.partial.*.cut 2>/dev/null || echo 0)" -ge 100000 ]'
+kill -KILL "$(pid_of pool)"
+wait $c
+is "one that writes less when it is run again: it has ended well" "$?" 0
+is "... with what it wrote then" "$(wc -c <"$T/out/cut")" 6
+up pool
+
 : >"$T/out/tree"
 sh_job "sleep 1000 & echo \$! >$T/out/tree" </dev/null
 is "a child outlives it: it has ended well" "$?" 0

@@ -203,6 +203,12 @@ command_output(struct command *c, struct command_ends *e)
 
 	if (command_pipe(c, &c->err, &e->err, false) == -1)
 		return -1;
+	/* A run that ended with its pool may have left more than this one
+	 * will write; how much that is is not known when it goes past us. */
+	if (c->job->attempt > 1 && fd != -1 && off >= 0 && len == -1 &&
+	    ftruncate(fd, off) == -1 && errno != EINVAL)
+		return reeve_job_fail(
+		    c->job, "%s: %s", c->job->output_name, strerror(errno));
 	if (fd == -1 || e->out_named) {
 		e->out = fcntl(e->err, F_DUPFD_CLOEXEC, 3);
 		return 0;
