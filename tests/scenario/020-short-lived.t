@@ -16,6 +16,13 @@ startsecs = 0
 command = $CHILD sleep
 workers = 2
 startsecs = 200ms
+[program:crowd]
+command = $CHILD sleep
+workers = 400
+startsecs = 0
+autostart = false
+stdout_logfile = NONE
+redirect_stderr = true
 EOT
 sed -i '/^loglevel = debug/d' "$CONF"
 : >"$T/out/runs"
@@ -43,5 +50,15 @@ is "the engine is the same" "$(engine_pid)" "$e"
 is "web was never touched" "$(pids web)" "$web"
 is "no descriptor is left in the keeper" "$(fds "$REEVED")" "$fk"
 is "nor in the engine" "$(fds "$e")" "$fe"
+# More news than the channel to the engine holds: it hangs while 400 die.
+ctl start crowd >"$T/out/crowd"
+crowd=$(pids crowd)
+kill -STOP "$e"
+# shellcheck disable=SC2086
+kill -KILL $crowd
+awaits 10 "400 die and are reaped while the engine hangs" '[ "$(pgrep -P "$REEVED" | wc -l)" -le 4 ]'
+kill -CONT "$e"
+awaits 20 "it hears of each" '[ "$(ctl --json status crowd | grep -Eo "\"restarts\" *: *1\b" | wc -l)" = 400 ] && all_state RUNNING crowd'
+is "the engine is the same" "$(engine_pid)" "$e"
 is "no zombie" "$(ps -o stat= --ppid "$REEVED" | grep -c Z)" 0
 plan_done
