@@ -29,6 +29,12 @@ backoff_max = 1500ms
 command = $CHILD ignore-term sleep
 startsecs = 200ms
 stopwaitsecs = 1
+[program:never]
+command = $CHILD sleep
+ready = notify
+ready_timeout = 1
+backoff_min = 20
+autostart = false
 [program:down]
 command = $CHILD sleep
 startsecs = 200ms
@@ -44,7 +50,11 @@ awaits 5 "one restart to remember" '[ "$(status_field web.1 restarts)" = 1 ] && 
 all=$(pids web port slow stubborn)
 seq0=$(ctl --json events | grep -Eo '"seq" *: *[0-9]+' | tail -n 1 | grep -Eo '[0-9]+')
 
+u0=$(status_field web.0 uptime_ms)
+
 ok "the next engine is there" kill_engine
+u1=$(status_field web.0 uptime_ms)
+ok "it has not become younger ($u0 ms, $u1 ms)" test "$u1" -ge "$u0"
 is "every pid is the same" "$(pids web port slow stubborn)" "$all"
 ok "all RUNNING" all_state RUNNING web port slow stubborn
 is "restarts is kept" "$(status_field web.1 restarts)" 1
@@ -96,6 +106,14 @@ ctl stop --no-wait stubborn
 is "it is STOPPING" "$(state stubborn.0)" STOPPING
 kill_engine
 awaits 10 "the stop goes on to its end" 'is_state stubborn.0 STOPPED && gone $s'
+
+# Engines that live for less than the times that are due: these come all the
+# same, each at its time and not anew with each engine.
+ctl start stubborn >/dev/null
+s=$(pid_of stubborn.0)
+ctl stop --no-wait stubborn
+ctl start --no-wait never
+awaits 10 "stopwaitsecs and ready_timeout come, whatever dies" 'kill_engine && gone $s && is_state never.0 BACKOFF'
 
 # In the middle of a roll.
 slow=$(pids slow)

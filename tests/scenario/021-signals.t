@@ -64,6 +64,16 @@ for second in TERM INT; do
 	ok "nobody is left" gone "$slow"
 done
 
+# The same when the engine hangs: the keeper does it by itself.
+fresh
+kill -STOP "$(engine_pid)"
+kill -TERM "$REEVED"
+kill -INT "$REEVED"
+wait_reeved
+is "a second one, and an engine that hangs: exit 1" "$CODE" 1
+awaits 5 "nobody is left" 'gone "$slow" && [ -z "$(ours)" ]'
+rm -f "$T/run/reeve.pid" "$T/run/reeve.sock"
+
 # The engine is killed during a shutdown: it goes on.
 fresh
 kill -TERM "$REEVED"

@@ -37,5 +37,17 @@ cp "$B/reeved" "$T/bin/reeved"
 code 0 "a good one, after that" ctl upgrade
 ok "is what runs" eval '[ "$(readlink "/proc/$REEVED/exe")" = "$T/bin/reeved" ]'
 is "still nobody was restarted" "$(pids web)" "$were"
+
+# No engine to be had for a while, as when a package is half installed: it is
+# tried again with growing pauses, and nothing else notices.
+mv "$T/bin/reeve-engine" "$T/bin/away"
+# That of the upgrade may be leaving just now, which is as good.
+kill -KILL "$(engine_pid)" 2>"$T/out/kill"
+steady 2 'true'
+mv "$T/bin/away" "$T/bin/reeve-engine"
+awaits 20 "it is there again" '[ -n "$(engine_pid)" ] && ctl status'
+n=$(grep -c "error keeper engine.*No such file" "$LOG")
+ok "it was tried again, and not all the time ($n times)" test "$n" -ge 3 -a "$n" -le 30
+is "still nobody was restarted" "$(pids web)" "$were"
 end_heir
 plan_done

@@ -15,7 +15,7 @@ if [ -z "${SCENARIO_T-}" ]; then
 	    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
 	    LANG=C.UTF-8 HOME=/nonexistent B="$B" VARIANT="${VARIANT-release}" \
 	    TEST_SLOW="${TEST_SLOW-1}" TEST_LONG="${TEST_LONG-0}" \
-	    KEEP="${KEEP-0}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
+	    KEEP="${KEEP-0}" SEED="${SEED-}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
 	    sh "$0" "$@"
 fi
 
