@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "job.h"
+
+#define PARTIAL_HEAD 32 /* at most so much before the name */
 
 int
 job_file_input(const char *path, struct err *err)
@@ -58,12 +61,18 @@ file_place(const char *path, struct stat *st, struct err *err)
 static int
 file_open_beside(struct job_file *f, mode_t mode, struct err *err)
 {
+	static unsigned number; /* of this process */
 	const char *slash = strrchr(f->place, '/');
 	int dir = slash == NULL ? 0 : (int)(slash - f->place) + 1;
+	const char *name = f->place + dir;
+	size_t n = strlen(name);
 
-	/* The ending stays: programs go by it. */
-	f->partial = xasprintf(
-	    "%.*s.partial.%d.%s", dir, f->place, (int)getpid(), f->place + dir);
+	/* The ending stays: programs go by it.  There is room for all of a
+	 * long name in its place, but not for more. */
+	if (n <= NAME_MAX && n > NAME_MAX - PARTIAL_HEAD)
+		name += n - (NAME_MAX - PARTIAL_HEAD);
+	f->partial = xasprintf("%.*s.partial.%d.%u.%s", dir, f->place,
+	    (int)getpid(), number++, name);
 	f->fd = open(f->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (f->fd != -1)
 		return 0;

@@ -58,6 +58,11 @@ is "what has no answer is told by the name of its output" "$(cat "$T/out/said")"
     "$T/out/dec/2
 $T/out/dec/5"
 rm "$T"/out/dec/*
+long=$(printf 'x%.0s' $(seq 240))
+for i in 1 2; do echo "$i" >"$T/out/d/$i$long"; done
+code 0 "names that are as long as they may be" job map compress --out "$T/out/dec" "$T"/out/d/?x*
+is "... stay that long" "$(find "$T/out/dec" -name "?$long.zst" | wc -l)" 2
+rm "$T"/out/dec/* "$T"/out/d/?x*
 job map copy --out "$T/out/none" "$T/out/d/2" "$T/out/d/5" >"$T/out/said" 2>&1
 is "a folder that is not there: an error" "$?" 1
 is "... once" "$(cat "$T/out/said")" "reevectl: $T/out/none: No such file or directory"
