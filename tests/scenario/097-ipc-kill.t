@@ -31,7 +31,8 @@ conf <<EOT
 command = python3 $T/app.py
 workers = 2
 ipc = on
-ipc_rate = 2000/1s
+; So that the ring (4 MiB) has room for what comes while no reader is there.
+ipc_rate = 400/1s
 startsecs = 100ms
 EOT
 start_reeved

@@ -107,7 +107,8 @@ is "... its own output" "$(cat "$T/out/stdout")" "all done"
 is "... each once, in order" "$(sed -n '1p;$p' "$T/out/order" | tr '\n' ' ')$(sort "$T/out/order" | tr '\n' ' ')" \
     "src whole left right src whole "
 like "... progress, without a terminal" "$(cat "$T/out/stderr")" "^reevectl: left: ok, "
-like "... of the task itself" "$(cat "$T/out/stderr")" "^reevectl: whole: running"
+like "... of each" "$(cat "$T/out/stderr")" "^reevectl: whole: "
+like "... while they run" "$(cat "$T/out/stderr")" "^reevectl: (left|right): running"
 
 rm "$T/out/order"
 code 7 "a failed dependency fails the run, with its code" split task run after-bad

@@ -15,7 +15,7 @@ is "and again" "$(own)" "$first"
 
 # One that had to be cleared is used no more, nor one that was killed in.
 code 0 "leaves somebody behind" ctl run -- sh -c \
-    "sed -n 's/^0:://p' /proc/self/cgroup >$T/out/left; sleep 1000 & echo \$! >$T/out/sleeper"
+    "sed -n 's/^0:://p' /proc/self/cgroup >$T/out/left; setsid sleep 1000 & echo \$! >$T/out/sleeper"
 is "it had the same" "$(cat "$T/out/left")" "$first"
 await 5 'gone "$(cat "$T/out/sleeper")"' || fail "what it left is ended"
 second=$(own)
