@@ -14,6 +14,8 @@
  *	reeve-engine --exec ...		for reeved --exec: the config, into 3
  *	reeve-engine --verbs		each method: set of allow=, parameters
  */
+#include <sys/prctl.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -124,6 +126,9 @@ run(struct engine_params *pm)
 
 	if (pm->level >= 0)
 		log_set_level((enum log_level)pm->level);
+	/* An engine after the first is executed by the number of an open file.
+	 */
+	prctl(PR_SET_NAME, "reeve-engine");
 	signal(SIGPIPE, SIG_IGN);
 	/* Its own death by a terminal's ^C is not the engine's business. */
 	signal(SIGINT, SIG_IGN);

@@ -224,12 +224,14 @@ static void __attribute__((noreturn)) heir_go_on(struct engine *en)
 		.log_slot = keeperlink_find(en->kl, "logw:reeved"),
 		.log_level = (uint8_t)log_level(),
 		.origin = { w->origin, w->origin_start },
-		.channel = -1 };
+		.channel = -1,
+		.program = open("/proc/self/exe", O_PATH | O_CLOEXEC) };
 	const char *program = heir_program(en);
 	struct mw mw;
 	int fd;
 
 	heir_watchdog(w->pid);
+	tables_keep(h.program, true);
 	mw_init(&mw, NULL, 0);
 	tables_put_head(&mw, &h);
 	heir_store(en, &mw);

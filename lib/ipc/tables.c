@@ -74,6 +74,7 @@ tables_put_head(struct mw *w, const struct tables_head *h)
 	mw_u32(w, (uint32_t)h->origin.pid);
 	mw_u64(w, h->origin.start);
 	mw_u32(w, (uint32_t)h->channel);
+	mw_u32(w, (uint32_t)h->program);
 	for (int i = 0; i < TABLES_SIGNALS; i++) {
 		mw_u32(w, h->signals[i].serial);
 		mw_u8(w, h->signals[i].told);
@@ -225,6 +226,7 @@ tables_get_head(struct tables *t, struct err *err)
 	h->origin.pid = (pid_t)mr_u32(r);
 	h->origin.start = mr_u64(r);
 	h->channel = (int)mr_u32(r);
+	h->program = (int)mr_u32(r);
 	for (int i = 0; i < TABLES_SIGNALS; i++) {
 		h->signals[i].serial = mr_u32(r);
 		h->signals[i].told = mr_u8(r) != 0;
@@ -232,6 +234,7 @@ tables_get_head(struct tables *t, struct err *err)
 	if (r->failed)
 		return err_set(err, "the keeper's tables make no sense");
 	tables_keep(h->channel, false);
+	tables_keep(h->program, false);
 	return 0;
 }
 

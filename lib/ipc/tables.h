@@ -22,7 +22,7 @@
 #include "ipc/codec.h"
 
 /* A change of what is in them, or of its meaning, is a new one. */
-#define TABLES_VERSION 2
+#define TABLES_VERSION 3
 #define TABLES_SIGNALS 6
 #define TABLES_ARGS    60
 
@@ -61,6 +61,7 @@ struct tables_head {
 	uint8_t log_level;
 	struct tables_origin origin;
 	int channel; /* to the engine; -1: there is none */
+	int program; /* the engine's, as it was started (O_PATH); -1 */
 	struct tables_signal signals[TABLES_SIGNALS];
 };
 

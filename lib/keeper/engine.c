@@ -7,9 +7,12 @@
  * for a while, else with a growing pause.
  */
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +29,33 @@
 extern char **environ;
 
 static void keeper_engine_spawned(void *arg, const struct spawn_err *se);
+
+/*
+ * What is installed may be another version by the time an engine dies, and
+ * not speak our protocol: the next one is executed from the same file.  One
+ * that dies young may be broken, and mended by what is installed: then the two
+ * take turns.
+ */
+void
+keeper_engine_program(struct keeper *kp, int program)
+{
+	struct stat own, there;
+
+	fd_closep(&kp->program);
+	if (program == -1)
+		program = open(
+		    kp->cfg->engine_argv[0], O_PATH | O_CLOEXEC | O_NOCTTY);
+	kp->program = program;
+	fd_lift(&kp->program, SPAWN_ROOM_LOW);
+	/* The child has it by our number: its own table is another.  A /proc
+	 * may be missing, or be one in which that pid is somebody else. */
+	snprintf(kp->engine_path, sizeof kp->engine_path, "/proc/%d/fd/%d",
+	    (int)getpid(), kp->program);
+	if (fstat(kp->program, &own) == -1 ||
+	    stat(kp->engine_path, &there) == -1 || own.st_dev != there.st_dev ||
+	    own.st_ino != there.st_ino)
+		kp->engine_path[0] = '\0';
+}
 
 /* The spec goes through a message, as every other does: one way in. */
 static struct spec *
@@ -48,7 +78,8 @@ keeper_engine_spec(struct keeper *kp, struct err *err)
 	argv[n] = NULL;
 	spec_init(&sp);
 	sp.label = "engine";
-	sp.path = argv[0];
+	sp.path = kp->by_path || kp->engine_path[0] == '\0' ? argv[0]
+							    : kp->engine_path;
 	sp.argv = argv;
 	sp.envp = environ;
 	sp.fds = fds;
@@ -211,6 +242,8 @@ keeper_engine_exited(struct keeper *kp, struct child *c)
 	child_free(&kp->children, c);
 	if (lived >= ENGINE_STABLE_MS || kp->engine_leaves)
 		kp->delay_ms = 0;
+	else
+		kp->by_path = !kp->by_path;
 	kp->engine_leaves = false;
 	keeper_engine_later(kp);
 }

@@ -165,7 +165,7 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	child_table_init(&kp->children);
 	/* Low numbers: first of all, or when those from before are out of the
 	 * way. */
-	kp->room.null_fd = -1;
+	kp->room.null_fd = kp->program = -1;
 	if (cfg->tables == NULL)
 		spawn_room_init(&kp->room);
 	kp->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -189,6 +189,7 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 	keeper_watch_signals(kp);
 	keeper_notify_open(kp);
 	if (cfg->tables == NULL) {
+		keeper_engine_program(kp, -1);
 		keeper_engine_start(kp);
 		return kp;
 	}
@@ -226,6 +227,7 @@ keeper_free(struct keeper *kp)
 	loop_signal_stop(&kp->sigchld);
 	for (int i = 0; i < KEEPER_SIGNALS; i++)
 		loop_signal_stop(&kp->signals[i]);
+	fd_closep(&kp->program);
 	fd_closep(&kp->notify_fd);
 	fd_closep(&kp->null_fd);
 	free(kp);

@@ -153,6 +153,9 @@ struct keeper {
 	uint8_t log_level;
 	struct chan *ch; /* to the engine; NULL while there is none */
 	struct child *engine;
+	int program;          /* the engine's, as it was started; -1: not had */
+	bool by_path;         /* it is started from its path, not from that */
+	char engine_path[48]; /* of program; "": it can't be executed so */
 	unsigned starting, starting_most; /* starts under way */
 	unsigned incarnation;
 	struct tables_origin origin;
@@ -190,6 +193,8 @@ void handoff_flush(struct keeper *kp);
 
 /* engine.c: starting, watching and ending the engine process. */
 void keeper_engine_start(struct keeper *kp);
+/* Takes program: the engine's; -1: the one that is installed. */
+void keeper_engine_program(struct keeper *kp, int program);
 void keeper_engine_exited(struct keeper *kp, struct child *c);
 void keeper_engine_kill(struct keeper *kp, const char *why);
 void keeper_report_ready(struct keeper *kp, int code);

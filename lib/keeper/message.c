@@ -215,6 +215,10 @@ message_ready(struct keeper *kp, struct mr *r)
 	if (mr_end(r) == -1)
 		return -1;
 	kp->delay_ms = 0;
+	if (kp->by_path) {
+		keeper_engine_program(kp, -1);
+		kp->by_path = false;
+	}
 	if (kp->was_ready)
 		return 0;
 	keeper_report_ready(kp, 0);

@@ -89,7 +89,8 @@ upgrade_tables(const struct keeper *kp)
 		.log_slot = kp->log_slot,
 		.log_level = kp->log_level,
 		.origin = kp->origin,
-		.channel = chan_fd(kp->ch) };
+		.channel = chan_fd(kp->ch),
+		.program = kp->program };
 	struct mw w;
 	int n = 0;
 
@@ -120,6 +121,7 @@ upgrade_keep_all(struct keeper *kp, bool on)
 	TAILQ_FOREACH(c, &kp->children.all, all)
 		tables_keep(c->pidfd, on);
 	tables_keep(chan_fd(kp->ch), on);
+	tables_keep(kp->program, on);
 }
 
 static void
@@ -293,6 +295,12 @@ upgrade_resume(struct keeper *kp, struct tables *t)
 {
 	int ch = tables_head(t)->channel;
 
+	int program = tables_head(t)->program;
+
+	/* What is installed is for the engine after an upgrade alone. */
+	if (ch != -1 && tables_refused(t) == NULL)
+		fd_closep(&program);
+	keeper_engine_program(kp, program);
 	fd_lift(&ch, SPAWN_ROOM_LOW);
 	if (upgrade_fill(kp, t) == -1 || (kp->engine == NULL) != (ch == -1))
 		return -1;

@@ -38,16 +38,34 @@ code 0 "a good one, after that" ctl upgrade
 ok "is what runs" eval '[ "$(readlink "/proc/$REEVED/exe")" = "$T/bin/reeved" ]'
 is "still nobody was restarted" "$(pids web)" "$were"
 
-# No engine to be had for a while, as when a package is half installed: it is
-# tried again with growing pauses, and nothing else notices.
+# No engine to be had for a while: it is tried again with growing pauses, and
+# nothing else notices.
 mv "$T/bin/reeve-engine" "$T/bin/away"
+chmod a-x "$T/bin/away" # it is open
 # That of the upgrade may be leaving just now, which is as good.
 kill -KILL "$(engine_pid)" 2>"$T/out/kill"
 steady 2 'true'
 mv "$T/bin/away" "$T/bin/reeve-engine"
+chmod a+x "$T/bin/reeve-engine"
 awaits 20 "it is there again" '[ -n "$(engine_pid)" ] && ctl status'
-n=$(grep -c "error keeper engine.*No such file" "$LOG")
+n=$(grep -c "error keeper engine.*\(No such file\|Permission\)" "$LOG")
 ok "it was tried again, and not all the time ($n times)" test "$n" -ge 3 -a "$n" -le 30
 is "still nobody was restarted" "$(pids web)" "$were"
+
+# What is installed meanwhile is not what a dead engine's successor is.
+printf '#!/bin/sh\nexit 1\n' >"$T/bin/.new"
+chmod 755 "$T/bin/.new"
+mv "$T/bin/.new" "$T/bin/reeve-engine"
+for i in 1 2 3; do
+	kill_engine
+	ok "$i: an engine of the version that runs" eval 'readlink "/proc/$(engine_pid)/exe" | grep -q "reeve-engine (deleted)\$"'
+done
+is "... nobody was restarted" "$(pids web)" "$were"
+kill_keeper
+awaits 10 "so is that of an heir" heir_is_up
+ok "... which is the same" eval 'readlink "/proc/$(engine_pid)/exe" | grep -q "reeve-engine (deleted)\$"'
+is "... nobody was restarted" "$(pids web)" "$were"
+cp "$B/reeve-engine" "$T/bin/.new"
+mv "$T/bin/.new" "$T/bin/reeve-engine"
 end_heir
 plan_done
