@@ -24,14 +24,14 @@ sweep_found(struct sweep *sw)
 {
 	mono_ms since = loop_now(sw->en->lp) - sw->since;
 
+	if (!sw->told && sw->left.hit > 0 && sw->name != NULL)
+		log_info("%s left %d processes behind, they are killed",
+		    sw->name, sw->left.hit);
+	sw->told = sw->told || sw->left.hit > 0;
 	if (sw->left.n == 0 || since >= SWEEP_GIVE_UP_MS) {
 		sw->over(sw->arg, &sw->left);
 		return;
 	}
-	if (!sw->told && sw->name != NULL)
-		log_info("%s left %d processes behind, they are killed",
-		    sw->name, sw->left.n);
-	sw->told = true;
 	loop_timer_start(&sw->again,
 	    since < SWEEP_MAX_MS ? since + SWEEP_FIRST_MS : SWEEP_MAX_MS);
 }
@@ -58,7 +58,7 @@ sweep_look(struct sweep *sw)
 		sweep_join(sw);
 		return;
 	}
-	one->n = 0;
+	one->n = one->hit = 0;
 	if (!tree_is_empty(sw->tree, sweep_keeper(sw->en))) {
 		sw->tree->killed = true;
 		tree_sweep(&one, 1, sweep_keeper(sw->en));

@@ -31,7 +31,7 @@ struct sweep {
 	mono_ms since;
 	bool waits;
 	bool looked_for; /* of those that wait: by the look that is on */
-	bool told;
+	bool told;       /* somebody was left */
 	sweep_cb *over;
 	void *arg;
 };

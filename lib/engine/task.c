@@ -31,6 +31,7 @@ struct task {
 	bool spawned;  /* asked for, or adopted: the keeper knows it */
 	bool over;     /* it is dead, its tree may not be */
 	bool outlived; /* by something of its tree */
+	bool tells;    /* somebody waits for its exit, and for its end */
 	bool timed_out, cancelled, killed;
 	bool is_curt; /* KILL when its time is up, not TERM before */
 	struct task_end end;
@@ -83,6 +84,16 @@ task_release(struct task *t)
 		loop_task_queue(en->lp, &en->progress);
 }
 
+static void
+task_note_outlived(struct task *t)
+{
+	if (t->outlived || !t->tells)
+		return;
+	t->outlived = true;
+	engine_event(t->en, t->tree_name, "exit", "%s, what it left is ended",
+	    t->end.text);
+}
+
 /* Exit and close are two events: something of it may live on, for a moment. */
 static void
 task_tell_gone(struct task *t, bool left)
@@ -92,11 +103,9 @@ task_tell_gone(struct task *t, bool left)
 	t->gone = NULL;
 	if (t->end.how == TASK_NO_START)
 		return;
-	if (left && gone != NULL) {
-		t->outlived = true;
-		engine_event(t->en, t->tree_name, "exit",
-		    "%s, what it left is ended", t->end.text);
-	}
+	t->tells = gone != NULL;
+	if (left)
+		task_note_outlived(t);
 	if (gone != NULL)
 		gone(t->arg, &t->end);
 }
@@ -124,8 +133,12 @@ task_is_alone(const struct task *t)
 static void
 task_swept(void *arg, const struct tree_left *left)
 {
+	struct task *t = arg;
+
 	(void)left;
-	task_close(arg);
+	if (t->sweep.told)
+		task_note_outlived(t);
+	task_close(t);
 }
 
 static void
@@ -134,7 +147,8 @@ task_look(void *arg)
 	struct task *t = arg;
 	bool left = !task_is_alone(t);
 
-	task_tell_gone(t, left);
+	/* Without a cgroup it is only known when it has been looked for. */
+	task_tell_gone(t, left && t->tree.cgroup != NULL);
 	if (left)
 		sweep_start(&t->sweep, &t->tree, t);
 	else

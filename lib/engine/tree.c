@@ -295,7 +295,7 @@ tree_sweep(struct tree_left *const *v, size_t n, pid_t keeper)
 			scan[nscan++] = v[i];
 			continue;
 		}
-		tree_cgroup_kill(t, keeper);
+		v[i]->hit = tree_cgroup_kill(t, keeper);
 		v[i]->n =
 		    tree_cgroup_survivors(t, keeper, v[i]->pids, TREE_LEFT);
 	}

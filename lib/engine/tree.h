@@ -67,6 +67,7 @@ int tree_kill(struct tree *t, pid_t keeper);
 #define TREE_LEFT 8 /* of them are named */
 struct tree_left {
 	const struct tree *tree;
+	int hit; /* that were killed by this look */
 	int n;
 	pid_t pids[TREE_LEFT];
 };

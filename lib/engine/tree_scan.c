@@ -323,7 +323,7 @@ scan_init(struct scan *sc, pid_t keeper, size_t max)
 static void
 scan_add(struct scan *sc, struct tree_left *l)
 {
-	l->n = 0;
+	l->n = l->hit = 0;
 	sc->by_mark[sc->n++] = l;
 }
 
@@ -384,6 +384,7 @@ scan_kill_pass(struct scan *sc, struct tree_procs *done)
 		    !tree_proc_kill(p))
 			continue;
 		tree_procs_add(done, p);
+		p->of->hit++;
 		n++;
 	}
 	return n;

@@ -111,6 +111,14 @@ code 0 "a fork bomb" ctl start bomb
 code 0 "... is stopped" ctl stop bomb
 is "nothing is left of it" "$(pgrep -f "fork-bomb 4")" ""
 
+# What a command left is told, and that another one left nothing is not.
+ctl run -- true
+is "it left nothing" "$(ctl events | grep -c "what it left is ended")" 0
+ctl run --shell 'setsid sleep 1000 & exit 3' >"$T/out/left" 2>&1
+is "its exit code" "$?" 3
+awaits 5 "it left something" '[ "$(ctl events | grep -c "exited with 3.* what it left is ended")" = 1 ]'
+awaits 5 "... that is gone" 'ctl events | grep -q "nothing of it is left"'
+
 # All sixty die at once: looks at /proc are for many.
 looks() { grep -c "trees looked for" "$LOG"; }
 n=$(looks)
