@@ -114,7 +114,8 @@ is "nothing is left of it" "$(pgrep -f "fork-bomb 4")" ""
 # What a command left is told, and that another one left nothing is not.
 ctl run -- true
 is "it left nothing" "$(ctl events | grep -c "what it left is ended")" 0
-ctl run --shell 'setsid sleep 1000 & exit 3' >"$T/out/left" 2>&1
+ctl run --shell "setsid sh -c ': >$T/out/there; exec sleep 1000' &
+    until [ -e $T/out/there ]; do :; done; exit 3" >"$T/out/left" 2>&1
 is "its exit code" "$?" 3
 awaits 5 "it left something" '[ "$(ctl events | grep -c "exited with 3.* what it left is ended")" = 1 ]'
 awaits 5 "... that is gone" 'ctl events | grep -q "nothing of it is left"'
