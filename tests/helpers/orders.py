@@ -168,6 +168,8 @@ def all_is_well():
           + "\ndepends_on = " + (NAMES[i - 1] if i else ONCE + ":done") for i, n in enumerate(NAMES))
     with open(conf, "a") as f:
         f.write(f"[program:{ONCE}]\ncommand = {child} exit 0\nstartsecs = 0\nautorestart = on-failure\n")
+    # A roll to a command that ends at once would be aborted, and taken back.
+    ctl("stop", ONCE)
     ctl("reload")
     for name in [ONCE] + NAMES:
         ctl("scale", name, "2")
