@@ -430,8 +430,10 @@ void inst_set_conf(struct inst *in, struct config_program *conf);
 
 /* Of one about to start; sock: what NOTIFY_SOCKET is to be, or "". */
 int vitals_new(struct inst *in, char sock[64], struct err *err);
-/* Of one that an engine before this one started; lost: it was unhealthy. */
-void vitals_adopt(struct inst *in, bool lost);
+/* Of one that an engine before this one started. */
+void vitals_adopt(struct inst *in, const struct table_inst *ti);
+/* Where its grace ends, or that was, or later; 0: it is not looked at. */
+mono_ms vitals_since(const struct inst *in);
 void vitals_free(struct inst *in);
 /* From when it is ready until it is to stop. */
 void vitals_start(struct inst *in);

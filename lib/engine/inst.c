@@ -769,7 +769,7 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 		log_errorx("%s: %s", in->slot->name, err.text);
 	recycle_arm(in);
 	pooled_adopted(in);
-	vitals_adopt(in, ti->unhealthy);
+	vitals_adopt(in, ti);
 	inst_watch_ready(in, in->pid != 0 ? now - in->started_ms : 0);
 }
 

@@ -126,7 +126,7 @@ slot_save_inst(struct table_inst *ti, const struct inst *in)
 	ti->by_person = in->by_person;
 	ti->by_uid = in->who.uid;
 	ti->by_pid = in->who.pid;
-	ti->deadline_ms = in->deadline_ms;
+	ti->deadline_ms = in->stopping ? in->deadline_ms : vitals_since(in);
 	ti->unhealthy = vitals_are_lost(in);
 	ti->watchdog_ms = in->watchdog_ms;
 	ti->oom_kills = in->oom_kills;

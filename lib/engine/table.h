@@ -58,8 +58,9 @@ struct table_inst {
 	uint32_t watchdog_ms;
 	uint32_t by_uid;
 	int32_t by_pid;
-	mono_ms deadline_ms; /* of the stop; 0: none */
-	int64_t oom_kills;   /* see struct inst */
+	/* Of the stop; while it is not to stop, of health_grace.  0: none */
+	mono_ms deadline_ms;
+	int64_t oom_kills; /* see struct inst */
 };
 
 /* Of the last start by order, by CLOCK_MONOTONIC; 0: not yet, or not known. */

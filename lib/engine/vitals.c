@@ -364,9 +364,28 @@ vitals_new(struct inst *in, char sock[64], struct err *err)
 	return vitals_open(v, sock, err);
 }
 
-void
-vitals_adopt(struct inst *in, bool lost)
+/* heard_ms is where the grace ends. */
+static void
+vitals_begin(struct vitals *v)
 {
+	const struct inst *in = v->in;
+	int64_t left = v->heard_ms - loop_now(in->slot->prog->en->lp);
+	char name[SLOT_NAME_MAX + 16];
+
+	if (left < 0)
+		left = 0;
+	snprintf(name, sizeof name, "%s#%u", in->slot->name, in->generation);
+	loop_timer_start(
+	    &v->timer, vitals_is_watchdog(v)
+			   ? left + in->watchdog_ms
+			   : health_first_ms(left,
+				 in->conf->rare->health_interval_ms, name));
+}
+
+void
+vitals_adopt(struct inst *in, const struct table_inst *ti)
+{
+	bool lost = ti->unhealthy;
 	struct keeperlink *kl = in->slot->prog->en->kl;
 	char name[FDNAME_MAX];
 	struct vitals *v;
@@ -390,8 +409,20 @@ vitals_adopt(struct inst *in, bool lost)
 	v->fd = keeperlink_fd(kl, v->slot);
 	if (v->slot != 0)
 		vitals_listen(v);
-	if (in->ready)
-		vitals_start(in);
+	if (!in->ready)
+		return;
+	vitals_start(in);
+	if (ti->deadline_ms != 0) {
+		v->heard_ms = ti->deadline_ms;
+		vitals_begin(v);
+	}
+}
+
+mono_ms
+vitals_since(const struct inst *in)
+{
+	return in->vitals != NULL && in->vitals->running ? in->vitals->heard_ms
+							 : 0;
 }
 
 void
@@ -409,24 +440,6 @@ vitals_free(struct inst *in)
 	ask_fini(&v->ask);
 	free(v);
 	in->vitals = NULL;
-}
-
-/* heard_ms is where the grace ends. */
-static void
-vitals_begin(struct vitals *v)
-{
-	const struct inst *in = v->in;
-	int64_t left = v->heard_ms - loop_now(in->slot->prog->en->lp);
-	char name[SLOT_NAME_MAX + 16];
-
-	if (left < 0)
-		left = 0;
-	snprintf(name, sizeof name, "%s#%u", in->slot->name, in->generation);
-	loop_timer_start(
-	    &v->timer, vitals_is_watchdog(v)
-			   ? left + in->watchdog_ms
-			   : health_first_ms(left,
-				 in->conf->rare->health_interval_ms, name));
 }
 
 void
