@@ -80,7 +80,30 @@ on_bye(struct reeve_pool *p, const struct pool_msg *m)
 	    (const char *)(m + 1));
 }
 
-/* It broke, but the pool may have said why before: that is final. */
+static struct slot *slot_of(struct reeve_pool *p, uint64_t id);
+
+/* A job whose pool has answered is not known to the next one. */
+static void
+late_keep(struct reeve_pool *p, const struct pool_msg *m)
+{
+	const struct pool_result *r = (const struct pool_result *)(m + 1);
+	struct slot *s = slot_of(p, m->id);
+
+	if (s == NULL || s->answered || r->status == PR_MOVED ||
+	    client_bytes_add(&p->late, m, m->len) == -1)
+		return;
+	if (s->conn != NULL)
+		s->conn->jobs--;
+	else if (p->resend > 0)
+		p->resend--;
+	s->conn = NULL;
+	s->answered = true;
+}
+
+/*
+ * It broke.  What came before counts: answers, and why the pool has ended it,
+ * which is final.
+ */
 static bool
 conn_said_bye(struct reeve_pool *p, struct conn *c)
 {
@@ -92,11 +115,14 @@ conn_said_bye(struct reeve_pool *p, struct conn *c)
 		return false;
 	while (client_conn_fill(c) == 1)
 		;
-	while ((m = client_conn_next(c, &bad)) != NULL)
+	while ((m = client_conn_next(c, &bad)) != NULL) {
+		if (m->type == PM_RESULT)
+			late_keep(p, m);
 		if (m->type == PM_BYE) {
 			(void)on_bye(p, m);
 			return true;
 		}
+	}
 	errno = e;
 	return false;
 }
@@ -144,7 +170,8 @@ resend_all(struct reeve_pool *p)
 	if (list == NULL)
 		return -1;
 	for (uint32_t i = 0; i < p->nslots; i++)
-		if (p->slots[i].id != 0 && p->slots[i].conn == NULL)
+		if (p->slots[i].id != 0 && p->slots[i].conn == NULL &&
+		    !p->slots[i].answered)
 			list[n++] = &p->slots[i];
 	qsort(list, n, sizeof(struct slot *), by_count);
 	for (size_t i = 0; i < n && r == 0; i++)
@@ -228,6 +255,7 @@ moved(struct reeve_pool *p, struct slot *s)
 		p->now = 1 - p->now;
 		/* Two replacements within one job: rare enough to run again
 		 * what is left there. */
+		(void)conn_said_bye(p, client_conn(p));
 		if (client_conn(p)->fd != -1)
 			forget_sent(p, client_conn(p));
 		client_conn_close(client_conn(p));
@@ -318,6 +346,7 @@ slot_new(struct reeve_pool *p, const struct reeve_pool_request *rq)
 	p->free_slot = s->next_free;
 	s->id = s->msg->id;
 	s->conn = NULL;
+	s->answered = false;
 	p->in_flight++;
 	return s;
 }
@@ -483,10 +512,24 @@ conn_event(struct reeve_pool *p, struct conn *c, struct reeve_pool_event *ev)
 }
 
 static int
+late_event(struct reeve_pool *p, struct reeve_pool_event *ev)
+{
+	const struct pool_msg *m;
+
+	if (p->late_at == p->late.len)
+		return 0;
+	m = (const struct pool_msg *)(void *)(p->late.p + p->late_at);
+	p->late_at += m->len;
+	if (p->late_at == p->late.len)
+		p->late_at = p->late.len = 0; /* what m is stays */
+	return on_result(p, m, ev);
+}
+
+static int
 read_events(struct reeve_pool *p, struct reeve_pool_event *ev)
 {
 	struct conn *c;
-	int r = 0;
+	int r = late_event(p, ev);
 
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
 		c = &p->conn[i];
@@ -614,6 +657,7 @@ reeve_pool_close(struct reeve_pool *p)
 		client_close_fd(&p->buffers[i].fd);
 	}
 	free(p->slots);
+	client_bytes_fini(&p->late);
 	client_bytes_fini(&p->text);
 	free(p);
 }

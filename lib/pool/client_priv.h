@@ -33,7 +33,8 @@ struct conn {
 struct slot {
 	uint64_t id; /* 0: free */
 	struct pool_msg *msg;
-	struct conn *conn; /* NULL: to be sent again */
+	struct conn *conn; /* NULL: to be sent again, unless it is answered */
+	bool answered;     /* late has it */
 	size_t room;
 	int fds[POOL_MSG_FDS];
 	uint32_t next_free;
@@ -57,6 +58,9 @@ struct reeve_pool {
 	uint64_t count; /* of submits */
 	size_t in_flight, resend, queries;
 	struct shared buffers[REEVE_POOL_BUFFERS_MAX];
+	/* Results that came on a connection before it broke. */
+	struct bytes late;
+	size_t late_at; /* read up to there */
 	struct bytes text;
 	char error[256];
 };

@@ -117,7 +117,11 @@ const char *reeve_pool_status_name(enum reeve_pool_status s);
  * submitted: without any, 0 at once. */
 int reeve_pool_next(
     struct reeve_pool *p, int timeout_ms, struct reeve_pool_event *ev);
-/* Readable: reeve_pool_next has something.  It may change after a call. */
+/*
+ * Readable: reeve_pool_next has something.  It may change after a call; and one
+ * that sends may have found what had come before a pool died: call
+ * reeve_pool_next with a timeout of 0 until it says 0, then wait for this.
+ */
 int reeve_pool_fd(const struct reeve_pool *p);
 size_t reeve_pool_in_flight(const struct reeve_pool *p);
 

@@ -169,6 +169,66 @@ START_TEST(submits_again)
 }
 END_TEST
 
+static pthread_barrier_t has_died;
+
+/* Answers the first of two and dies; the other one, and one more, come. */
+static void *
+serve_answer_and_die(void *arg)
+{
+	uint64_t ids[2];
+	int fd = accept(listener, NULL, NULL);
+
+	(void)arg;
+	ck_assert(expect(fd, PM_HELLO));
+	for (int i = 0; i < 2; i++) {
+		ck_assert(expect(fd, PM_SUBMIT));
+		ids[i] = got->id;
+	}
+	reply(fd, ids[0], PR_OK, "zero");
+	close(fd);
+	pthread_barrier_wait(&has_died);
+	fd = accept(listener, NULL, NULL);
+	ck_assert(expect(fd, PM_HELLO));
+	ck_assert(expect(fd, PM_SUBMIT));
+	ck_assert_uint_eq(got->id, ids[1]);
+	reply(fd, got->id, PR_OK, "one");
+	ck_assert(expect(fd, PM_SUBMIT));
+	reply(fd, got->id, PR_OK, "two");
+	ck_assert(!expect(fd, PM_SUBMIT));
+	close(fd);
+	return NULL;
+}
+
+/* It sees by sending that the pool is gone: what had come is not asked again.
+ */
+START_TEST(hears_the_last_words)
+{
+	static const char *const want[] = { "zero", "one", "two" };
+	struct reeve_pool_request rq = REEVE_POOL_REQUEST("kind");
+	struct reeve_pool_event ev;
+	struct reeve_pool *p;
+	uint64_t ids[3];
+	pthread_t th;
+
+	ck_assert_int_eq(pthread_barrier_init(&has_died, NULL, 2), 0);
+	p = begin(&th, serve_answer_and_die);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(reeve_pool_submit(p, &rq, &ids[i]), 0);
+	ck_assert_int_eq(reeve_pool_flush(p), 0);
+	pthread_barrier_wait(&has_died);
+	ck_assert_int_eq(reeve_pool_submit(p, &rq, &ids[2]), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(reeve_pool_next(p, 10000, &ev), 1);
+		ck_assert_int_eq(ev.type, REEVE_POOL_RESULT);
+		ck_assert_uint_eq(ev.id, ids[i]);
+		ck_assert_str_eq(ev.text, want[i]);
+	}
+	ck_assert_uint_eq(reeve_pool_in_flight(p), 0);
+	finish(p, th);
+	pthread_barrier_destroy(&has_died);
+}
+END_TEST
+
 /* Gives one back, and answers the other on the old connection, later. */
 static void *
 serve_and_move(void *arg)
@@ -339,6 +399,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, submits_again);
+	tcase_add_test(tc, hears_the_last_words);
 	tcase_add_test(tc, moves);
 	tcase_add_test(tc, shares_memory);
 	tcase_add_test(tc, tells_why_it_was_dropped);
