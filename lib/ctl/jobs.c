@@ -440,6 +440,7 @@ on_message(struct conn *c, const struct pool_msg *m)
 	}
 }
 
+/* 1: something came; 0: nothing; -1: the end. */
 static int
 conn_read(struct conn *c)
 {
@@ -463,7 +464,7 @@ conn_read(struct conn *c)
 	buf_consume(&c->in, at);
 	if (why != NULL)
 		log_warnx("the pool talks rubbish: %s", why);
-	return why != NULL ? -1 : 0;
+	return why != NULL ? -1 : 1;
 }
 
 static void
@@ -478,8 +479,13 @@ on_io(struct loop_io *io, int events, void *arg)
 		r = conn_read(c);
 	if (r != -1)
 		r = conn_write(c);
-	if (r == -1)
+	if (r == -1) {
+		/* An answer that came before the end is one: the next pool
+		 * does not know of that job. */
+		while (conn_read(c) == 1)
+			;
 		conn_lost(c);
+	}
 	if (js->now == NULL && !TAILQ_EMPTY(&js->unsent) &&
 	    !loop_timer_active(&js->again))
 		jobs_dial(js);
