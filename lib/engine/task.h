@@ -48,13 +48,14 @@ struct task_end {
 	char text[320];     /* "exited with 3 after 20 ms" */
 };
 
-/* No process could be made just now (RLIMIT_NPROC, pids.max, memory): nothing
- * was begun, and later it may work. */
+/* No process could be made just now (RLIMIT_NPROC, pids.max, memory, a cgroup
+ * that somebody removed): nothing was begun, and later it may work. */
 static inline bool
 task_end_is_later(const struct task_end *end)
 {
 	return end->how == TASK_NO_START && end->stage == STAGE_CLONE &&
-	       (end->errnum == EAGAIN || end->errnum == ENOMEM);
+	       (end->errnum == EAGAIN || end->errnum == ENOMEM ||
+		   end->errnum == ENOENT || end->errnum == ENODEV);
 }
 
 /* The task is freed when it returns. */

@@ -135,7 +135,10 @@ tree_base_clean(const char *own)
 		    errno != ESRCH)
 			continue;
 		path = xasprintf("%s/%s", own, e->d_name);
-		tree_cgroup_remove(path);
+		/* Somebody in it: perhaps that reeved has an heir, who makes
+		 * folders there that are empty for a moment. */
+		if (!tree_cgroup_is_populated(path))
+			tree_cgroup_remove(path);
 		free(path);
 	}
 	if (d != NULL)
