@@ -36,11 +36,15 @@ my %may = (
 	cluster => [@low, "config", "spawn"],
 	queue => [qw(base loop)],
 	watch => [qw(base loop)],
-	engine => [@low, qw(config spawn logs cluster queue pool watch)],
+	state => [@low],
+	tree => [@low, "config"],
+	engine => [@low, qw(config spawn logs cluster queue pool watch
+	    state tree)],
 	tasks => [@low, qw(config spawn logs cluster)],
 	pool => [@low, qw(config spawn logs cluster reeve)],
 	ctl => [@low, qw(config spawn logs cluster queue engine tasks
-	    pool)],
+	    pool state
+	    tree)],
 	"cmd/reeved" => [@low, qw(spawn keeper)],
 	"cmd/reeve-engine" => [@low, qw(config spawn logs cluster engine ctl
 	    tasks pool)],

@@ -2,7 +2,7 @@
  * cmd_message - messages of children, and to children.
  *
  * A follower of messages holds back when its client does not read, and by
- * that, for a while, the children that talk (engine/msglog.h); one that has
+ * that, for a while, the children that talk (state/msglog.h); one that has
  * been overtaken by the ring is told how many it missed.
  */
 #include <sys/stat.h>

@@ -23,7 +23,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "engine/engine.h"
-#include "engine/msglog.h"
+#include "state/msglog.h"
 
 struct channel;
 

@@ -17,8 +17,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "config/config.h"
-#include "engine/event.h"
 #include "loop/loop.h"
+#include "state/event.h"
 
 struct engine;
 struct pump_stream;

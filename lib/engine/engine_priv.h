@@ -19,11 +19,11 @@
 #include "engine/policy.h"
 #include "engine/recycle.h"
 #include "engine/sweep.h"
-#include "engine/table.h"
 #include "engine/task.h"
-#include "engine/tree.h"
 #include "logs/pump.h"
 #include "loop/loop.h"
+#include "state/table.h"
+#include "tree/tree.h"
 
 #define SLOT_NAME_MAX 80
 #define FDNAME_MAX    120

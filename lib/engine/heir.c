@@ -28,9 +28,9 @@
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 #include "engine/task.h"
-#include "engine/tree.h"
 #include "engine/upgrade.h"
 #include "ipc/tables.h"
+#include "tree/tree.h"
 
 #define PUMP_MS   3000
 #define ANSWER_MS 20 /* for a client to be told */

@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "engine/keeperlink_kids.h"
-#include "engine/tree.h"
+#include "tree/tree.h"
 
 /* After so many starts at once what they took is given back. */
 #define TRIM_ABOVE 16

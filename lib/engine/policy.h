@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "engine/table.h"
+#include "state/table.h"
 
 /* How one process of a slot ended, by itself. */
 struct policy_end {

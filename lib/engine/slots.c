@@ -19,8 +19,8 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
-#include "engine/region.h"
 #include "engine/slots_priv.h"
+#include "state/region.h"
 
 #define SLOTS_LAYOUT 1
 #define SLOTS_PIPE   "slots" /* names in the keeper's store */

@@ -13,8 +13,8 @@
 
 #include <stdbool.h>
 
-#include "engine/tree.h"
 #include "loop/loop.h"
+#include "tree/tree.h"
 
 struct engine;
 

@@ -28,7 +28,7 @@
 #include "base/xalloc.h"
 #include "engine/engine_main.h"
 #include "engine/engine_priv.h"
-#include "engine/region.h"
+#include "state/region.h"
 
 #define ASK_MS    30000
 #define LEAVE_MS  50 /* for the answer to go out */

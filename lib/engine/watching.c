@@ -15,7 +15,7 @@
 #include "engine/named_priv.h"
 #include "engine/op_priv.h"
 #include "engine/queued_priv.h"
-#include "engine/region.h"
+#include "state/region.h"
 #include "watch/watch.h"
 
 #define FD_PREFIX     "inotify:"

@@ -1,7 +1,7 @@
 /*
  * event_test - numbers, the ring's end, what a restart finds, watchers.
  */
-#include "engine/event.h"
+#include "state/event.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "../fake/sys_fake.h"
-#include "engine/table.h"
+#include "state/table.h"
 
 static struct event_log *
 test_open(int fd)

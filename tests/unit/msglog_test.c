@@ -1,7 +1,7 @@
 /*
  * msglog_test - numbers, readers, the ring's end, and a successor.
  */
-#include "engine/msglog.h"
+#include "state/msglog.h"
 
 #include <check.h>
 #include <stdio.h>

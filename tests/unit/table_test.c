@@ -4,7 +4,7 @@
  * The layout is table.c's own: copies are found in the memory by what the
  * test has put into them.
  */
-#include "engine/table.h"
+#include "state/table.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "../fake/sys_fake.h"
-#include "engine/region.h"
+#include "state/region.h"
 
 #define OLD 0x1122334455667788ULL
 #define NEW 0x99aabbccddeeff01ULL

@@ -18,7 +18,7 @@
 
 #include "base/str.h"
 #include "config/config.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 static char folder[64];
 

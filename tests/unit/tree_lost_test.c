@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 /* Task 17 of the keeper 119 (0x77), which was started at 5000 (0x1388). */
 static const struct tree_lost lost = {

@@ -4,7 +4,7 @@
  * The test process is the keeper: a subreaper, and everybody's parent.  What
  * needs a cgroup is skipped, and says so, where none can be made.
  */
-#include "engine/tree.h"
+#include "tree/tree.h"
 
 #include <sys/prctl.h>
 #include <sys/stat.h>

@@ -6,7 +6,7 @@
  * the newest record is lost.  Adding from inside a watcher is fine: everybody
  * is told of everything in order.
  */
-#include "engine/event.h"
+#include "state/event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "engine/region.h"
-#include "engine/table.h"
+#include "state/region.h"
+#include "state/table.h"
 
 #define EVENT_VERSION 1
 

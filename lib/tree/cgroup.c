@@ -1,5 +1,5 @@
 /*
- * tree_cgroup - a tree that is a cgroup (v2).
+ * cgroup - a tree that is a cgroup (v2).
  *
  * The kernel knows who belongs to it, in folders that members made below it
  * too.  cgroup.kill (Linux 5.14) ends them all at once.
@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 #define TREE_PASSES 64 /* of a kill, until the next sweep */
 #define TREE_BATCH  64 /* pidfds at a time */

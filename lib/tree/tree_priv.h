@@ -1,8 +1,8 @@
 /*
  * tree_priv - the two ways to know a tree: by cgroup and by /proc.
  */
-#ifndef ENGINE_TREE_PRIV_H
-#define ENGINE_TREE_PRIV_H
+#ifndef TREE_TREE_PRIV_H
+#define TREE_TREE_PRIV_H
 
 #include <sys/types.h>
 
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "engine/tree.h"
+#include "tree/tree.h"
 
 /* --- tree.c --------------------------------------------------------------- */
 
@@ -22,7 +22,7 @@ struct tree_proc {
 	struct tree_proc *up; /* of parent; NULL: not there */
 	bool is_near;         /* descends from the keeper, as far as is seen */
 	struct tree_left *of; /* of those that are looked for; NULL: none */
-	struct tree_lost *lost; /* tree_lost.c: whose it was */
+	struct tree_lost *lost; /* lost.c: whose it was */
 };
 
 /* The whole of a file (up to max) behind what is in b; -1 and errno. */
@@ -33,7 +33,7 @@ bool tree_origin_is_gone(void);
 /* false: gone, or not ours to see. */
 bool tree_stat(struct tree_proc *p, pid_t pid);
 
-/* --- tree_scan.c ---------------------------------------------------------- */
+/* --- scan.c ---------------------------------------------------------- */
 
 #define TREE_MARK "REEVE_TREE"
 #define TREE_TASK "REEVE_TASK_ID"
@@ -58,13 +58,13 @@ int tree_scan_survivors(
     const struct tree *t, pid_t keeper, pid_t *pids, int max);
 void tree_scan_sweep(struct tree_left *const *v, size_t n, pid_t keeper);
 
-/* --- tree_lost.c ---------------------------------------------------------- */
+/* --- lost.c ---------------------------------------------------------- */
 
 /* start: of the process that has these. */
 bool tree_lost_is(const struct tree_lost *tl, uint64_t start,
     const char *cgroups, const struct buf *env);
 
-/* --- tree_limits.c -------------------------------------------------------- */
+/* --- limits.c -------------------------------------------------------- */
 
 #define TREE_SUPERVISOR                                                        \
 	"supervisor" /* leaf of keeper and engine, below base                  \
@@ -73,7 +73,7 @@ bool tree_lost_is(const struct tree_lost *tl, uint64_t start,
 /* Before the base is removed. */
 void tree_limits_undo(const char *base, pid_t keeper);
 
-/* --- tree_cgroup.c -------------------------------------------------------- */
+/* --- cgroup.c -------------------------------------------------------- */
 
 /* The folder of this process's cgroup; false: cgroup2 is not to be had. */
 bool tree_cgroup_own(char out[PATH_MAX]);

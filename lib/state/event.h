@@ -6,8 +6,8 @@
  * number it saw and asks for what came since; when the ring has moved past
  * it, it is told where the gap ends.
  */
-#ifndef ENGINE_EVENT_H
-#define ENGINE_EVENT_H
+#ifndef STATE_EVENT_H
+#define STATE_EVENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

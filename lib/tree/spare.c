@@ -1,5 +1,5 @@
 /*
- * tree_spare - cgroups that are used again.
+ * spare - cgroups that are used again.
  *
  * To make and to remove one takes longer than to start a command, so what runs
  * many short ones, one after the other, keeps a few.  Their names say nothing
@@ -22,7 +22,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 struct tree_spare {
 	char *folder;

@@ -7,8 +7,8 @@
  * record can be lost and the engine is still correct, if forgetful.
  * Monotonic times stay valid: the table does not outlive the boot.
  */
-#ifndef ENGINE_TABLE_H
-#define ENGINE_TABLE_H
+#ifndef STATE_TABLE_H
+#define STATE_TABLE_H
 
 #include <sys/types.h>
 

@@ -5,7 +5,7 @@
  * overwritten, then the bytes are written, then the tail moves, each with one
  * store: whoever opens the ring after a death finds whole messages.
  */
-#include "engine/msglog.h"
+#include "state/msglog.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,7 +18,7 @@
 #include "base/mirror.h"
 #include "base/sys.h"
 #include "base/xalloc.h"
-#include "engine/region.h"
+#include "state/region.h"
 
 #define LOG_MAGIC UINT32_C(0x6d736731)
 #define LOG_HEAD  4096

@@ -4,7 +4,7 @@
  * Marks are the keeper's pid and start time and the child's id, in hex, so
  * that no two reeveds, one after or within the other, have the same.
  */
-#include "engine/tree.h"
+#include "tree/tree.h"
 
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 /* --- reading /proc -------------------------------------------------------- */
 

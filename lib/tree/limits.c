@@ -1,5 +1,5 @@
 /*
- * tree_limits - controllers of the cgroups of trees, and what they are set to.
+ * limits - controllers of the cgroups of trees, and what they are set to.
  *
  * A controller is there for a folder when the folder above hands it down
  * (cgroup.subtree_control), from the cgroup that reeved was put into to the
@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 #define LIMITS_NO_CGROUP "no cgroup (v2) can be made here"
 

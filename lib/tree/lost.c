@@ -1,5 +1,5 @@
 /*
- * tree_lost - what a keeper that was killed left of its tasks.
+ * lost - what a keeper that was killed left of its tasks.
  *
  * Its children are nobody's by now.  They are known by what cannot be chance:
  * a cgroup below that keeper's folder that has the task's name, or, without
@@ -17,7 +17,7 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 #define LOST_PASSES  64
 #define LOST_ENV_MAX (8 << 20)

@@ -9,8 +9,8 @@
  * but through a pidfd that was opened first and checked afterwards, so that a
  * number that was reused in between is never hit.
  */
-#ifndef ENGINE_TREE_H
-#define ENGINE_TREE_H
+#ifndef TREE_TREE_H
+#define TREE_TREE_H
 
 #include <sys/types.h>
 
@@ -85,7 +85,7 @@ void tree_remove(struct tree *t);
 /* Is anything beyond the leader possible?  Cheap: cgroup.events, no scan. */
 bool tree_is_empty(const struct tree *t, pid_t keeper);
 
-/* --- tree_spare.c: cgroups of commands, used again -------------------------
+/* --- spare.c: cgroups of commands, used again -------------------------
  */
 
 #define TREE_SPARE  "command." /* their names begin so, a number follows */
@@ -116,7 +116,7 @@ typedef bool tree_in_use(void *arg, const char *folder);
 void tree_spares_tidy(const char *base, tree_in_use *in_use, void *arg);
 
 /*
- * Bytes of memory that it has; how they are counted: tree_memory.c.  limit:
+ * Bytes of memory that it has; how they are counted: memory.c.  limit:
  * up to where a quick estimate that is never too small will do.
  */
 int64_t tree_memory(const struct tree *t, pid_t keeper, int64_t limit);

@@ -1,5 +1,5 @@
 /* region - a memfd mapped shared; and a checksum. */
-#include "engine/region.h"
+#include "state/region.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -6,8 +6,8 @@
  * tell what the rest is; one of another layout (an older release's) is
  * refused.
  */
-#ifndef ENGINE_REGION_H
-#define ENGINE_REGION_H
+#ifndef STATE_REGION_H
+#define STATE_REGION_H
 
 #include <stddef.h>
 #include <stdint.h>

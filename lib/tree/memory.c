@@ -1,5 +1,5 @@
 /*
- * tree_memory - how much memory a tree has.
+ * memory - how much memory a tree has.
  *
  * Where its cgroup has the memory controller: what is charged to it, without
  * the cache of files, which goes when somebody else needs the room.  Else by
@@ -15,7 +15,7 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 #define MEMORY_PIDS 64 /* asked for at first */
 

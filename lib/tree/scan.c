@@ -1,5 +1,5 @@
 /*
- * tree_scan - trees without a cgroup, found in /proc.
+ * scan - trees without a cgroup, found in /proc.
  *
  * /proc is read as a whole, and a process is a member when it descends from
  * the keeper and
@@ -41,7 +41,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/xalloc.h"
-#include "engine/tree_priv.h"
+#include "tree/tree_priv.h"
 
 #define TREE_PASSES  64 /* of a kill, until the next sweep */
 #define TREE_ENV_MAX (8 << 20)

@@ -7,8 +7,8 @@
  * But who adds asks first how much of his readers have not seen yet, and
  * waits for those that read on.
  */
-#ifndef ENGINE_MSGLOG_H
-#define ENGINE_MSGLOG_H
+#ifndef STATE_MSGLOG_H
+#define STATE_MSGLOG_H
 
 #include <sys/types.h>
 

@@ -16,7 +16,7 @@
  * count: killed before that, a writer leaves all of the slot as it was.  A
  * part that no record names is free.
  */
-#include "engine/table.h"
+#include "state/table.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "engine/region.h"
+#include "state/region.h"
 
 /* uthash's own falls through its cases in a way that clang warns of. */
 #define HASH_FUNCTION(key, len, hash) (hash) = region_sum(0, (key), (len))
