@@ -41,12 +41,14 @@ struct keeperlink {
 	 * memory that stays, would leave a hole for each program started.
 	 */
 	struct buf queue;
-	size_t sent; /* bytes of it */
+	size_t sent;        /* bytes of it */
+	size_t waiting_fds; /* in it */
 	const struct keeperlink_ops *ops;
 	void *arg;
 	struct keeper_welcome welcome;
 	struct held *held; /* index: slot; [0] unused */
 	unsigned nheld;
+	size_t nused; /* of held */
 	unsigned free_hint;
 	struct kids kids;
 	unsigned starting, starting_most; /* asked for, not answered */
@@ -69,6 +71,7 @@ keeperlink_wait(struct keeperlink *kl, enum msg_type type, const struct mw *w,
 		if (m.fds[i] == -1)
 			fatal("duplicate a descriptor for the keeper");
 	}
+	kl->waiting_fds += nfds;
 	buf_add(&kl->queue, &m, sizeof m);
 	buf_add(&kl->queue, w->data, w->len);
 }
@@ -102,6 +105,7 @@ keeperlink_send_waiting(struct keeperlink *kl)
 	w.len = m.len;
 	if (chan_send(kl->ch, m.type, &w, m.fds, m.nfds) == CHAN_FULL)
 		return false;
+	kl->waiting_fds -= m.nfds;
 	for (size_t i = 0; i < m.nfds; i++)
 		fd_closep(&m.fds[i]);
 	kl->sent += sizeof m + m.len;
@@ -240,6 +244,7 @@ keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 		kl->nheld = n;
 	}
 	h = &kl->held[slot];
+	kl->nused += h->name == NULL;
 	h->fd = fd;
 	h->hash = (uint32_t)str_hash(name);
 	h->name = xstrdup(name);
@@ -329,6 +334,12 @@ keeperlink_name(const struct keeperlink *kl, unsigned slot)
 	return slot < kl->nheld ? kl->held[slot].name : NULL;
 }
 
+size_t
+keeperlink_fds(const struct keeperlink *kl)
+{
+	return kl->nused + kl->waiting_fds;
+}
+
 unsigned
 keeperlink_top(const struct keeperlink *kl)
 {
@@ -340,6 +351,7 @@ keeperlink_release(struct keeperlink *kl, unsigned slot)
 {
 	struct held *h = &kl->held[slot];
 
+	kl->nused -= h->name != NULL;
 	fd_closep(&h->fd);
 	freep(&h->name);
 	h->hash = 0;

@@ -112,6 +112,8 @@ int keeperlink_fd(const struct keeperlink *kl, unsigned slot);
 const char *keeperlink_name(const struct keeperlink *kl, unsigned slot);
 /* Highest slot in use, to walk over all of them. */
 unsigned keeperlink_top(const struct keeperlink *kl);
+/* Descriptors that are held, or wait for room in the channel. */
+size_t keeperlink_fds(const struct keeperlink *kl);
 void keeperlink_drop(struct keeperlink *kl, unsigned *slot);
 /* Sent everything that was waiting? */
 bool keeperlink_idle(const struct keeperlink *kl);

@@ -293,7 +293,11 @@ slot_is_down(const struct slot *sl)
  */
 #define FDS_OTHERS 64
 
-/* Each stream is two of the store and a file, which another thread opens. */
+/*
+ * Each stream is two of the store and a file, which another thread opens; and
+ * each slot one more, of a cgroup, while the order to start it waits: all of
+ * them may wait at once.
+ */
 static bool
 slot_has_room(const struct engine *en)
 {
@@ -301,17 +305,18 @@ slot_has_room(const struct engine *en)
 
 	return getrlimit(RLIMIT_NOFILE, &rl) == -1 ||
 	       rl.rlim_cur == RLIM_INFINITY ||
-	       keeperlink_top(en->kl) + en->nstreams + FDS_OTHERS <=
+	       keeperlink_fds(en->kl) + en->nstreams + en->nstreams / 2 +
+		       FDS_OTHERS <=
 		   rl.rlim_cur;
 }
 
 static size_t
 slot_fds_of(const struct config_program *p, size_t n)
 {
-	size_t each = p->redirect_stderr ? 3 : 6, fds = 0;
+	size_t each = p->redirect_stderr ? 4 : 7, fds = 0;
 
 	if (p->output == OUTPUT_INHERIT)
-		each = 0;
+		each = 1;
 	if (p->ready == READY_NOTIFY || p->ready == READY_FD)
 		each++;
 	if (config_program_has_channel(p))

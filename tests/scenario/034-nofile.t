@@ -39,7 +39,7 @@ printf '#!/bin/sh\nulimit -n 256\nexec "$@"\n' >"$T/wrap"
 WRAP=$T/wrap
 start_reeved
 WRAP=
-has "what they need is told, and what there is" "$T/out/reeved" "need 424 open files, and reeved may have 256 .LimitNOFILE"
+has "what they need is told, and what there is" "$T/out/reeved" "need 484 open files, and reeved may have 256 .LimitNOFILE"
 awaits 10 "some run, the others wait for room" 'n=$(ctl status | grep -c RUNNING) && [ "$n" -ge 15 ] && [ "$(ctl status | grep -c BACKOFF)" = $((60 - n)) ]'
 like "they say why" "$(ctl status)" "no pipe for its output"
 is "a command runs" "$(ctl run -- echo heard)" heard
