@@ -2,65 +2,8 @@
 # Schedules where the clock jumps: into summer and out of it, and when somebody
 # sets it.  reeved has a clock of its own here, whose hands we move.
 . "$(dirname "$0")/lib.sh"
-need python3
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || skip_all "no time zones are here"
-[ "$VARIANT" = release ] || skip_all "a preloaded library and sanitizers do not mix"
-
-cat >"$T/clock.c" <<'EOT'
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-/* Seconds that it is ahead, in a file. */
-static int64_t
-ahead(void)
-{
-	static const volatile int64_t *at;
-	static const volatile int64_t none;
-	int fd;
-	if (at == NULL) {
-		fd = open(getenv("CLOCK_FILE"), O_RDONLY | O_CLOEXEC);
-		at = mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
-		if (at == MAP_FAILED)
-			at = &none;
-		close(fd);
-	}
-	return *at;
-}
-int
-clock_gettime(clockid_t id, struct timespec *ts)
-{
-	int rc = (int)syscall(SYS_clock_gettime, id, ts);
-	if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
-		ts->tv_sec += ahead();
-	return rc;
-}
-int
-gettimeofday(struct timeval *restrict tv, void *restrict tz)
-{
-	struct timespec ts;
-	(void)tz;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	tv->tv_sec = ts.tv_sec;
-	tv->tv_usec = ts.tv_nsec / 1000;
-	return 0;
-}
-time_t
-time(time_t *t)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	if (t != NULL)
-		*t = ts.tv_sec;
-	return ts.tv_sec;
-}
-EOT
-cc -shared -fPIC -O1 -o "$T/clock.so" "$T/clock.c" 2>"$T/out/cc" || skip_all "no C compiler here"
+. "$(dirname "$0")/lib-clock.sh"
 
 conf <<EOT
 cpu_slots = 16
@@ -82,12 +25,7 @@ catch_up = no
 EOT
 # set_clock UTC: it is that time; who asks wakes the loop, as the kernel would.
 set_clock() {
-	python3 - "$T/clock" "$1" <<-'EOT'
-		import datetime, struct, sys, time
-		to = datetime.datetime.fromisoformat(sys.argv[2] + "+00:00").timestamp()
-		with open(sys.argv[1], "r+b") as f:
-		    f.write(struct.pack("q", round(to - time.time())))
-	EOT
+	clock_ahead $(($(date -u -d "$1" +%s) - $(date +%s)))
 	[ -z "$REEVED" ] || ctl status >/dev/null
 }
 # The due times of a task that had a run, in UTC, with their number.
@@ -98,9 +36,8 @@ c = collections.Counter(t["due"] for t in json.load(sys.stdin) if t["name"] == s
 print(" ".join(time.strftime("%m-%d/%H:%M", time.gmtime(d / 1000)) + ("" if n == 1 else "x%d" % n) for d, n in sorted(c.items())))' "$1"
 }
 is_dues() { [ "$(dues "$1")" = "$2" ]; }
-dd if=/dev/zero of="$T/clock" bs=8 count=1 2>/dev/null
 set_clock 2027-03-28T00:59:58
-WRAP="env LD_PRELOAD=$T/clock.so CLOCK_FILE=$T/clock"
+WRAP=$CLOCK
 start_reeved
 WRAP=
 
@@ -124,7 +61,7 @@ before="$(dues night), $(dues half)"
 
 # Set back: what has been is not due again.
 set_clock 2027-10-31T01:29:58
-faked() { env LD_PRELOAD="$T/clock.so" CLOCK_FILE="$T/clock" date +%s; }
+faked() { $CLOCK date +%s; }
 awaits 20 "set back, and 1:30 comes again" '[ "$(faked)" -ge "$(date -u -d 2027-10-31T01:30:01 +%s)" ]'
 ctl status >/dev/null
 is "... nothing runs twice" "$(dues night), $(dues half)" "$before"

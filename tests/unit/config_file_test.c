@@ -3,6 +3,7 @@
  * is told of them.
  */
 #include "config_try.h"
+#include "try_main.h"
 
 static char dir[64];
 static struct strv made;
@@ -322,5 +323,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests, files_setup, files_teardown);
+	return try_main("config", add_tests, files_setup, files_teardown);
 }

@@ -3,6 +3,7 @@
  * those that are wrong.
  */
 #include "config_try.h"
+#include "try_main.h"
 
 /* --- what a file means -----------------------------------------------------
  */
@@ -656,5 +657,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests, setup, teardown);
+	return try_main("config", add_tests, setup, teardown);
 }

@@ -52,24 +52,4 @@ must_load(const char *text)
 	ck_assert_uint_eq(errs.errors.n, 0);
 }
 
-/* What main() does, for the tests that add adds. */
-static inline int
-try_main(void (*add_all)(TCase *tc), void (*before)(void), void (*after)(void))
-{
-	Suite *s = suite_create("config");
-	TCase *tc = tcase_create("config");
-	SRunner *sr = srunner_create(s);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, before, after);
-	add_all(tc);
-	suite_add_tcase(s, tc);
-	srunner_set_tap(sr, "-");
-	srunner_run_all(sr, CK_SILENT);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
-}
-
 #endif

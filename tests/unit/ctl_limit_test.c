@@ -2,6 +2,7 @@
  * ctl_limit_test - what a client may cost; tails, the listening socket, runs.
  */
 #include "ctl_try.h"
+#include "try_main.h"
 
 /* --- limits ------------------------------------------------------------------
  */
@@ -456,5 +457,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests);
+	return try_main("ctl", add_tests, setup, teardown);
 }

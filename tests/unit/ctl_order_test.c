@@ -2,6 +2,7 @@
  * ctl_order_test - orders, and the events that are followed.
  */
 #include "ctl_try.h"
+#include "try_main.h"
 
 /* --- orders ------------------------------------------------------------------
  */
@@ -453,5 +454,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests);
+	return try_main("ctl", add_tests, setup, teardown);
 }

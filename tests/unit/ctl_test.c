@@ -2,6 +2,7 @@
  * ctl_test - the control server: questions, and what a request may be.
  */
 #include "ctl_try.h"
+#include "try_main.h"
 
 /* --- questions --------------------------------------------------------------
  */
@@ -452,5 +453,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests);
+	return try_main("ctl", add_tests, setup, teardown);
 }

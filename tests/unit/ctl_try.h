@@ -232,24 +232,4 @@ put_with(const char *text, const int *fds, size_t nfds)
 	turns();
 }
 
-/* What main() does, for the tests that add adds. */
-static inline int
-try_main(void (*add_all)(TCase *tc))
-{
-	Suite *s = suite_create("ctl");
-	TCase *tc = tcase_create("ctl");
-	SRunner *sr = srunner_create(s);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	add_all(tc);
-	suite_add_tcase(s, tc);
-	srunner_set_tap(sr, "-");
-	srunner_run_all(sr, CK_SILENT);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
-}
-
 #endif

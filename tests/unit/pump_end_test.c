@@ -2,6 +2,7 @@
  * pump_end_test - the pump at the end of a pipe, its taps, what it costs.
  */
 #include "pump_try.h"
+#include "try_main.h"
 
 /* --- the end of a pipe --------------------------------------------------- */
 
@@ -381,5 +382,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests);
+	return try_main("pump", add_tests, set_up, tear_down);
 }

@@ -2,6 +2,7 @@
  * pump_test - the pump: files, flushes, tails, and lines that are looked for.
  */
 #include "pump_try.h"
+#include "try_main.h"
 
 /* --- files --------------------------------------------------------------- */
 
@@ -423,5 +424,5 @@ add_tests(TCase *tc)
 int
 main(void)
 {
-	return try_main(add_tests);
+	return try_main("pump", add_tests, set_up, tear_down);
 }

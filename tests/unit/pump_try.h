@@ -216,24 +216,4 @@ tear_down(void)
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 
-/* What main() does, for the tests that add adds. */
-static inline int
-try_main(void (*add_all)(TCase *tc))
-{
-	Suite *s = suite_create("pump");
-	TCase *tc = tcase_create("pump");
-	SRunner *sr = srunner_create(s);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	add_all(tc);
-	suite_add_tcase(s, tc);
-	srunner_set_tap(sr, "-");
-	srunner_run_all(sr, CK_SILENT);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
-}
-
 #endif

@@ -37,6 +37,7 @@
 #include "../fake/loop_fake.h"
 #include "../fake/sys_fake.h"
 #include "base/fd.h"
+#include "try_main.h"
 
 #define WAIT_MS 20000
 
@@ -363,25 +364,9 @@ typedef void spawn_tests(TCase *tc);
 static inline int
 spawn_try_main(int argc, char **argv, char **envp, spawn_tests *add)
 {
-	Suite *s;
-	TCase *tc;
-	SRunner *sr;
-	int failed;
-
 	if (argc > 1 && strcmp(argv[1], word_probe) == 0)
 		return probe(argv, envp);
-	s = suite_create("spawn");
-	tc = tcase_create("spawn");
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	add(tc);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_set_tap(sr, "-");
-	srunner_run_all(sr, CK_SILENT);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return try_main("spawn", add, setup, teardown);
 }
 
 #endif
