@@ -27,11 +27,12 @@ struct waiting {
 	int fds[CHAN_FDS_MAX]; /* owned */
 };
 
-/* Of each program there are some: small, and looked up by a hash alone. */
+/* Of each program there are some: small, and found by their hash. */
 struct held {
 	int fd;
 	uint32_t hash;
-	char *name; /* NULL: the slot is free */
+	char *name;    /* NULL: the slot is free */
+	unsigned next; /* of the same bucket; 0: none */
 };
 
 struct keeperlink {
@@ -48,7 +49,9 @@ struct keeperlink {
 	struct keeper_welcome welcome;
 	struct held *held; /* index: slot; [0] unused */
 	unsigned nheld;
-	size_t nused; /* of held */
+	unsigned *buckets; /* of held: the first; 0: none */
+	unsigned nbuckets; /* a power of two, or 0 */
+	size_t nused;      /* of held */
 	unsigned free_hint;
 	struct kids kids;
 	unsigned starting, starting_most; /* asked for, not answered */
@@ -229,25 +232,66 @@ keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level)
 /* --- the copy of the store --------------------------------------------------
  */
 
+static unsigned *
+held_bucket(const struct keeperlink *kl, uint32_t hash)
+{
+	return &kl->buckets[hash & (kl->nbuckets - 1)];
+}
+
+static void
+held_link(struct keeperlink *kl, unsigned slot)
+{
+	unsigned *first = held_bucket(kl, kl->held[slot].hash);
+
+	kl->held[slot].next = *first;
+	*first = slot;
+}
+
+static void
+held_unlink(struct keeperlink *kl, unsigned slot)
+{
+	unsigned *at = held_bucket(kl, kl->held[slot].hash);
+
+	while (*at != slot)
+		at = &kl->held[*at].next;
+	*at = kl->held[slot].next;
+}
+
+static void
+held_grow(struct keeperlink *kl, unsigned slot)
+{
+	unsigned n = slot + slot / 4 + 64, k = 64;
+
+	kl->held = xreallocarray(kl->held, n, sizeof *kl->held);
+	memset(kl->held + kl->nheld, 0, (n - kl->nheld) * sizeof *kl->held);
+	kl->nheld = n;
+	while (k < n)
+		k *= 2;
+	if (k == kl->nbuckets)
+		return;
+	free(kl->buckets);
+	kl->buckets = xcalloc(k, sizeof *kl->buckets);
+	kl->nbuckets = k;
+	for (unsigned i = 1; i < n; i++)
+		if (kl->held[i].name != NULL)
+			held_link(kl, i);
+}
+
 /* Takes fd. */
 static void
 keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 {
 	struct held *h;
 
-	if (slot >= kl->nheld) {
-		unsigned n = slot + slot / 4 + 64;
-
-		kl->held = xreallocarray(kl->held, n, sizeof *kl->held);
-		memset(kl->held + kl->nheld, 0,
-		    (n - kl->nheld) * sizeof *kl->held);
-		kl->nheld = n;
-	}
+	if (slot >= kl->nheld)
+		held_grow(kl, slot);
 	h = &kl->held[slot];
-	kl->nused += h->name == NULL;
+	BUG_ON(h->name != NULL);
+	kl->nused++;
 	h->fd = fd;
 	h->hash = (uint32_t)str_hash(name);
 	h->name = xstrdup(name);
+	held_link(kl, slot);
 }
 
 /* n of them at once. */
@@ -313,11 +357,12 @@ keeperlink_find(const struct keeperlink *kl, const char *name)
 {
 	uint32_t hash = (uint32_t)str_hash(name);
 
-	for (unsigned i = 1; i < kl->nheld; i++)
-		if (kl->held[i].hash == hash && kl->held[i].name != NULL &&
-		    strcmp(kl->held[i].name, name) == 0)
-			return i;
-	return 0;
+	unsigned slot = kl->nbuckets != 0 ? *held_bucket(kl, hash) : 0;
+
+	while (slot != 0 && (kl->held[slot].hash != hash ||
+				strcmp(kl->held[slot].name, name) != 0))
+		slot = kl->held[slot].next;
+	return slot;
 }
 
 int
@@ -351,7 +396,10 @@ keeperlink_release(struct keeperlink *kl, unsigned slot)
 {
 	struct held *h = &kl->held[slot];
 
-	kl->nused -= h->name != NULL;
+	if (h->name == NULL)
+		return;
+	held_unlink(kl, slot);
+	kl->nused--;
 	fd_closep(&h->fd);
 	freep(&h->name);
 	h->hash = 0;
@@ -648,6 +696,7 @@ keeperlink_free(struct keeperlink *kl)
 		if (kl->held[i].name != NULL)
 			keeperlink_release(kl, i);
 	free(kl->held);
+	free(kl->buckets);
 	kids_fini(&kl->kids);
 	fd_closep(&kl->program);
 	chan_free(kl->ch);

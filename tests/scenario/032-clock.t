@@ -1,7 +1,7 @@
 #!/bin/sh
 # A step of the wall clock, a year forth or back, changes no delay.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/lib-clock.sh"
+. "$SRC/tests/scenario/lib-clock.sh"
 
 conf <<EOT
 [program:web]

@@ -3,7 +3,7 @@
 # sets it.  reeved has a clock of its own here, whose hands we move.
 . "$(dirname "$0")/lib.sh"
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || skip_all "no time zones are here"
-. "$(dirname "$0")/lib-clock.sh"
+. "$SRC/tests/scenario/lib-clock.sh"
 
 conf <<EOT
 cpu_slots = 16
