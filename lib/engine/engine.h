@@ -52,6 +52,7 @@ struct slot_info {
 	uint32_t generation;      /* of the instance; 0: never started */
 	int64_t uptime_ms;        /* of the instance; -1: none */
 	uint64_t restarts;        /* replacements after a death */
+	uint32_t health_losses;   /* times that it lost its health */
 	int exit_code;            /* of the last exit; -1: none or by signal */
 	int exit_signal;          /* 0: none */
 	int64_t next_retry_ms;    /* from now; -1: none is due */

@@ -153,6 +153,7 @@ struct slot {
 	struct inst_list
 	    draining; /* dead ones, too, until their tree is gone */
 	uint64_t restarts;
+	uint32_t health_losses;
 	mono_ms retry_at_ms; /* BACKOFF, FATAL, ill: 0 when not */
 	struct loop_timer retry;
 	char *note; /* why it is in its state, for people; or NULL */

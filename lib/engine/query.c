@@ -188,6 +188,7 @@ query_slot(const struct slot *sl, engine_slot_cb *cb, void *arg)
 		.uptime_ms =
 		    in != NULL && in->pid != 0 ? now - in->started_ms : -1,
 		.restarts = sl->restarts,
+		.health_losses = sl->health_losses,
 		.exit_code = -1,
 		.next_retry_ms = sl->retry_at_ms == 0    ? -1
 				 : sl->retry_at_ms > now ? sl->retry_at_ms - now

@@ -111,6 +111,7 @@ recover_record(struct slot *sl, struct table_slot *ts)
 	sl->generation = ts->generation;
 	sl->failures = ts->failures;
 	sl->restarts = ts->restarts;
+	sl->health_losses = ts->health_losses;
 	sl->times = ts->times;
 	sl->budgeted = ts->budgeted;
 	/* An ill one that waits; of those that are down: recover_empty. */

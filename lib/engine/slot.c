@@ -146,6 +146,7 @@ slot_save(struct slot *sl)
 	ts.generation = sl->generation;
 	ts.failures = sl->failures;
 	ts.restarts = sl->restarts;
+	ts.health_losses = sl->health_losses;
 	ts.retry_at_ms = sl->retry_at_ms;
 	ts.past = slot_history(sl)->past;
 	ts.budgeted = sl->budgeted;

@@ -180,6 +180,7 @@ vitals_answer(struct vitals *v, const char *error)
 		    "%s %d: health: %s", in->slot->name, (int)in->pid, error);
 	if (news == HEALTH_SAME)
 		return;
+	in->slot->health_losses += news == HEALTH_LOST;
 	slot_save(in->slot);
 	if (news == HEALTH_BACK) {
 		vitals_turn_stop(v);

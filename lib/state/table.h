@@ -83,6 +83,7 @@ struct table_slot {
 	uint32_t generation;
 	uint32_t failures;
 	uint32_t alone_generation; /* see struct slot */
+	uint32_t health_losses;
 	uint64_t restarts;
 	mono_ms retry_at_ms;
 	uint64_t roll_id;   /* of the last roll it was in; 0: none */

@@ -83,6 +83,7 @@ awaits 5 "report: unhealthy" '[ "$(status_field report.0 health)" = unhealthy ]'
 is "the state stays" "$(state report.0)" RUNNING
 like "status says it" "$(ctl status report)" "UNHEALTHY: connect 127.0.0.1:1: Connection refused"
 like "an event, too" "$(ctl events)" "health +report.0 +unhealthy: connect 127.0.0.1:1: Connection refused .3 in a row"
+is "and a number, as a metric" "$(status_field report.0 health_losses)" 1
 is "one, however often it fails" "$(ctl events | grep -c 'report.0 .*unhealthy')" 1
 
 # restart: as a death for restart_limit, and for restart_rate, which keeps up
@@ -96,6 +97,7 @@ awaits 10 "restart_rate of the group: all are ill, one was restarted" '[ "$(rest
 like "it is an event" "$(ctl events)" "health +many.. +restart_rate of ill: its restart waits"
 ill=$(pids 'ill:*')
 kill_engine
+is "... and so is how often health was lost" "$(status_field report.0 health_losses)" 1
 awaits 10 "another engine lets them wait" '[ "$(turns)" = 4 ]'
 is "and up" "$(pids 'ill:*')" "$ill"
 sed -i 's|^restart_rate = .*|restart_rate = 1000/1s|' "$CONF"
