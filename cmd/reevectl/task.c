@@ -289,7 +289,7 @@ task_parallel(struct command *cmd)
 	    TAKES(JOBSERVER) | TAKES(NO_JOBSERVER))
 #define TAKES_WHEN                                                             \
 	(TAKES(GROUP) | TAKES(AFTER) | TAKES(PRIORITY) | TAKES(RETRIES) |      \
-	    TAKES(DELAY) | TAKES(EACH_LINE))
+	    TAKES(ON_CRASH) | TAKES(DELAY) | TAKES(EACH_LINE))
 
 _Static_assert(OPTION__N <= 64, "a bit each");
 

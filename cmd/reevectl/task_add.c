@@ -60,6 +60,9 @@ adding_params(const struct adder *ad, const struct adding *a)
 		group = cmd->value[OPTION_GROUP];
 	if (group != NULL)
 		json_object_set_new(p, "group", json_string(group));
+	if (cmd->on[OPTION_ON_CRASH])
+		json_object_set_new(
+		    p, "on_crash", json_string(cmd->value[OPTION_ON_CRASH]));
 	run_params_how(cmd, p);
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (cmd->on[numbers[i].id])

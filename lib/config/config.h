@@ -421,6 +421,12 @@ struct config_zone {
 	struct zone *zone;
 };
 
+enum config_crash {
+	CRASH_ADOPT,
+	CRASH_RETRY,
+	CRASH_FAIL
+}; /* as queue.h */
+
 enum config_overlap {
 	OVERLAP_SKIP,
 	OVERLAP_QUEUE,
@@ -469,6 +475,7 @@ struct config_task {
 	struct config_zone timezone;
 	int64_t jitter_ms;
 	enum config_overlap overlap;
+	enum config_crash on_crash;
 	enum config_catch_up catch_up;
 	struct strv on_change, on_change_exclude;
 	int64_t on_change_delay_ms;

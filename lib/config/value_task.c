@@ -17,6 +17,7 @@ word_of(const char *text, const char *const *words, int n)
 }
 
 static const char *const overlaps[] = { "skip", "queue", "kill" };
+static const char *const crashes[] = { "adopt", "retry", "fail" };
 static const char *const catch_ups[] = { "no", "once", "all" };
 
 int
@@ -37,6 +38,26 @@ value_overlap_print(struct buf *out, const void *object, const void *field)
 {
 	(void)object;
 	buf_adds(out, overlaps[*(const enum config_overlap *)field]);
+}
+
+int
+value_on_crash_parse(
+    const struct value_ctx *vc, void *field, const char *text, struct err *err)
+{
+	int i = word_of(text, crashes, 3);
+
+	(void)vc;
+	if (i == -1)
+		return err_set(err, "'%s' is not adopt, retry or fail", text);
+	*(enum config_crash *)field = (enum config_crash)i;
+	return 0;
+}
+
+void
+value_on_crash_print(struct buf *out, const void *object, const void *field)
+{
+	(void)object;
+	buf_adds(out, crashes[*(const enum config_crash *)field]);
 }
 
 int

@@ -276,6 +276,7 @@ add_args(struct args *a, struct queue_task *t, int64_t *delay_ms)
 {
 	const char *key = args_str(a, "key", true);
 	const char *group = args_str(a, "group", false);
+	const char *crash = args_str(a, "on_crash", false);
 
 	t->priority = (int32_t)args_int(
 	    a, "priority", -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, 0);
@@ -285,6 +286,11 @@ add_args(struct args *a, struct queue_task *t, int64_t *delay_ms)
 	task_ids(a, "after", false, &t->after, &t->nafter);
 	if (!a->bad && !run_key_ok(key))
 		args_error(a, "parameter \"key\" must be letters and digits");
+	if (crash != NULL)
+		t->on_crash = queue_crash_of(crash);
+	if (!a->bad && t->on_crash == QC__N)
+		args_error(a, "on_crash is adopt, retry or fail, not \"%.20s\"",
+		    crash);
 	if (group == NULL)
 		group = QUEUED_GROUP;
 	if (!a->bad && !task_group_ok(group))

@@ -241,6 +241,7 @@ begin_request(struct begin *b, const struct config_task *t)
 	q->group = xasprintf(GROUP_PREFIX "%s", t->run.name);
 	q->command = xasprintf("%s: %.*s", t->run.name, COMMAND_MAX, command);
 	q->retries = (int32_t)t->retries;
+	q->on_crash = (enum queue_crash)t->on_crash;
 	q->timeout_ms = t->timeout_ms;
 	q->added = clock_wall_ms();
 	q->not_before = not_before > q->added ? not_before : 0;

@@ -39,6 +39,7 @@ live_new(struct queued *q, const struct queue_task *t)
 	l->uid = t->uid;
 	l->tries = t->tries;
 	l->retries = t->retries;
+	l->on_crash = t->on_crash;
 	l->timeout_ms = t->timeout_ms;
 	l->cancel = t->cancelled;
 	/* One run of a named task at a time. */
@@ -286,6 +287,14 @@ live_end(struct queued *q, struct live *l, struct queue_task *end)
 	q->backend->send(q->queue, req);
 }
 
+static bool
+live_is_tried_again(const struct live *l, enum queue_state end)
+{
+	if (end == QS_LOST && l->on_crash != QC_ADOPT)
+		return l->on_crash == QC_RETRY;
+	return l->tries <= l->retries;
+}
+
 /* Tried again, when there are tries left. */
 void
 live_fail(struct queued *q, struct live *l, enum queue_state otherwise,
@@ -294,7 +303,7 @@ live_fail(struct queued *q, struct live *l, enum queue_state otherwise,
 	end->state = otherwise;
 	if (l->cancel) {
 		end->state = QS_CANCELLED;
-	} else if (l->tries <= l->retries) {
+	} else if (live_is_tried_again(l, otherwise)) {
 		end->state = QS_QUEUED;
 		end->ended = clock_wall_ms();
 		end->not_before = end->ended + queued_backoff(q, l);

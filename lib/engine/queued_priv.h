@@ -45,6 +45,7 @@ struct live {
 	uid_t uid;
 	enum live_phase phase;
 	int32_t tries, retries;
+	enum queue_crash on_crash;
 	bool cancel; /* ordered */
 	bool slot;   /* has one of cpu_slots */
 	int64_t timeout_ms;

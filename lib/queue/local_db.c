@@ -44,7 +44,7 @@ static void
 row_read(sqlite3_stmt *st, struct queue_task *t)
 {
 	int64_t state = sqlite3_column_int64(st, 2);
-	int i = 3;
+	int i = 3, crash;
 
 	t->id = (uint64_t)sqlite3_column_int64(st, 0);
 	t->uid = (uid_t)sqlite3_column_int64(st, 1);
@@ -71,7 +71,10 @@ row_read(sqlite3_stmt *st, struct queue_task *t)
 	t->exit_signal = sqlite3_column_int(st, i++);
 	t->errnum = sqlite3_column_int(st, i++);
 	t->max_rss_kb = sqlite3_column_int64(st, i++);
-	t->timed_out = sqlite3_column_int(st, i) != 0;
+	t->timed_out = sqlite3_column_int(st, i++) != 0;
+	crash = sqlite3_column_int(st, i);
+	t->on_crash =
+	    crash >= 0 && crash < QC__N ? (enum queue_crash)crash : QC_ADOPT;
 }
 
 static void
@@ -289,6 +292,7 @@ db_insert(struct local_db *db, struct queue_req *req)
 	bind_int(st, 8, t->timeout_ms);
 	bind_int(st, 9, t->not_before);
 	bind_int(st, 10, t->added);
+	bind_int(st, 11, t->on_crash);
 	rc = db_do(db, ST_ADD, &req->err);
 	buf_fini(&after);
 	if (rc == -1)

@@ -22,7 +22,7 @@
 	"id, uid, state, key, grp, command, reason, tail, host, after, "       \
 	"priority, retries, tries, cancelled, timeout_ms, not_before, added, " \
 	"started, ended, ran_ms, exit_code, exit_signal, errnum, max_rss_kb, " \
-	"timed_out "
+	"timed_out, on_crash "
 
 /* Of a named task: not its uid's alone. */
 #define NAMED "instr(key, '/') > 0"
@@ -38,7 +38,8 @@ static const char db_schema[] =
     " ended INTEGER NOT NULL, ran_ms INTEGER NOT NULL,"
     " exit_code INTEGER NOT NULL, exit_signal INTEGER NOT NULL,"
     " errnum INTEGER NOT NULL, max_rss_kb INTEGER NOT NULL,"
-    " timed_out INTEGER NOT NULL DEFAULT 0);"
+    " timed_out INTEGER NOT NULL DEFAULT 0,"
+    " on_crash INTEGER NOT NULL DEFAULT 0);"
     "CREATE UNIQUE INDEX task_key ON task (uid, key) WHERE key IS NOT NULL;"
     "CREATE INDEX task_live ON task (id) WHERE state < 2;"
     "CREATE TABLE spec (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
@@ -69,9 +70,9 @@ static const char *const db_text[ST__N] = {
 	[ST_ADD] = "INSERT INTO task (uid, state, key, grp, command, after,"
 		   " priority, retries, tries, cancelled, timeout_ms,"
 		   " not_before, added, started, ended, ran_ms, exit_code,"
-		   " exit_signal, errnum, max_rss_kb) VALUES (?1, 0, ?2, ?3,"
-		   " ?4, ?5, ?6, ?7, 0, 0, ?8, ?9, ?10, 0, 0, -1, -1, 0, 0,"
-		   " -1)",
+		   " exit_signal, errnum, max_rss_kb, on_crash) VALUES (?1, 0,"
+		   " ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?9, ?10, 0, 0, -1, -1,"
+		   " 0, 0, -1, ?11)",
 	[ST_ADD_SPEC] = "INSERT INTO spec VALUES (?1, ?2)",
 	[ST_START] = "UPDATE task SET state = 1, tries = ?2, started = ?3,"
 		     " host = ?4, reason = NULL WHERE id = ?1 AND state < 2",
@@ -289,6 +290,23 @@ db_before_new(struct local_db *db)
 	return pages != 0 ? 0 : db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
 }
 
+/* That came later, as well. */
+static int
+db_add_column(struct local_db *db)
+{
+	int64_t n;
+
+	if (db_number(db,
+		"SELECT count(*) FROM pragma_table_info('task') WHERE"
+		" name = 'on_crash'",
+		&n) == -1)
+		return -1;
+	return n > 0
+		   ? 0
+		   : db_exec(db, "ALTER TABLE task ADD COLUMN on_crash INTEGER"
+				 " NOT NULL DEFAULT 0");
+}
+
 static int
 db_try_open(struct local_db *db, struct err *err)
 {
@@ -312,7 +330,8 @@ db_try_open(struct local_db *db, struct err *err)
 	rc = db_schema_check(db, err);
 	if (rc != 0)
 		return rc;
-	if (db_exec(db, db_named) == -1 || db_prepare(db) == -1 ||
+	if (db_exec(db, db_named) == -1 || db_add_column(db) == -1 ||
+	    db_prepare(db) == -1 ||
 	    db_number(db, "SELECT count(*) FROM grp", &ok) == -1)
 		return -1;
 	return 0;

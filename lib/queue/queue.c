@@ -15,6 +15,33 @@ queue_key_name(const char *key)
 }
 
 const char *
+queue_crash_name(enum queue_crash c)
+{
+	switch (c) {
+	case QC_ADOPT:
+		return "adopt";
+	case QC_RETRY:
+		return "retry";
+	case QC_FAIL:
+		return "fail";
+	case QC__N:
+		break;
+	}
+	return "?";
+}
+
+enum queue_crash
+queue_crash_of(const char *name)
+{
+	int c = 0;
+
+	while (c < QC__N &&
+	       strcmp(name, queue_crash_name((enum queue_crash)c)) != 0)
+		c++;
+	return (enum queue_crash)c;
+}
+
+const char *
 queue_state_name(enum queue_state s)
 {
 	switch (s) {

@@ -35,6 +35,19 @@ enum queue_state {
 	QS__N
 };
 
+/* What becomes of one that ran when reeved was killed; an engine's death loses
+ * none. */
+enum queue_crash {
+	QC_ADOPT, /* as after any other end: its retries say */
+	QC_RETRY, /* it is tried again, whatever they say */
+	QC_FAIL,  /* it is not */
+	QC__N
+};
+
+const char *queue_crash_name(enum queue_crash c);
+/* QC__N: there is none of that name. */
+enum queue_crash queue_crash_of(const char *name);
+
 /* NAME of a key "RUN/NAME"; NULL: it has none. */
 const char *queue_key_name(const char *key);
 const char *queue_state_name(enum queue_state s);
@@ -59,10 +72,11 @@ struct queue_task {
 	size_t nafter;
 	int32_t priority;
 	int32_t retries; /* tries beyond the first */
-	int32_t tries;   /* that were begun */
-	bool acts;       /* it has ended, and what is to follow has not come */
-	bool cancelled;  /* the order came while it ran */
-	bool doomed;     /* of QR_LOAD: doomed_by has not become QS_DONE */
+	enum queue_crash on_crash;
+	int32_t tries;  /* that were begun */
+	bool acts;      /* it has ended, and what is to follow has not come */
+	bool cancelled; /* the order came while it ran */
+	bool doomed;    /* of QR_LOAD: doomed_by has not become QS_DONE */
 	uint64_t doomed_by;
 	int64_t timeout_ms;
 	wall_ms not_before; /* 0: at once */

@@ -172,6 +172,7 @@ rlimit_stack|-|4MB
 depends_on|-|t_shell
 timeout|0|5
 retries|0|2
+on_crash|adopt|retry
 backoff_min|1|2|retries = 2
 backoff_max|60|50|retries = 2
 schedule|-|@yearly

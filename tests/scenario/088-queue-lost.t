@@ -7,6 +7,7 @@ need unshare
 [ "$(id -u)" = 0 ] || skip_all "needs root to take cgroups away"
 
 conf <<EOT
+cpu_slots = 8
 [program:idle]
 command = $CHILD sleep
 EOT
@@ -37,7 +38,9 @@ crash() { # NAME: with WRAP as it is
 	start_reeved
 	a=$(ctl task add --retries 9 -- "$T/work" "$T/out/$1" 4)
 	b=$(ctl task add -- "$T/work" "$T/out/$1-b" 99)
-	awaits 10 "$1: they run" 'lines $out 1 && lines $out-b 1'
+	c=$(ctl task add --on-crash retry -- "$T/work" "$T/out/$1-c" 2)
+	d=$(ctl task add --on-crash fail --retries 9 -- "$T/work" "$T/out/$1-d" 2)
+	awaits 10 "$1: they run" 'lines $out 1 && lines $out-b 1 && lines $out-c 1 && lines $out-d 1'
 	# Somebody else's, who says that he is that task.
 	REEVE_TASK_ID=$a REEVE_TREE=1.1.1 sleep 1009 &
 	other=$!
@@ -59,6 +62,10 @@ crash() { # NAME: with WRAP as it is
 	code 1 "$1: without retries it is lost" ctl task wait "$b"
 	is "$1: ... and says so" "$(field "$b" state): $(field "$b" reason)" \
 	    "lost: reeved ended while it ran, what was left of it was killed"
+	code 0 "$1: on_crash = retry" ctl task wait "$c"
+	is "$1: ... is tried again without retries" "$(field "$c" on_crash) $(field "$c" tries)" "retry 2"
+	code 1 "$1: on_crash = fail" ctl task wait "$d"
+	is "$1: ... is not, with any" "$(field "$d" state) $(field "$d" tries)" "lost 1"
 	ok "$1: its process is gone" gone "$(sed 's/ .*//' "$T/out/$1-b")"
 	ok "$1: another's is not touched" alive "$other"
 	has "$1: the log tells" "$LOG" "task $a: [0-9]* processes that are left of another reeved are killed"

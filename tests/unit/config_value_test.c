@@ -253,6 +253,8 @@ static const struct row rows[] = {
 	{ K(timezone), "../passwd", NULL, "is no name of a time zone" },
 	{ K(overlap), "Queue", "queue", NULL },
 	{ K(overlap), "wait", NULL, "is not skip, queue or kill" },
+	{ K(on_crash), "retry", "retry", NULL },
+	{ K(on_crash), "again", NULL, "is not adopt, retry or fail" },
 	{ K(catch_up), "all", "all", NULL },
 	{ K(catch_up), "yes", NULL, "is not no, once or all" },
 	{ K(then), "roll web", "roll web", NULL },

@@ -140,6 +140,7 @@ START_TEST(an_add_is_kept_and_done_once)
 
 	r->task.after = xcalloc(1, sizeof *r->task.after);
 	r->task.priority = -4;
+	r->task.on_crash = QC_FAIL;
 	run(r);
 	reopen();
 	run(again);
@@ -154,6 +155,8 @@ START_TEST(an_add_is_kept_and_done_once)
 	r = load();
 	ck_assert_uint_eq(r->ntasks, 2);
 	ck_assert_int_eq(r->tasks[0].priority, -4);
+	ck_assert_int_eq(r->tasks[0].on_crash, QC_FAIL);
+	ck_assert_int_eq(r->tasks[1].on_crash, QC_ADOPT);
 	ck_assert_str_eq(r->tasks[1].command, "echo a");
 	queue_req_free(r);
 }
@@ -392,6 +395,24 @@ START_TEST(a_newer_one_is_left_alone)
 }
 END_TEST
 
+/* One from before a task said what its loss means. */
+START_TEST(an_older_one_gets_what_it_lacks)
+{
+	struct queue_req *r;
+
+	added("a");
+	local_db_free(db);
+	foreign("ALTER TABLE task DROP COLUMN on_crash");
+	db = local_db_new(path);
+	ck_assert_uint_eq(added("b"), 2);
+	r = load();
+	ck_assert_uint_eq(r->ntasks, 2);
+	ck_assert_int_eq(r->tasks[0].on_crash, QC_ADOPT);
+	queue_req_free(r);
+	ck_assert_uint_eq(aside(), 0);
+}
+END_TEST
+
 START_TEST(the_file_is_its_owners)
 {
 	struct stat st;
@@ -441,6 +462,7 @@ main(void)
 	tcase_add_test(tc, a_damaged_queue_is_moved_aside);
 	tcase_add_test(tc, a_foreign_database_is_moved_aside);
 	tcase_add_test(tc, a_newer_one_is_left_alone);
+	tcase_add_test(tc, an_older_one_gets_what_it_lacks);
 	tcase_add_test(tc, the_file_is_its_owners);
 	tcase_add_test(tc, a_folder_that_is_not_there);
 	suite_add_tcase(suite, tc);
