@@ -263,6 +263,7 @@ static const struct row rows[] = {
 	{ T, "timezone", NULL, "UTC", "timezone: (none) -> UTC" },
 	{ T, "jitter", "0", "60", NULL },
 	{ T, "overlap", "skip", "queue", NULL },
+	{ T, "on_crash", "adopt", "retry", NULL },
 	{ T, "catch_up", "once", "all", NULL },
 	{ T, "on_change", "src/**", "src/**, *.c", NULL },
 	{ T, "on_change_exclude", "*.o\non_change = a", "*.a\non_change = a",
