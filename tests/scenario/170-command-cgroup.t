@@ -14,8 +14,14 @@ is "used again" "$(own)" "$first"
 is "and again" "$(own)" "$first"
 
 # One that had to be cleared is used no more, nor one that was killed in.
-code 0 "leaves somebody behind" ctl run -- sh -c \
-    "sed -n 's/^0:://p' /proc/self/cgroup >$T/out/left; setsid sleep 1000 & echo \$! >$T/out/sleeper"
+# With a session of its own: the keeper ends the group as it reaps its leader.
+cat >"$T/leaves" <<EOT
+sed -n 's/^0:://p' /proc/self/cgroup >$T/out/left
+setsid sleep 1000 &
+until [ "\$(cut -d ' ' -f 6 /proc/\$!/stat)" = \$! ]; do sleep 0.01; done
+echo \$! >$T/out/sleeper
+EOT
+code 0 "leaves somebody behind" ctl run -- sh "$T/leaves"
 is "it had the same" "$(cat "$T/out/left")" "$first"
 await 5 'gone "$(cat "$T/out/sleeper")"' || fail "what it left is ended"
 second=$(own)
