@@ -62,7 +62,9 @@ running_copy(struct running *rn, int fd, struct err *err)
 static void
 running_add(struct strv *to, char *s)
 {
-	to->v = xreallocarray(to->v, to->n + 2, sizeof *to->v);
+	/* Full, with the NULL at its end, when that is a power of two. */
+	if (to->n == 0 || ((to->n + 1) & to->n) == 0)
+		to->v = xreallocarray(to->v, 2 * (to->n + 1), sizeof *to->v);
 	to->v[to->n++] = s;
 	to->v[to->n] = NULL;
 }

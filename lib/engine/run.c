@@ -221,10 +221,15 @@ run_env(struct strv *env, const struct run_request *req)
 {
 	char number[24];
 
+	size_t n = 0;
+
+	while (req->envp[n] != NULL)
+		n++;
 	strv_init(env);
+	env->v = xcalloc(n + 1, sizeof *env->v);
 	for (char **e = req->envp; *e != NULL; e++)
 		if (!str_starts(*e, "REEVE_TASK_ID="))
-			strv_add(env, *e);
+			env->v[env->n++] = xstrdup(*e);
 	snprintf(number, sizeof number, "%llu", (unsigned long long)req->task);
 	if (req->task != 0)
 		strv_env_set(env, "REEVE_TASK_ID", number);
