@@ -27,12 +27,11 @@ struct waiting {
 	int fds[CHAN_FDS_MAX]; /* owned */
 };
 
-/* Of each program there are some: small, and found by their hash. */
+/* Of each program there are some: small, and found by a hash of their name. */
 struct held {
 	int fd;
-	uint32_t hash;
-	char *name;    /* NULL: the slot is free */
 	unsigned next; /* of the same bucket; 0: none */
+	char *name;    /* NULL: the slot is free */
 };
 
 struct keeperlink {
@@ -233,15 +232,15 @@ keeperlink_log_to(struct keeperlink *kl, unsigned slot, int level)
  */
 
 static unsigned *
-held_bucket(const struct keeperlink *kl, uint32_t hash)
+held_bucket(const struct keeperlink *kl, const char *name)
 {
-	return &kl->buckets[hash & (kl->nbuckets - 1)];
+	return &kl->buckets[str_hash(name) & (kl->nbuckets - 1)];
 }
 
 static void
 held_link(struct keeperlink *kl, unsigned slot)
 {
-	unsigned *first = held_bucket(kl, kl->held[slot].hash);
+	unsigned *first = held_bucket(kl, kl->held[slot].name);
 
 	kl->held[slot].next = *first;
 	*first = slot;
@@ -250,7 +249,7 @@ held_link(struct keeperlink *kl, unsigned slot)
 static void
 held_unlink(struct keeperlink *kl, unsigned slot)
 {
-	unsigned *at = held_bucket(kl, kl->held[slot].hash);
+	unsigned *at = held_bucket(kl, kl->held[slot].name);
 
 	while (*at != slot)
 		at = &kl->held[*at].next;
@@ -265,7 +264,7 @@ held_grow(struct keeperlink *kl, unsigned slot)
 	kl->held = xreallocarray(kl->held, n, sizeof *kl->held);
 	memset(kl->held + kl->nheld, 0, (n - kl->nheld) * sizeof *kl->held);
 	kl->nheld = n;
-	while (k < n)
+	while (k < n / 2)
 		k *= 2;
 	if (k == kl->nbuckets)
 		return;
@@ -289,7 +288,6 @@ keeperlink_hold(struct keeperlink *kl, unsigned slot, const char *name, int fd)
 	BUG_ON(h->name != NULL);
 	kl->nused++;
 	h->fd = fd;
-	h->hash = (uint32_t)str_hash(name);
 	h->name = xstrdup(name);
 	held_link(kl, slot);
 }
@@ -355,12 +353,9 @@ keeperlink_replace(struct keeperlink *kl, const char *name, int fd)
 unsigned
 keeperlink_find(const struct keeperlink *kl, const char *name)
 {
-	uint32_t hash = (uint32_t)str_hash(name);
+	unsigned slot = kl->nbuckets != 0 ? *held_bucket(kl, name) : 0;
 
-	unsigned slot = kl->nbuckets != 0 ? *held_bucket(kl, hash) : 0;
-
-	while (slot != 0 && (kl->held[slot].hash != hash ||
-				strcmp(kl->held[slot].name, name) != 0))
+	while (slot != 0 && strcmp(kl->held[slot].name, name) != 0)
 		slot = kl->held[slot].next;
 	return slot;
 }
@@ -402,7 +397,6 @@ keeperlink_release(struct keeperlink *kl, unsigned slot)
 	kl->nused--;
 	fd_closep(&h->fd);
 	freep(&h->name);
-	h->hash = 0;
 	if (slot < kl->free_hint)
 		kl->free_hint = slot;
 }

@@ -83,12 +83,12 @@ struct table_slot {
 	uint32_t generation;
 	uint32_t failures;
 	uint32_t alone_generation; /* see struct slot */
-	uint32_t health_losses;
 	uint64_t restarts;
 	mono_ms retry_at_ms;
 	uint64_t roll_id;   /* of the last roll it was in; 0: none */
 	uint8_t roll_phase; /* in that, enum roll_phase */
 	uint8_t budgeted;   /* see struct slot */
+	uint32_t health_losses;
 	struct table_inst cur, next;
 	struct table_times times;
 	struct table_past past;

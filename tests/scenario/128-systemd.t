@@ -54,6 +54,7 @@ code 0 "stop" sysctl_ stop reeve
 # Of a main process that was killed once systemd says failed, at the end.
 like "... it is stopped" "$(unit ActiveState)" '^(inactive|failed)$'
 is "... and stays so" "$(unit NRestarts)" 0
+awaits 10 "... with nothing of it left" '[ -z "$(find "$T/run" -mindepth 1)" ]'
 kill -KILL $outer
 wait $outer 2>/dev/null
 plan_done
