@@ -39,7 +39,7 @@ s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen()
 open(sys.argv[2], "w").close(); time.sleep(100)' "$(port 0)" "$T/out/bound" &
 started $!
 f=$!
-await 5 '[ -e "$T/out/bound" ]'
+await 20 '[ -e "$T/out/bound" ]'
 conf <<EOT
 [program:web]
 command = $CHILD sleep
