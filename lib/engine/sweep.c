@@ -28,7 +28,8 @@ sweep_found(struct sweep *sw)
 		log_info("%s left %d processes behind, they are killed",
 		    sw->name, sw->left.hit);
 	sw->told = sw->told || sw->left.hit > 0;
-	if (sw->left.n == 0 || since >= SWEEP_GIVE_UP_MS) {
+	if ((sw->left.n == 0 && !sw->left.unsure) ||
+	    since >= SWEEP_GIVE_UP_MS) {
 		sw->over(sw->arg, &sw->left);
 		return;
 	}
@@ -59,6 +60,7 @@ sweep_look(struct sweep *sw)
 		return;
 	}
 	one->n = one->hit = 0;
+	one->unsure = false;
 	if (!tree_is_empty(sw->tree, sweep_keeper(sw->en))) {
 		sw->tree->killed = true;
 		tree_sweep(&one, 1, sweep_keeper(sw->en));

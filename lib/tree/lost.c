@@ -15,11 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "tree/tree_priv.h"
 
 #define LOST_PASSES  64
+#define LOST_UNSURE  16 /* of them, for who is within execve */
 #define LOST_ENV_MAX (8 << 20)
 
 uint64_t
@@ -87,6 +89,7 @@ struct lost_look {
 	struct tree_lost *v;
 	size_t n;
 	pid_t keeper; /* ours */
+	bool unsure;  /* one whose environment can't be read yet */
 };
 
 static void
@@ -99,8 +102,8 @@ lost_find_one(struct lost_look *lk, struct tree_proc *p)
 	buf_init(&env);
 	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)p->pid);
 	tree_read(&cgroups, path, LOST_ENV_MAX);
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)p->pid);
-	tree_read(&env, path, LOST_ENV_MAX);
+	if (proc_environ(&env, p->pid, LOST_ENV_MAX) == PROC_ENV_SOON)
+		lk->unsure = true;
 	for (size_t i = 0; i < lk->n && p->lost == NULL; i++)
 		if (tree_lost_is(&lk->v[i], p->start, buf_str(&cgroups), &env))
 			p->lost = &lk->v[i];
@@ -159,6 +162,7 @@ lost_pass(struct lost_look *lk, struct tree_procs *done)
 {
 	int hit = 0;
 
+	lk->unsure = false;
 	tree_procs_read(&lk->ps);
 	for (size_t i = 0; i < lk->n; i++) {
 		lk->v[i].left = 0;
@@ -188,7 +192,9 @@ tree_lost_kill(struct tree_lost *v, size_t n, pid_t keeper)
 	struct tree_procs done = { 0 };
 
 	/* Until a pass finds nobody new: they may have forked meanwhile. */
-	for (int i = 0; i < LOST_PASSES && lost_pass(&lk, &done) > 0; i++)
-		;
+	for (int i = 0; i < LOST_PASSES; i++)
+		if (lost_pass(&lk, &done) == 0 &&
+		    (!lk.unsure || i >= LOST_UNSURE))
+			break;
 	tree_procs_fini(&done);
 }

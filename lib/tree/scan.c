@@ -29,7 +29,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,12 +37,14 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "base/xalloc.h"
 #include "tree/tree_priv.h"
 
 #define TREE_PASSES  64 /* of a kill, until the next sweep */
+#define TREE_UNSURE  4  /* of them, for who may be a member */
 #define TREE_ENV_MAX (8 << 20)
 
 /* Trees that are looked for at once. */
@@ -53,6 +54,7 @@ struct scan {
 	size_t n, nleaders;
 	pid_t keeper;
 	struct tree_procs ps;
+	bool unsure; /* an orphan is within execve: nobody's, or a member */
 };
 
 /* --- marks ---------------------------------------------------------------- */
@@ -108,22 +110,17 @@ scan_env_mark(const struct scan *sc, const struct buf *env, bool *other)
 }
 
 static struct tree_left *
-scan_mark_of(const struct scan *sc, pid_t pid, bool *other)
+scan_mark_of(struct scan *sc, const struct tree_proc *p, bool *other)
 {
-	struct tree_left *t;
+	struct tree_left *t = NULL;
 	struct buf env;
-	char path[64];
 
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	buf_init(&env);
-	/* Empty for a moment during exec: look again. */
-	for (int i = 0; i < 3 && env.len == 0; i++) {
-		if (i > 0)
-			sched_yield();
-		if (tree_read(&env, path, TREE_ENV_MAX) == -1)
-			break;
-	}
-	t = scan_env_mark(sc, &env, other);
+	*other = false;
+	if (proc_environ(&env, p->pid, TREE_ENV_MAX) != PROC_ENV_SOON)
+		t = scan_env_mark(sc, &env, other);
+	else if (p->parent == sc->keeper || p->up == NULL)
+		sc->unsure = true;
 	buf_fini(&env);
 	return t;
 }
@@ -236,7 +233,7 @@ procs_link(struct tree_procs *ps, pid_t keeper)
 
 /* Is the session with the leader's number still the one it made? */
 static bool
-scan_has_session(const struct scan *sc, const struct tree_left *l)
+scan_has_session(struct scan *sc, const struct tree_left *l)
 {
 	const struct tree_proc *p = tree_procs_find(&sc->ps, l->tree->leader);
 	const struct tree_left *marked;
@@ -249,11 +246,11 @@ scan_has_session(const struct scan *sc, const struct tree_left *l)
 	if (!p->is_near || p->parent != sc->keeper) {
 		if (!tree_origin_is_gone())
 			return false;
-		return scan_mark_of(sc, p->pid, &other) == l;
+		return scan_mark_of(sc, p, &other) == l;
 	}
 	if (l->tree->leader_gone)
 		return false;
-	marked = scan_mark_of(sc, p->pid, &other);
+	marked = scan_mark_of(sc, p, &other);
 	if (marked != NULL)
 		return marked == l;
 	return !other && !scan_is_unborn(p->pid, sc->keeper);
@@ -271,14 +268,14 @@ scan_by_leader(const struct scan *sc, pid_t leader)
 }
 
 static struct tree_left *
-scan_member_of(const struct scan *sc, const struct tree_proc *p)
+scan_member_of(struct scan *sc, const struct tree_proc *p)
 {
 	struct tree_left *t = scan_by_leader(sc, p->session);
 	bool other;
 
 	if (t == NULL)
 		t = scan_by_leader(sc, p->pid);
-	return t != NULL ? t : scan_mark_of(sc, p->pid, &other);
+	return t != NULL ? t : scan_mark_of(sc, p, &other);
 }
 
 static void
@@ -324,6 +321,7 @@ static void
 scan_add(struct scan *sc, struct tree_left *l)
 {
 	l->n = l->hit = 0;
+	l->unsure = false;
 	sc->by_mark[sc->n++] = l;
 }
 
@@ -332,6 +330,7 @@ scan_look(struct scan *sc)
 {
 	tree_procs_fini(&sc->ps);
 	tree_procs_read(&sc->ps);
+	sc->unsure = false;
 	scan_find_members(sc);
 }
 
@@ -392,7 +391,8 @@ scan_kill_pass(struct scan *sc, struct tree_procs *done)
 
 /*
  * Until a pass finds nobody new: they may have forked meanwhile.  least: who
- * forks and exits while /proc is read may be missed by one look.
+ * forks and exits while /proc is read may be missed by one look.  Whose mark
+ * can't be read yet is waited for a little, not long: that one may hang.
  */
 static int
 scan_kill(struct scan *sc, int least)
@@ -405,7 +405,8 @@ scan_kill(struct scan *sc, int least)
 		hit = scan_kill_pass(sc, &done);
 		n += hit;
 		pass++;
-	} while (pass < least || (hit > 0 && pass < TREE_PASSES));
+	} while (pass < least || (hit > 0 && pass < TREE_PASSES) ||
+		 (sc->unsure && pass < TREE_UNSURE));
 	tree_procs_fini(&done);
 	return n;
 }
@@ -414,6 +415,8 @@ scan_kill(struct scan *sc, int least)
 static void
 scan_tell(const struct scan *sc)
 {
+	for (size_t i = 0; i < sc->n; i++)
+		sc->by_mark[i]->unsure = sc->unsure;
 	for (size_t i = 0; i < sc->ps.n; i++) {
 		struct tree_left *l = sc->ps.v[i].of;
 

@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "tree/tree_priv.h"
@@ -61,32 +62,16 @@ tree_read(struct buf *b, const char *path, size_t max)
 bool
 tree_stat(struct tree_proc *p, pid_t pid)
 {
-	char path[64], text[1024], state;
-	const char *s;
-	long threads;
-	ssize_t n;
-	int fd;
+	struct proc is;
 
 	memset(p, 0, sizeof *p);
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
+	if (!proc_read(&is, pid))
 		return false;
-	n = read(fd, text, sizeof text - 1);
-	fd_closep(&fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	/* The name may hold blanks and brackets: begin behind the last. */
-	s = strrchr(text, ')');
-	if (s == NULL ||
-	    sscanf(s + 1,
-		" %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
-		" %*d %*d %ld %*d %" SCNu64,
-		&state, &p->parent, &p->session, &threads, &p->start) != 5)
-		return false;
-	p->pid = pid;
-	p->is_alive = state != 'X' && (state != 'Z' || threads > 1);
+	p->pid = is.pid;
+	p->parent = is.parent;
+	p->session = is.session;
+	p->is_alive = is.is_alive;
+	p->start = is.start;
 	return true;
 }
 

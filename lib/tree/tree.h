@@ -69,6 +69,7 @@ struct tree_left {
 	const struct tree *tree;
 	int hit; /* that were killed by this look */
 	int n;
+	bool unsure; /* one more may be: it can't be told yet, look again */
 	pid_t pids[TREE_LEFT];
 };
 /*

@@ -12,11 +12,9 @@
 #include <sys/syscall.h>
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/buf.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "pool/kinds/command.h"
 
@@ -47,115 +46,82 @@ command_mark(struct command *c)
 
 /* --- who is one of it ----------------------------------------------------- */
 
-struct sweep_proc {
-	char state;
-	int session;
-	uint64_t start; /* clock ticks since the machine's start */
+enum sweep_is {
+	SWEEP_OTHER,
+	SWEEP_OURS,
+	SWEEP_SOON /* it is within execve: it can't be told yet */
 };
 
 static bool
-sweep_stat(struct sweep_proc *p, pid_t pid)
+sweep_has_mark(const struct buf *env, const char *mark)
 {
-	char path[40], text[1024];
-	const char *s;
-	ssize_t n;
-	int fd;
+	const char *s = env->data, *end = s + env->len;
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return false;
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	/* The name may hold blanks and brackets: begin behind the last. */
-	s = strrchr(text, ')');
-	return s != NULL &&
-	       sscanf(s + 1,
-		   " %c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
-		   " %*d %*d %*d %*d %*d %" SCNu64,
-		   &p->state, &p->session, &p->start) == 3;
+	for (; s < end; s += strlen(s) + 1)
+		if (strcmp(s, mark) == 0)
+			return true;
+	return false;
 }
 
-/* Has it that string?  In pieces, as it is read; -1: it has none at all. */
-static int
-sweep_fd_has(int fd, const char *mark)
+static enum sweep_is
+sweep_whose(const struct command *c, pid_t pid, uint64_t since)
 {
-	size_t len = strlen(mark) + 1, kept = 1, total = 0;
-	char text[4096 + 128] = "";
-	ssize_t n;
+	enum sweep_is is = SWEEP_OTHER;
+	struct proc p;
+	struct buf env;
 
-	/* A string begins behind the end of another one: text[0]. */
-	while (total < SWEEP_ENV_MAX && (n = read(fd, text + kept, 4096)) > 0) {
-		total += (size_t)n;
-		kept += (size_t)n;
-		for (size_t at = 0; at + 1 + len <= kept; at++)
-			if (text[at] == '\0' &&
-			    memcmp(text + at + 1, mark, len) == 0)
-				return 1;
-		if (kept > len) {
-			memmove(text, text + kept - len, len);
-			kept = len;
-		}
+	if (!proc_read(&p, pid) || p.start < since || !p.is_alive)
+		return SWEEP_OTHER;
+	if (p.session == c->pid)
+		return SWEEP_OURS;
+	buf_init(&env);
+	switch (proc_environ(&env, pid, SWEEP_ENV_MAX)) {
+	case PROC_ENV_READ:
+		if (sweep_has_mark(&env, c->mark))
+			is = SWEEP_OURS;
+		break;
+	case PROC_ENV_SOON:
+		/* A child of ours is another job's program. */
+		if (p.parent != getpid())
+			is = SWEEP_SOON;
+		break;
+	case PROC_ENV_HIDDEN:
+		break;
 	}
-	return total == 0 ? -1 : 0;
-}
-
-static bool
-sweep_has_mark(const struct command *c, pid_t pid)
-{
-	char path[40];
-	int fd, has = -1;
-
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-	/* Empty for a moment during exec: look again. */
-	for (int i = 0; i < 3 && has == -1; i++) {
-		if (i > 0)
-			sched_yield();
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd == -1)
-			return false;
-		has = sweep_fd_has(fd, c->mark);
-		close(fd);
-	}
-	return has == 1;
-}
-
-static bool
-sweep_is_ours(const struct command *c, pid_t pid, uint64_t since)
-{
-	struct sweep_proc p;
-
-	return sweep_stat(&p, pid) && p.start >= since && p.state != 'Z' &&
-	       p.state != 'X' &&
-	       (p.session == c->pid || sweep_has_mark(c, pid));
+	buf_fini(&env);
+	return is;
 }
 
 /* --- their end ------------------------------------------------------------ */
 
-/* By a descriptor: the number may be another's by now. */
+/*
+ * By a descriptor: the number may be another's by now.  true: there was, or
+ * may have been, one to kill.
+ */
 static bool
 sweep_kill(const struct command *c, pid_t pid, uint64_t since)
 {
+	enum sweep_is is;
 	int fd;
-	bool is_ours;
 
-	if (pid == c->pid || !sweep_is_ours(c, pid, since))
+	if (pid == c->pid)
 		return false;
+	is = sweep_whose(c, pid, since);
+	if (is != SWEEP_OURS)
+		return is == SWEEP_SOON;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd == -1)
 		return false;
-	is_ours = sweep_is_ours(c, pid, since) &&
-		  syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0;
-	/* What is stopped keeps its number, and its children. */
-	if (is_ours)
+	is = sweep_whose(c, pid, since);
+	if (is == SWEEP_OURS &&
+	    syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0)
+		/* What is stopped keeps its number, and its children. */
 		command_kill_below(pid, 0);
 	close(fd);
-	return is_ours;
+	return is != SWEEP_OTHER;
 }
 
+/* How many there were that are to die, or may be. */
 static int
 sweep_pass(const struct command *c, uint64_t since)
 {
@@ -176,9 +142,9 @@ sweep_pass(const struct command *c, uint64_t since)
 void
 command_sweep(const struct command *c)
 {
-	struct sweep_proc own;
+	struct proc own;
 
-	if (!sweep_stat(&own, c->pid))
+	if (!proc_read(&own, c->pid))
 		return;
 	for (int i = 0; i < SWEEP_PASSES && sweep_pass(c, own.start) > 0; i++)
 		poll(NULL, 0, SWEEP_PAUSE);
