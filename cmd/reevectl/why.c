@@ -244,6 +244,22 @@ why_task_times(struct buf *b, const json_t *t)
 	buf_addc(b, '\n');
 }
 
+/* Of one that could not be started, what its reason says in words. */
+static void
+why_task_start(struct buf *b, const json_t *t)
+{
+	if (jstr(t, "stage", NULL) == NULL)
+		return;
+	buf_addf(b, "  not started: stage %s", jstr(t, "stage", ""));
+	if (jstr(t, "errno_name", NULL) != NULL)
+		buf_addf(b, ", %s", jstr(t, "errno_name", ""));
+	if (jstr(t, "path", NULL) != NULL) {
+		buf_adds(b, ", path ");
+		render_safe(b, jstr(t, "path", ""));
+	}
+	buf_addc(b, '\n');
+}
+
 static void
 why_task(struct buf *b, const json_t *t)
 {
@@ -273,6 +289,7 @@ why_task(struct buf *b, const json_t *t)
 		}
 		buf_addc(b, '\n');
 	}
+	why_task_start(b, t);
 	why_task_times(b, t);
 	snprintf(text, sizeof text, "      %s|%s ", render_tint(TINT_DIM),
 	    render_untint(TINT_DIM));

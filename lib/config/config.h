@@ -645,7 +645,8 @@ int config_slot_hook(struct config_slot *out, const struct config_program *p,
  * path.
  */
 char *config_watch_dir(const struct config_program *p, const char *shell);
-/* What a run of a task is.  Fails without a prefix. */
+/* What a run of a task is.  Fails without a prefix; when out has argv then, it
+ * is the command that was not found, and out is to be freed. */
 int config_task_slot(struct config_slot *out, const struct config_task *t,
     const struct strv *base_env, struct err *err);
 /* Where log= puts its output; *out, the caller's, is NULL when it is unset. */
@@ -660,6 +661,10 @@ void config_slot_fini(struct config_slot *s);
  */
 int config_find_command(char **out, const char *name, const char *directory,
     const char *path, struct err *err);
+/* Of one that was not found: was it looked for in a directory that is not there
+ * either?  Then err says that instead. */
+bool config_find_lacks_directory(const char *chroot, const char *name,
+    const char *directory, struct err *err);
 /* Adds the variables of a file of KEY=value lines. */
 int config_read_env_file(struct strv *env, const char *path, struct err *err);
 /*

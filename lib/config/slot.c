@@ -507,6 +507,19 @@ config_find_command(char **out, const char *name, const char *directory,
 	return slot_find(out, NULL, directory, name, directory, path, err);
 }
 
+bool
+config_find_lacks_directory(const char *chroot, const char *name,
+    const char *directory, struct err *err)
+{
+	struct stat st;
+
+	if (*name == '/' || strchr(name, '/') == NULL ||
+	    config_root_stat(chroot, directory, &st) == 0)
+		return false;
+	err_sys(err, "change to the directory %s", directory);
+	return true;
+}
+
 int
 config_slot_find_command(
     struct config_slot *s, const struct config_program *p, struct err *err)
@@ -580,11 +593,7 @@ config_task_slot(struct config_slot *out, const struct config_task *t,
 
 	if (config_slot_build(out, &in, &key, err) == -1)
 		return err_prefix(err, "%s: ", schema_keys[key].name);
-	if (config_slot_find_command(out, &t->run, err) == -1) {
-		config_slot_fini(out);
-		return -1;
-	}
-	return 0;
+	return config_slot_find_command(out, &t->run, err);
 }
 
 int

@@ -193,16 +193,18 @@ run_resumes(struct ctl_req *r, const char *key)
 
 /* A command that can't be found is an end like others: it tells why. */
 static void
-run_not_found(struct ctl_req *r, const struct err *err, const char *command)
+run_not_found(struct ctl_req *r, struct err *err, const char *command,
+    const char *directory)
 {
+	bool lacks = config_find_lacks_directory(NULL, command, directory, err);
 	struct task_end end = { .how = TASK_NO_START,
 		.code = -1,
 		.max_rss_kb = -1,
-		.stage = STAGE_EXEC,
+		.stage = lacks ? STAGE_DIRECTORY : STAGE_EXEC,
 		.errnum = err->errnum };
 
 	snprintf(end.text, sizeof end.text, "%.150s", err->text);
-	run_put_end(r, &end, command);
+	run_put_end(r, &end, lacks ? directory : command);
 }
 
 /* So is a user or group that is not there; to ask for one that the client may
@@ -229,7 +231,7 @@ run_begin(struct ctl_req *r, struct running *rn)
 
 	if (config_find_command(&rn->path, rn->req.argv[0], rn->req.directory,
 		path, &err) == -1) {
-		run_not_found(r, &err, rn->req.argv[0]);
+		run_not_found(r, &err, rn->req.argv[0], rn->req.directory);
 		return;
 	}
 	rn->req.path = rn->path;

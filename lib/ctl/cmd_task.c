@@ -14,6 +14,7 @@
 #include "base/xalloc.h"
 #include "ctl/running.h"
 #include "ctl/task_priv.h"
+#include "spawn/spawn.h"
 
 #define TASK_PRIORITY_MAX 1000000
 #define TASK_RETRIES_MAX  1000000
@@ -167,6 +168,15 @@ task_put_after(struct jw *w, const char *key, const struct queue_task *t)
 	for (size_t i = 0; i < t->nafter; i++)
 		jw_int(w, NULL, (int64_t)t->after[i]);
 	jw_end_arr(w);
+}
+
+static void
+task_put_stage(struct jw *w, const char *key, const struct queue_task *t)
+{
+	char stage[32];
+
+	spawn_stage_name(stage, sizeof stage, (enum spawn_stage)t->stage);
+	jw_str(w, key, t->stage != 0 ? stage : NULL);
 }
 
 static void

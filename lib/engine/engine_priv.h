@@ -504,10 +504,10 @@ struct task *slot_command(struct slot *sl, const struct slot_command *c,
     task_done *done, void *arg, struct err *err);
 
 /* The same of a run of [task:x], output into out_fd, ipc_fd -1: none; t: not
- * spawned yet. */
+ * spawned yet.  -1: end says why (queued_refused). */
 int named_command(struct engine *en, struct task *t, const char *label,
     const struct config_task *conf, const struct queue_task *q, int out_fd,
-    int ipc_fd, struct err *err);
+    int ipc_fd, struct queue_task *end);
 
 /* --- hook.c: commands around an instance's life ----------------------------
  */

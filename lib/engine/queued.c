@@ -351,7 +351,13 @@ live_over(struct queued *q, struct live *l)
 	}
 	end.exit_code = e->code;
 	end.exit_signal = e->signo;
-	end.errnum = e->how == TASK_NO_START ? e->errnum : 0;
+	if (e->how == TASK_NO_START) {
+		const char *path = task_failed_path(l->work->task);
+
+		end.errnum = e->errnum;
+		end.stage = e->stage;
+		end.path = path != NULL ? xstrdup(path) : NULL;
+	}
 	end.timed_out = e->how == TASK_TIMED_OUT;
 	end.ran_ms = e->how == TASK_NO_START ? -1 : e->ran_ms;
 	end.max_rss_kb = e->max_rss_kb;
@@ -389,7 +395,6 @@ live_on_started(void *arg, struct queue_req *req)
 {
 	struct queued *q = arg;
 	struct live *l = live_find(q, req->task.id);
-	struct err err = { .text = "" };
 	char name[CONFIG_NAME_MAX + 4];
 	struct queue_task end;
 
@@ -401,8 +406,9 @@ live_on_started(void *arg, struct queue_req *req)
 		return;
 	}
 	l->phase = LP_RUNNING;
+	queue_task_init(&end);
 	if (!l->cancel && req->rc == 0 &&
-	    queued_spawn(q, l, &req->task, &err) == 0) {
+	    queued_spawn(q, l, &req->task, &end) == 0) {
 		log_info("task %llu%s is started%s", (unsigned long long)l->id,
 		    live_name(l, name), l->tries > 1 ? " again" : "");
 		if (l->key != NULL)
@@ -411,11 +417,8 @@ live_on_started(void *arg, struct queue_req *req)
 		return;
 	}
 	if (req->rc == -1)
-		err = req->err;
+		queued_refused(&end, STAGE_PREPARE, NULL, &req->err);
 	live_stopped(q, l);
-	queue_task_init(&end);
-	end.errnum = err.errnum;
-	end.reason = err.text[0] != '\0' ? xstrdup(err.text) : NULL;
 	live_fail(q, l, QS_FAILED, &end);
 	queued_step(q);
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "queue/queue.h"
+#include "spawn/spawn.h"
 
 struct engine;
 struct orphan;
@@ -59,6 +60,12 @@ void queued_pack(struct queue_task *t, const struct run_request *req,
 void queued_send(struct engine *en, struct queue_req *req);
 /* Whatever it does: it ends as cancelled, if it has not ended. */
 void queued_cancel(struct engine *en, uint64_t id);
+/* A start that failed before it was asked for; path NULL: about no file. */
+void queued_refused(struct queue_task *end, enum spawn_stage stage,
+    const char *path, const struct err *err);
+/* The same of a command that was not found, as run tells it. */
+void queued_not_found(struct queue_task *end, const char *chroot,
+    const char *command, const char *directory, struct err *err);
 /* What it waits for; the caller frees.  NULL: it does not. */
 char *queued_waits(struct engine *en, const struct queue_task *t);
 /* 0: it does not run. */

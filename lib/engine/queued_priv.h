@@ -163,9 +163,10 @@ void lost_begin(struct queued *q, struct live *l, const struct queue_task *t);
 void lost_look(struct queued *q);
 void lost_on_timer(struct loop_timer *t, void *arg);
 
-/* queued_spawn.c: -1: it could not be asked for. */
+/* queued_spawn.c: -1: it could not be asked for: end has stage, path, errnum
+ * and reason. */
 int queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
-    struct err *err);
+    struct queue_task *end);
 /* The last lines of its output; NULL: none. */
 char *queued_tail(const struct engine *en, uint64_t id);
 void queued_label(char *out, size_t size, uint64_t id, int32_t tries);

@@ -194,10 +194,31 @@ queued_open_log(struct engine *en, const struct live *l, struct err *err)
 	return fd;
 }
 
+void
+queued_refused(struct queue_task *end, enum spawn_stage stage, const char *path,
+    const struct err *err)
+{
+	end->stage = (int32_t)stage;
+	end->errnum = err->errnum;
+	end->reason = xstrdup(err->text);
+	end->path = path != NULL ? xstrdup(path) : NULL;
+}
+
+void
+queued_not_found(struct queue_task *end, const char *chroot,
+    const char *command, const char *directory, struct err *err)
+{
+	if (config_find_lacks_directory(chroot, command, directory, err))
+		queued_refused(end, STAGE_DIRECTORY, directory, err);
+	else
+		queued_refused(end, STAGE_EXEC, command, err);
+}
+
 static int
 queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
-    struct packed *pk, struct err *err)
+    struct packed *pk, struct queue_task *end, struct err *err)
 {
+	const struct run_request *r = &pk->req;
 	const char *search = NULL;
 
 	if (packed_read(pk, t->spec, t->spec_len) == -1)
@@ -206,20 +227,23 @@ queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
 	pk->log = queued_open_log(q->en, l, err);
 	if (pk->log == -1)
 		return -1;
-	for (char **e = pk->req.envp; *e != NULL; e++)
+	for (char **e = r->envp; *e != NULL; e++)
 		if (str_starts(*e, "PATH="))
 			search = *e + 5;
-	return config_find_command(
-	    &pk->path, pk->req.argv[0], pk->req.directory, search, err);
+	if (config_find_command(
+		&pk->path, r->argv[0], r->directory, search, err) == 0)
+		return 0;
+	queued_not_found(end, NULL, r->argv[0], r->directory, err);
+	return -1;
 }
 
 static int
 queued_spawn_packed(struct queued *q, struct live *l,
-    const struct queue_task *t, struct err *err)
+    const struct queue_task *t, struct queue_task *end, struct err *err)
 {
 	struct packed pk = { .log = -1 };
 	char label[SPEC_LABEL_MAX + 1], tree[SLOT_NAME_MAX];
-	int rc = queued_prepare(q, l, t, &pk, err);
+	int rc = queued_prepare(q, l, t, &pk, end, err);
 
 	if (rc == 0) {
 		pk.req.path = pk.path;
@@ -250,7 +274,7 @@ queued_spawn_packed(struct queued *q, struct live *l,
 /* As the config in force has it. */
 static int
 queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
-    struct err *err)
+    struct queue_task *end, struct err *err)
 {
 	const char *name = queue_key_name(l->key);
 	const struct config_task *conf = config_task_find(q->en->cf, name);
@@ -274,7 +298,7 @@ queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
 		rc = queued_ipc_begin(l->work, name, &ipc, err);
 	if (rc == 0)
 		rc = named_command(
-		    q->en, l->work->task, label, conf, t, log, ipc, err);
+		    q->en, l->work->task, label, conf, t, log, ipc, end);
 	if (rc == 0)
 		task_set_timeout(l->work->task, l->timeout_ms);
 	else
@@ -286,11 +310,15 @@ queued_spawn_named(struct queued *q, struct live *l, const struct queue_task *t,
 
 int
 queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
-    struct err *err)
+    struct queue_task *end)
 {
-	if (l->key != NULL)
-		return queued_spawn_named(q, l, t, err);
-	return queued_spawn_packed(q, l, t, err);
+	struct err err = { .text = "" };
+	int rc = l->key != NULL ? queued_spawn_named(q, l, t, end, &err)
+				: queued_spawn_packed(q, l, t, end, &err);
+
+	if (rc == -1 && end->stage == 0)
+		queued_refused(end, STAGE_PREPARE, NULL, &err);
+	return rc;
 }
 
 char *

@@ -632,15 +632,20 @@ start_named_channel(struct start *st, int fd)
 int
 named_command(struct engine *en, struct task *t, const char *label,
     const struct config_task *conf, const struct queue_task *q, int out_fd,
-    int ipc_fd, struct err *err)
+    int ipc_fd, struct queue_task *end)
 {
+	struct err err = { .text = "" };
 	char number[24];
 	struct start st;
 	int rc;
 
 	memset(&st, 0, sizeof st);
 	spec_init(&st.spec);
-	rc = config_task_slot(&st.cs, conf, &en->base_env, err);
+	rc = config_task_slot(&st.cs, conf, &en->base_env, &err);
+	/* The words are there: it is the command that was not found. */
+	if (rc == -1 && st.cs.argv.n > 0)
+		queued_not_found(end, conf->run.rare->chroot, st.cs.argv.v[0],
+		    st.cs.directory != NULL ? st.cs.directory : "/", &err);
 	if (rc == 0) {
 		snprintf(st.label, sizeof st.label, "%s", label);
 		st.pass[st.npass++] = fcntl(out_fd, F_DUPFD_CLOEXEC, 0);
@@ -658,10 +663,12 @@ named_command(struct engine *en, struct task *t, const char *label,
 		start_identity(&st, &conf->run, en->oom_score_adj);
 		start_jobserver(&st, en);
 		if (st.pass[0] == -1 || (ipc_fd != -1 && st.pass[1] == -1))
-			rc = err_sys(err, "pass its output");
+			rc = err_sys(&err, "pass its output");
 	}
 	if (rc == 0)
 		start_task(&st, t);
+	else if (end->stage == 0)
+		queued_refused(end, STAGE_PREPARE, NULL, &err);
 	start_fini(&st);
 	return rc;
 }

@@ -497,14 +497,16 @@ task_on_spawned(struct engine *en, uint64_t id, pid_t pid, mono_ms started_ms)
 	return true;
 }
 
-static const char *
-task_place(const struct task *t, int stage)
+const char *
+task_failed_path(const struct task *t)
 {
-	if (t->path == NULL) /* of an engine before this one */
-		return "/";
-	if (stage == STAGE_CHROOT)
+	if (t->end.stage == STAGE_EXEC)
+		return t->path;
+	if (t->end.stage == STAGE_DIRECTORY)
+		return t->directory;
+	if (t->end.stage == STAGE_CHROOT)
 		return t->root;
-	return stage == STAGE_READ_ONLY ? t->read_only : t->directory;
+	return t->end.stage == STAGE_READ_ONLY ? t->read_only : NULL;
 }
 
 static void
@@ -522,14 +524,18 @@ task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 {
 	struct spawn_err se = { (enum spawn_stage)stage, errnum };
 	struct task *t = task_find(en, id);
+	const char *place;
 
 	if (t == NULL)
 		return false;
 	t->end.how = TASK_NO_START;
 	t->end.stage = stage;
 	t->end.errnum = errnum;
+	place = task_failed_path(t);
+	/* Of an engine before this one they are not known. */
 	spawn_err_text(t->end.text, sizeof t->end.text, &se,
-	    t->path != NULL ? t->path : "its command", task_place(t, stage));
+	    t->path != NULL ? t->path : "its command",
+	    place != NULL ? place : "/");
 	if (stage == STAGE_EXEC && errnum == E2BIG && t->words.bytes > 0)
 		task_add_size(t);
 	task_over(t);

@@ -117,7 +117,10 @@ void task_on_gone(
 /* Nobody wants to know any more. */
 void task_disown(struct task *t);
 uint64_t task_id(const struct task *t); /* keeper's */
-pid_t task_pid(const struct task *t);   /* 0: not started yet */
+/* What the step was about at which it was not started; NULL: no file, or it
+ * is not known (an engine before us asked for it). */
+const char *task_failed_path(const struct task *t);
+pid_t task_pid(const struct task *t); /* 0: not started yet */
 
 /* News of the keeper's; false: no task's id. */
 bool task_on_spawned(

@@ -72,9 +72,11 @@ row_read(sqlite3_stmt *st, struct queue_task *t)
 	t->errnum = sqlite3_column_int(st, i++);
 	t->max_rss_kb = sqlite3_column_int64(st, i++);
 	t->timed_out = sqlite3_column_int(st, i++) != 0;
-	crash = sqlite3_column_int(st, i);
+	crash = sqlite3_column_int(st, i++);
 	t->on_crash =
 	    crash >= 0 && crash < QC__N ? (enum queue_crash)crash : QC_ADOPT;
+	t->stage = sqlite3_column_int(st, i++);
+	t->path = row_text(st, i);
 }
 
 static void
@@ -368,6 +370,8 @@ db_end(struct local_db *db, struct queue_req *req)
 	bind_int(st, 11, t->not_before);
 	bind_int(st, 12, t->tries);
 	bind_int(st, 13, t->timed_out);
+	bind_int(st, 14, t->stage);
+	bind_text(st, 15, t->path);
 	if (db_do(db, ST_END, &req->err) == -1)
 		return -1;
 	if (!queue_state_is_end(t->state))

@@ -22,7 +22,7 @@
 	"id, uid, state, key, grp, command, reason, tail, host, after, "       \
 	"priority, retries, tries, cancelled, timeout_ms, not_before, added, " \
 	"started, ended, ran_ms, exit_code, exit_signal, errnum, max_rss_kb, " \
-	"timed_out, on_crash "
+	"timed_out, on_crash, stage, path "
 
 /* Of a named task: not its uid's alone. */
 #define NAMED "instr(key, '/') > 0"
@@ -39,7 +39,8 @@ static const char db_schema[] =
     " exit_code INTEGER NOT NULL, exit_signal INTEGER NOT NULL,"
     " errnum INTEGER NOT NULL, max_rss_kb INTEGER NOT NULL,"
     " timed_out INTEGER NOT NULL DEFAULT 0,"
-    " on_crash INTEGER NOT NULL DEFAULT 0);"
+    " on_crash INTEGER NOT NULL DEFAULT 0,"
+    " stage INTEGER NOT NULL DEFAULT 0, path TEXT);"
     "CREATE UNIQUE INDEX task_key ON task (uid, key) WHERE key IS NOT NULL;"
     "CREATE INDEX task_live ON task (id) WHERE state < 2;"
     "CREATE TABLE spec (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
@@ -75,13 +76,14 @@ static const char *const db_text[ST__N] = {
 		   " 0, 0, -1, ?11)",
 	[ST_ADD_SPEC] = "INSERT INTO spec VALUES (?1, ?2)",
 	[ST_START] = "UPDATE task SET state = 1, tries = ?2, started = ?3,"
-		     " host = ?4, reason = NULL WHERE id = ?1 AND state < 2",
+		     " host = ?4, reason = NULL, errnum = 0, stage = 0,"
+		     " path = NULL WHERE id = ?1 AND state < 2",
 	[ST_SPEC] = "SELECT data FROM spec WHERE id = ?1",
 	[ST_END] = "UPDATE task SET state = ?2, reason = ?3, tail = ?4,"
 		   " ended = ?5, ran_ms = ?6, exit_code = ?7,"
 		   " exit_signal = ?8, errnum = ?9, max_rss_kb = ?10,"
 		   " not_before = ?11, tries = ?12, timed_out = ?13,"
-		   " host = NULL"
+		   " stage = ?14, path = ?15, host = NULL"
 		   " WHERE id = ?1 AND state < 2",
 	[ST_DROP_SPEC] = "DELETE FROM spec WHERE id = ?1",
 	[ST_CANCEL] = "UPDATE task SET cancelled = 1 WHERE id = ?1",
@@ -290,21 +292,38 @@ db_before_new(struct local_db *db)
 	return pages != 0 ? 0 : db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
 }
 
-/* That came later, as well. */
 static int
-db_add_column(struct local_db *db)
+db_add_column(struct local_db *db, const char *name, const char *type)
 {
+	char sql[128];
 	int64_t n;
 
-	if (db_number(db,
-		"SELECT count(*) FROM pragma_table_info('task') WHERE"
-		" name = 'on_crash'",
-		&n) == -1)
+	snprintf(sql, sizeof sql,
+	    "SELECT count(*) FROM pragma_table_info('task') WHERE name = '%s'",
+	    name);
+	if (db_number(db, sql, &n) == -1)
 		return -1;
-	return n > 0
-		   ? 0
-		   : db_exec(db, "ALTER TABLE task ADD COLUMN on_crash INTEGER"
-				 " NOT NULL DEFAULT 0");
+	snprintf(
+	    sql, sizeof sql, "ALTER TABLE task ADD COLUMN %s %s", name, type);
+	return n > 0 ? 0 : db_exec(db, sql);
+}
+
+/* Those that came later, as well. */
+static int
+db_add_columns(struct local_db *db)
+{
+	static const struct {
+		const char *name, *type;
+	} later[] = {
+		{ "on_crash", "INTEGER NOT NULL DEFAULT 0" },
+		{ "stage", "INTEGER NOT NULL DEFAULT 0" },
+		{ "path", "TEXT" },
+	};
+
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+		if (db_add_column(db, later[i].name, later[i].type) == -1)
+			return -1;
+	return 0;
 }
 
 static int
@@ -330,7 +349,7 @@ db_try_open(struct local_db *db, struct err *err)
 	rc = db_schema_check(db, err);
 	if (rc != 0)
 		return rc;
-	if (db_exec(db, db_named) == -1 || db_add_column(db) == -1 ||
+	if (db_exec(db, db_named) == -1 || db_add_columns(db) == -1 ||
 	    db_prepare(db) == -1 ||
 	    db_number(db, "SELECT count(*) FROM grp", &ok) == -1)
 		return -1;

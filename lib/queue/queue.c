@@ -90,6 +90,7 @@ queue_task_fini(struct queue_task *t)
 	free(t->host);
 	free(t->spec);
 	free(t->after);
+	free(t->path);
 	queue_task_init(t);
 }
 

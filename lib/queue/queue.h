@@ -86,6 +86,8 @@ struct queue_task {
 	int32_t exit_signal; /* 0: none */
 	bool timed_out;
 	int32_t errnum; /* why it could not be started; 0: none */
+	int32_t stage;  /* at what step, spawn.h's number; 0: it was started */
+	char *path;     /* what that step was about; NULL: no file */
 	int64_t max_rss_kb;
 };
 

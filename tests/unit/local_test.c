@@ -402,14 +402,62 @@ START_TEST(an_older_one_gets_what_it_lacks)
 
 	added("a");
 	local_db_free(db);
-	foreign("ALTER TABLE task DROP COLUMN on_crash");
+	foreign("ALTER TABLE task DROP COLUMN on_crash;"
+		"ALTER TABLE task DROP COLUMN stage;"
+		"ALTER TABLE task DROP COLUMN path");
 	db = local_db_new(path);
 	ck_assert_uint_eq(added("b"), 2);
 	r = load();
 	ck_assert_uint_eq(r->ntasks, 2);
 	ck_assert_int_eq(r->tasks[0].on_crash, QC_ADOPT);
+	ck_assert_int_eq(r->tasks[0].stage, 0);
+	ck_assert_ptr_null(r->tasks[0].path);
 	queue_req_free(r);
 	ck_assert_uint_eq(aside(), 0);
+}
+END_TEST
+
+static struct queue_req *
+get(uint64_t id)
+{
+	struct queue_req *r = request(QR_GET);
+
+	r->ids = xcalloc(1, sizeof *r->ids);
+	r->ids[0] = id;
+	r->nids = 1;
+	run(r);
+	ck_assert_int_eq(r->rc, 0);
+	ck_assert_uint_eq(r->ntasks, 1);
+	return r;
+}
+
+/* Why it was not started, until it is. */
+START_TEST(a_failed_start_is_kept)
+{
+	struct queue_req *r = request(QR_END);
+	uint64_t id = added("a");
+
+	start(id, 1);
+	r->task.id = id;
+	r->task.state = QS_QUEUED;
+	r->task.errnum = 2;
+	r->task.stage = 14;
+	r->task.path = xstrdup("/nowhere");
+	r->task.tries = 1;
+	run(r);
+	queue_req_free(r);
+	reopen();
+	r = get(id);
+	ck_assert_int_eq(r->tasks[0].errnum, 2);
+	ck_assert_int_eq(r->tasks[0].stage, 14);
+	ck_assert_str_eq(r->tasks[0].path, "/nowhere");
+	queue_req_free(r);
+	start(id, 2);
+	r = get(id);
+	ck_assert_int_eq(r->tasks[0].errnum, 0);
+	ck_assert_int_eq(r->tasks[0].stage, 0);
+	ck_assert_ptr_null(r->tasks[0].path);
+	queue_req_free(r);
 }
 END_TEST
 
@@ -463,6 +511,7 @@ main(void)
 	tcase_add_test(tc, a_foreign_database_is_moved_aside);
 	tcase_add_test(tc, a_newer_one_is_left_alone);
 	tcase_add_test(tc, an_older_one_gets_what_it_lacks);
+	tcase_add_test(tc, a_failed_start_is_kept);
 	tcase_add_test(tc, the_file_is_its_owners);
 	tcase_add_test(tc, a_folder_that_is_not_there);
 	suite_add_tcase(suite, tc);
