@@ -117,6 +117,11 @@ opts_help_verb(enum verb_id id)
 	opts_print_options(own, false);
 	out_puts("\n");
 	opts_print_options(own, true);
+	if (id == VERB_RUN || id == VERB_TASK)
+		out_puts("\nexit code: the command's, or 128 + the signal that "
+			 "ended it; 124: it took too\nlong; 125: it could not "
+			 "be started (folder, user, limit); 126: it can't be\n"
+			 "executed; 127: there is no such command\n");
 }
 
 /* For conf/reevectl.bash: the verbs, or the options of one. */

@@ -23,7 +23,12 @@ enum {
 	EXIT_USAGE,
 	EXIT_NAME,
 	EXIT_DAEMON,
-	EXIT_DENIED
+	EXIT_DENIED,
+	/* Of commands, as of timeout(1), env(1), chroot(1). */
+	EXIT_TIMED_OUT = 124,
+	EXIT_NO_START = 125, /* before its program: folder, user, a limit */
+	EXIT_NO_EXEC = 126,
+	EXIT_NO_FILE = 127
 };
 
 enum verb_id {

@@ -36,9 +36,6 @@
 #define RUN_NOBODY_HEARS                                                       \
 	"reeved does not answer; it will stop the command when it sees that "  \
 	"nobody waits for it"
-#define RUN_TIMED_OUT 124 /* as timeout(1) */
-#define RUN_NO_EXEC   126
-#define RUN_NO_FILE   127
 
 extern char **environ;
 
@@ -427,25 +424,15 @@ run_wait(struct run *r, struct client_error *ce)
 /* --- the end ----------------------------------------------------------------
  */
 
-/* As a shell has it; a folder that is not there is no missing command. */
-static int
-run_no_start_code(const struct run *r)
-{
-	return jint(r->result, "errno", 0) == ENOENT &&
-		       strcmp(jstr(r->result, "stage", ""), "exec") == 0
-		   ? RUN_NO_FILE
-		   : RUN_NO_EXEC;
-}
-
 static int
 run_exit_code(const struct run *r)
 {
 	int64_t code = jint(r->result, "exit_code", -1);
 
 	if (!json_is_true(json_object_get(r->result, "started")))
-		return run_no_start_code(r);
+		return no_start_code(r->result);
 	if (json_is_true(json_object_get(r->result, "timed_out")))
-		return RUN_TIMED_OUT;
+		return EXIT_TIMED_OUT;
 	if (code != -1)
 		return (int)code;
 	return 128 + (int)jint(r->result, "exit_signal", SIGKILL);
@@ -458,9 +445,9 @@ run_tell(struct run *r)
 
 	if (r->cmd->on[OPTION_JSON])
 		capture_print(r);
-	else if (code == RUN_TIMED_OUT || !r->started ||
+	else if (code == EXIT_TIMED_OUT || !r->started ||
 		 !json_is_true(json_object_get(r->result, "started")))
-		if (code >= RUN_TIMED_OUT && code <= RUN_NO_FILE &&
+		if (code >= EXIT_TIMED_OUT && code <= EXIT_NO_FILE &&
 		    jint(r->result, "exit_code", -1) != code)
 			warn_user("%s", jstr(r->result, "text", "it failed"));
 	return code;

@@ -12,12 +12,6 @@
 
 #define IDS_AT_ONCE 1000
 
-enum {
-	TASK_TIMED_OUT = 124, /* as run */
-	TASK_NO_EXEC = 126,
-	TASK_NO_FILE = 127
-};
-
 /* Of the group's tasks that have not ended; NULL: it is told why. */
 static json_t *
 task_ids_of_group(struct command *cmd, int *code)
@@ -93,21 +87,29 @@ task_ask(struct command *cmd, const char *method, int *code)
 }
 
 int
+no_start_code(const json_t *t)
+{
+	/* A history of before there were stages has none. */
+	if (strcmp(jstr(t, "stage", "exec"), "exec") != 0)
+		return EXIT_NO_START;
+	return jint(t, "errno", 0) == ENOENT ? EXIT_NO_FILE : EXIT_NO_EXEC;
+}
+
+int
 task_exit_code(const json_t *t)
 {
 	const char *state = jstr(t, "state", "");
 	int64_t code = jint(t, "exit_code", -1);
 	int64_t signo = jint(t, "exit_signal", 0);
-	int64_t errnum = jint(t, "errno", 0);
 
 	if (strcmp(state, "done") == 0)
 		return EXIT_OK;
 	if (strcmp(state, "failed") != 0)
 		return EXIT_FAIL;
 	if (json_is_true(json_object_get(t, "timed_out")))
-		return TASK_TIMED_OUT;
-	if (errnum != 0)
-		return errnum == ENOENT ? TASK_NO_FILE : TASK_NO_EXEC;
+		return EXIT_TIMED_OUT;
+	if (jint(t, "errno", 0) != 0 || jstr(t, "stage", NULL) != NULL)
+		return no_start_code(t);
 	if (signo != 0)
 		return 128 + (int)signo;
 	return code > 0 ? (int)code : EXIT_FAIL;

@@ -10,6 +10,8 @@ verb_fn task_list;
 verb_fn task_run;
 verb_fn task_show;
 
+/* Of a command or a task that could not be started, from its stage, errno. */
+int no_start_code(const json_t *t);
 /* What a shell would say of a task that has ended. */
 int task_exit_code(const json_t *t);
 /* Of task_names. */

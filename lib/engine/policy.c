@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "spawn/spawn.h"
 
 bool
 policy_expected(const struct config_program *p, int code, int signo)
@@ -164,6 +165,9 @@ policy_exit_code(const struct table_death *d)
 		return d->code;
 	if (d->signo != 0)
 		return 128 + d->signo;
+	/* As of env(1): its program was not come to. */
+	if (d->stage != 0 && d->stage != STAGE_EXEC)
+		return 125;
 	return d->errnum == 0 || d->errnum == ENOENT ? 127 : 126;
 }
 

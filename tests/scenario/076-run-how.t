@@ -43,7 +43,7 @@ for bad in nofile nofile= nofile=x nofile=20:10 nofiles=1 =1 cpu=1MB; do
 done
 like "... says what it knows" "$(run --rlimit files=1 true 2>&1)" "no limit 'files': as, core, cpu, "
 code 2 "--rlimit of a task" ctl task add --rlimit nofile=x true
-code 126 "--group: none of that name" run --group no-such-group true
+code 125 "--group: none of that name" run --group no-such-group true
 like "... says so" "$(run --group no-such-group true 2>&1)" "no such group 'no-such-group'"
 like "help tells" "$(ctl help run 2>&1; ctl run --help)" "--rlimit NAME=SOFT"
 
@@ -141,11 +141,11 @@ if [ "$hard" = unlimited ]; then
 fi
 is "a client's limit up to the hard one" "$(as run --rlimit "nofile=$hard" --shell 'ulimit -n')" "$hard"
 more=$((hard + 1))
-code 126 "above it: refused" as run --rlimit "nofile=$more" true
+code 125 "above it: refused" as run --rlimit "nofile=$more" true
 like "... says what and why" "$(as run --rlimit "nofile=$more" true 2>&1)" "set a resource limit: Operation not permitted"
 like "... with --json" "$(as run --json --rlimit "nofile=$more" true)" '"stage":"rlimit","errno_name":"EPERM","path":null'
 code 5 "... of a task" as task add --rlimit "nofile=$more" true
 like "... with --json" "$(as task add --json --rlimit "nofile=$more" true 2>/dev/null | tr -d ' \n')" '"stage":"rlimit","errno_name":"EPERM","path":null'
-code 126 "a nice value that only root may give" as run --nice -5 true
+code 125 "a nice value that only root may give" as run --nice -5 true
 like "... with --json" "$(as run --json --nice -5 true)" '"stage":"nice","errno_name":"EACCES","path":null'
 plan_done

@@ -44,7 +44,7 @@ like "... says so" "$(run /etc/passwd 2>&1)" "not executable"
 : >"$T/out/rubbish" && chmod +x "$T/out/rubbish"
 printf '#!/nonexistent/shell\n' >"$T/out/script" && chmod +x "$T/out/script"
 code 127 "an interpreter that is not there" run "$T/out/script"
-code 126 "a folder that is not there" run --cwd /dev/null true
+code 125 "a folder that is not there" run --cwd /dev/null true
 code 2 "no command" run
 code 2 "--env without =" run --env A true
 big=$(head -c 100000 /dev/zero | tr '\0' x)

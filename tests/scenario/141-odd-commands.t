@@ -52,14 +52,14 @@ has "... which is told" "$T/out/ok" "Argument list too long: one has 200[0-9]* b
 mkdir "$T/out/gone"
 code 1 "a current folder that is gone" sh -c "cd '$T/out/gone' && rmdir '$T/out/gone' && '$B/reevectl' -c '$CONF' run pwd"
 has "... is told" "$T/out/ok" "the current folder: No such file"
-code 126 "a folder that is not there is no missing command" run --cwd "$T/out/gone" true
+code 125 "a folder that is not there is no missing command" run --cwd "$T/out/gone" true
 mkdir "$T/out/gone"
 task pause >/dev/null
 id=$(task add --cwd "$T/out/gone" pwd)
 rmdir "$T/out/gone"
 task resume
-task wait "$id" >/dev/null 2>&1
-like "one that vanishes before the task begins" "$(ctl why "$id")" "is failed: change to the directory $T/out/gone: No such file"
+code 125 "one that vanishes before the task begins" task wait "$id"
+like "... is told" "$(ctl why "$id")" "is failed: change to the directory $T/out/gone: No such file"
 
 # Names of commands.
 mkdir -p "$T/out/here/bin"

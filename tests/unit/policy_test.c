@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/engine.h"
+#include "spawn/spawn.h"
 
 #define SECOND 1000
 
@@ -327,6 +328,14 @@ START_TEST(exit_codes_are_a_shells)
 	ck_assert_int_eq(policy_exit_code(&(struct table_death){
 			     .code = -1, .errnum = EACCES }),
 	    126);
+	ck_assert_int_eq(
+	    policy_exit_code(&(struct table_death){
+		.code = -1, .errnum = ENOENT, .stage = STAGE_EXEC }),
+	    127);
+	ck_assert_int_eq(
+	    policy_exit_code(&(struct table_death){
+		.code = -1, .errnum = ENOENT, .stage = STAGE_DIRECTORY }),
+	    125);
 }
 END_TEST
 
