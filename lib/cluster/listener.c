@@ -327,6 +327,25 @@ listener_bind(
 	return fd;
 }
 
+bool
+listener_is_free(const struct config_socket *s, struct err *err)
+{
+	struct listener_addr a;
+	bool is_free = true;
+	int fd;
+
+	if (listener_addr(s, &a, NULL) == -1)
+		return true;
+	fd = sys_socket(a.u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd != -1 && listener_bind_inet(fd, s, &a, false, true) == -1 &&
+	    errno == EADDRINUSE) {
+		listener_fail(s, "bind", err);
+		is_free = false;
+	}
+	fd_closep(&fd);
+	return is_free;
+}
+
 /* Whoever was bound there as well, but not listening, is found out here. */
 int
 listener_listen(int fd, const struct config_socket *s, struct err *err)

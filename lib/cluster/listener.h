@@ -32,6 +32,12 @@ int listener_lock(const struct config_socket *s, struct err *err);
  */
 int listener_bind(
     const struct config_socket *s, bool group, bool first, struct err *err);
+/*
+ * Could somebody bind it now, with SO_REUSEADDR as servers do?  What fails for
+ * another reason than that it is in use is free: that is theirs to find out.
+ * false: err, which may be NULL, tells who has it.  Nothing listens meanwhile.
+ */
+bool listener_is_free(const struct config_socket *s, struct err *err);
 /* Sockets of a group are told to listen in the order of their slots. */
 int listener_listen(int fd, const struct config_socket *s, struct err *err);
 /* Connections waiting in a listener's accept queue; -1 when unknown. */

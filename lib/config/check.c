@@ -453,6 +453,7 @@ check_slots(struct check *ck, const struct config_program *p)
 	check_slot_logs(ck, p, &first);
 	check_env_file(ck, p, &first, n);
 	check_probes(ck, p, n);
+	check_ports(ck->cf, p, n, ck->errs);
 	check_log_add(ck, p, first.out_path, p->out.maxbytes,
 	    SCHEMA_PROGRAM_stdout_logfile);
 	check_log_add(ck, p, first.err_path, p->err.maxbytes,

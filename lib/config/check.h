@@ -11,6 +11,9 @@ void check_config(const struct config *cf, struct config_errors *errs);
 void check_deps(const struct config *cf, struct config_errors *errs);
 /* check_stdio.c: what is inherited from reeved. */
 void check_stdio(const struct config_program *p, struct config_errors *errs);
+/* check_ports.c: wait_port_free=; the slots can be built. */
+void check_ports(const struct config *cf, const struct config_program *p,
+    int nslots, struct config_errors *errs);
 /* check_box.c: what shuts a program in; a slot that is built, of its. */
 void check_box(const struct config_program *p, struct config_errors *errs);
 void check_box_slot(const struct config_program *p, const struct config_slot *s,

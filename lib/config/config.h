@@ -330,6 +330,8 @@ struct config_rare {
 	uint8_t exitcodes[CONFIG_EXITS / 8]; /* bit n % 8 of byte n / 8 */
 	struct config_rate restart_limit;
 	int64_t fatal_retry_ms; /* 0: never */
+	char *wait_port_free;   /* a template; NULL: waits for none */
+	int64_t wait_port_ms;   /* 0: no limit */
 	int64_t ready_interval_ms;
 	int64_t ready_try_ms; /* of one try */
 	int64_t health_interval_ms;
@@ -674,6 +676,11 @@ int config_read_env_file(struct strv *env, const char *path, struct err *err);
 int config_slot_text(char **out, const struct config_program *p,
     const char *template, int index, int nslots, const struct strv *base_env,
     struct err *err);
+
+/* The addresses of wait_port_free for one slot; value_sockets_fini frees. */
+int config_slot_ports(struct config_sockets *out,
+    const struct config_program *p, int index, int nslots,
+    const struct strv *base_env, struct err *err);
 
 /* Does it begin as one? */
 bool config_probe_is(const char *text);

@@ -561,6 +561,21 @@ config_slot_text(char **out, const struct config_program *p,
 }
 
 int
+config_slot_ports(struct config_sockets *out, const struct config_program *p,
+    int index, int nslots, const struct strv *base_env, struct err *err)
+{
+	char *text;
+	int rc;
+
+	if (config_slot_text(&text, p, p->rare->wait_port_free, index, nslots,
+		base_env, err) == -1)
+		return -1;
+	rc = value_ports_parse(out, text, err);
+	free(text);
+	return rc;
+}
+
+int
 config_slot_hook(struct config_slot *out, const struct config_program *p,
     const char *command, int index, int nslots, const struct strv *base_env,
     struct err *err)

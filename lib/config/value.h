@@ -59,6 +59,10 @@ int value_owner_lookup(
 /* Fills in its groups, which a lookup leaves out. */
 void value_owner_groups(struct config_owner *out);
 
+/* Addresses as of socket=, without what is for listeners and for unix. */
+int value_ports_parse(
+    struct config_sockets *out, const char *text, struct err *err);
+
 /* "nofile=1024:4096": the name of an rlimit_ key, and what that takes. */
 int value_limit_word(const char *word, int *resource, struct config_rlimit *out,
     struct err *err);

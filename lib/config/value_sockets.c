@@ -326,6 +326,42 @@ value_sockets_parse(
 	return rc;
 }
 
+static int
+socket_port_only(struct config_socket *so, const char *item, struct err *err)
+{
+	*so = (struct config_socket){ 0 };
+	if (strchr(item, '?') != NULL || strncasecmp(item, "unix:", 5) == 0)
+		return err_set(err,
+		    "'%s' is not a port, tcp://[HOST]:PORT or "
+		    "tcp6://[ADDR]:PORT",
+		    item);
+	return socket_address(so, "/", item, err);
+}
+
+int
+value_ports_parse(struct config_sockets *out, const char *text, struct err *err)
+{
+	struct config_socket so;
+	char *item;
+	int rc = 0;
+
+	*out = (struct config_sockets){ 0 };
+	while (rc == 0 && (item = value_item(&text)) != NULL) {
+		if (*item != '\0') {
+			rc = socket_port_only(&so, item, err);
+			out->v =
+			    xreallocarray(out->v, out->n + 1, sizeof *out->v);
+			out->v[out->n++] = so;
+		}
+		free(item);
+	}
+	if (rc == 0 && out->n == 0)
+		rc = err_set(err, "it names no port");
+	if (rc == -1)
+		value_sockets_fini(out);
+	return rc;
+}
+
 static void
 socket_print(struct buf *out, const struct config_socket *so, const char *prog)
 {

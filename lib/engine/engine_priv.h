@@ -66,7 +66,8 @@ struct inst {
 	uint32_t signals_early; /* 1 << SIG: to be passed on once it is */
 	mono_ms started_ms;
 	bool ready;
-	bool preparing; /* before_start runs: the keeper does not know it */
+	bool
+	    preparing; /* before_start, portwait: the keeper does not know it */
 	bool exit_told; /* after_exit was run */
 	bool up_early;  /* was ready before pid was known */
 	bool dead;      /* exit seen; waiting for its tree to be gone */
@@ -82,13 +83,14 @@ struct inst {
 	bool told_soon;         /* that it is not replaced yet */
 	enum death_cause cause; /* what its death will be called */
 	struct engine_who who;
-	int ready_fd;             /* notify socket or pipe; -1: none */
-	unsigned ready_slot;      /* of the keeper's store */
-	uint32_t watchdog_ms;     /* what it was told; 0: nothing */
-	unsigned tree_index;      /* of its cgroup among the slot's */
-	struct tree tree;         /* its cgroup, or how to find what it left */
-	struct task *hook;        /* before_start, before_stop, after_exit */
-	struct task *after_ready; /* NULL, as above: none runs */
+	int ready_fd;              /* notify socket or pipe; -1: none */
+	unsigned ready_slot;       /* of the keeper's store */
+	uint32_t watchdog_ms;      /* what it was told; 0: nothing */
+	unsigned tree_index;       /* of its cgroup among the slot's */
+	struct tree tree;          /* its cgroup, or how to find what it left */
+	struct portwait *portwait; /* NULL: its ports are free */
+	struct task *hook;         /* before_start, before_stop, after_exit */
+	struct task *after_ready;  /* NULL, as above: none runs */
 	int64_t stop_ms;          /* before_stop runs: time it has after that */
 	struct loop_timer up;     /* startsecs, ready_timeout */
 	struct inst_end *end;     /* NULL: neither stopped nor dead */
@@ -508,6 +510,15 @@ struct task *slot_command(struct slot *sl, const struct slot_command *c,
 int named_command(struct engine *en, struct task *t, const char *label,
     const struct config_task *conf, const struct queue_task *q, int out_fd,
     int ipc_fd, struct queue_task *end);
+
+/* --- portwait.c: wait_port_free --------------------------------------------
+ */
+/* Before it is started: 1: it waits, and is started or given up by itself; 0:
+ * there is nothing to wait for. */
+int portwait_begin(struct inst *in, struct err *err);
+/* It is stopping: it does not wait any more. */
+void portwait_cancel(struct inst *in);
+void portwait_free(struct inst *in);
 
 /* --- hook.c: commands around an instance's life ----------------------------
  */

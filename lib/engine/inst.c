@@ -101,6 +101,7 @@ inst_kill(struct inst *in)
 	if (in->dead)
 		return;
 	hook_cancel(in);
+	portwait_cancel(in);
 	if (in->preparing)
 		return; /* there is nothing else of it */
 	in->killed = true;
@@ -670,6 +671,7 @@ inst_free(struct inst *in)
 		TAILQ_REMOVE(&sl->draining, in, entry);
 	loop_timer_stop(&in->up);
 	inst_end_free(in);
+	portwait_free(in);
 	recycle_free(in);
 	log_release();
 	if (in->ready_io != NULL)

@@ -481,6 +481,25 @@ start_now(struct inst *in, struct err *err)
 	return rc;
 }
 
+/* When its ports are free and its hook has run, where it has them. */
+static int
+start_in_time(struct inst *in, struct err *err)
+{
+	int rc = portwait_begin(in, err);
+
+	if (rc == 1) {
+		start_place(in);
+		in->preparing = true;
+		slot_save(in->slot);
+		return 0;
+	}
+	if (rc == -1)
+		return -1;
+	return in->conf->rare->hook[HOOK_BEFORE_START] != NULL
+		   ? start_prepare(in, err)
+		   : start_now(in, err);
+}
+
 struct inst *
 inst_start(struct slot *sl, enum inst_role role)
 {
@@ -493,10 +512,9 @@ inst_start(struct slot *sl, enum inst_role role)
 	in->id = en->next_id++;
 	slot_streams(sl);
 	TAILQ_INSERT_TAIL(&sl->draining, in, entry); /* until it counts */
-	rc = pooled_start(in, &err) == -1 ? -1
-	     : in->conf->rare->hook[HOOK_BEFORE_START] != NULL
-		 ? start_prepare(in, &err)
-		 : start_now(in, &err);
+	rc = pooled_start(in, &err);
+	if (rc == 0)
+		rc = start_in_time(in, &err);
 	if (rc == 0)
 		return in;
 	start_refused(in, &err);

@@ -70,6 +70,8 @@ exitcodes|0|0,3
 restart_limit|none|5/1m
 fatal_retry|0|10m
 essential|no|on-fatal
+wait_port_free|-|$(port 1)
+wait_port_timeout|30|31|wait_port_free = $(port 2)
 ready|delay|exec:true
 ready_interval|250ms|500ms|ready = exec:true
 ready_try_timeout|5|6|ready = exec:true

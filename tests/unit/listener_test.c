@@ -256,6 +256,34 @@ START_TEST(listener_names_a_foreign_listener)
 END_TEST
 
 /* The other way round: who comes later without the option is kept out. */
+START_TEST(listener_is_free_when_nobody_listens)
+{
+	int fd = foreign(0, false);
+	struct config_socket s = tcp(port_of(fd)), any = s, v6 = s;
+	char want[96];
+
+	any.host = NULL;
+	v6.family = FAMILY_TCP6;
+	v6.host = host6;
+	snprintf(want, sizeof want,
+	    "bind tcp 127.0.0.1:%u: in use by listener_test (pid %d)", s.port,
+	    getpid());
+	ck_assert(!listener_is_free(&s, &err));
+	ck_assert_str_eq(err.text, want);
+	ck_assert(!listener_is_free(&s, NULL));
+	ck_assert(!listener_is_free(&any, NULL));
+	ck_assert(listener_is_free(&v6, NULL));
+	fd_closep(&fd);
+	ck_assert(listener_is_free(&s, &err));
+	ck_assert(listener_is_free(&any, &err));
+	/* What is wrong otherwise is not ours to find. */
+	fake_fail(FAKE_BIND, 1, EACCES);
+	ck_assert(listener_is_free(&s, &err));
+	fake_fail(FAKE_SOCKET, 1, EMFILE);
+	ck_assert(listener_is_free(&s, &err));
+}
+END_TEST
+
 START_TEST(listener_keeps_its_address)
 {
 	struct config_socket s = tcp(0);
@@ -611,6 +639,7 @@ main(void)
 	tcase_add_test(tc, listener_binds_and_listens);
 	tcase_add_loop_test(tc, listener_names_a_foreign_listener, 0,
 	    sizeof foreign_rows / sizeof foreign_rows[0]);
+	tcase_add_test(tc, listener_is_free_when_nobody_listens);
 	tcase_add_test(tc, listener_keeps_its_address);
 	tcase_add_test(tc, listener_listen_names_who_was_faster);
 	tcase_add_test(tc, listener_group_balances);
