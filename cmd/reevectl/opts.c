@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/value.h"
 #include "ctl/jw.h"
@@ -186,20 +187,16 @@ opts_applies(const struct command *cmd, const struct option *o)
 static int
 opts_unknown(const struct parser *p, const char *name)
 {
-	const char *best = NULL;
-	size_t least = 3, d;
+	struct near nr;
 
-	for (size_t i = 0; i < OPTION__N; i++) {
-		d = str_distance(name, options[i].name);
-		if (d < least && opts_applies(p->cmd, &options[i])) {
-			least = d;
-			best = options[i].name;
-		}
-	}
+	near_init(&nr, name);
+	for (size_t i = 0; i < OPTION__N; i++)
+		if (opts_applies(p->cmd, &options[i]))
+			near_try(&nr, options[i].name);
 	warn_user("no option --%s%s%s%s%s", name,
 	    p->cmd->verb != VERB__N ? " of " : "",
 	    p->cmd->verb != VERB__N ? verbs[p->cmd->verb].name : "",
-	    best != NULL ? ", did you mean --" : "", best != NULL ? best : "");
+	    nr.best != NULL ? ", did you mean --" : "", str_text(nr.best));
 	return opts_usage(p->cmd);
 }
 
@@ -407,31 +404,24 @@ opts_short(struct parser *p, const char *letters)
 static int
 opts_verb(struct command *cmd, const char *word)
 {
-	const char *best = NULL;
-	size_t least = 3, d;
+	struct near nr;
 
 	/* As supervisorctl has it; a verb may follow. */
 	if (strcmp(word, "help") == 0) {
 		cmd->on[OPTION_HELP] = true;
 		return -1;
 	}
+	near_init(&nr, word);
 	for (size_t i = 0; i < VERB__N; i++) {
-		d = str_distance(word, verbs[i].name);
-		if (d == 0) {
+		if (strcmp(word, verbs[i].name) == 0) {
 			cmd->verb = (enum verb_id)i;
 			return -1;
 		}
-		if (str_starts(verbs[i].name, word))
-			d = 1; /* the beginning of it: more likely than others
-				*/
-		if (d < least && d < strlen(verbs[i].name)) {
-			least = d;
-			best = verbs[i].name;
-		}
+		near_try(&nr, verbs[i].name);
 	}
 	warn_user("no verb \"%s\"%s%s%s", word,
-	    best != NULL ? ", did you mean \"" : "", best != NULL ? best : "",
-	    best != NULL ? "\"?" : "");
+	    nr.best != NULL ? ", did you mean \"" : "", str_text(nr.best),
+	    nr.best != NULL ? "\"?" : "");
 	return opts_usage(cmd);
 }
 

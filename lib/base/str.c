@@ -164,34 +164,6 @@ str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out)
 	return true;
 }
 
-size_t
-str_distance(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b), row[65];
-
-	if (n > 64 || m > 64)
-		return 64;
-	for (size_t j = 0; j <= m; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= n; i++) {
-		size_t diag = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= m; j++) {
-			size_t up = row[j], best = diag;
-
-			best += a[i - 1] != b[j - 1];
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			diag = up;
-		}
-	}
-	return row[m];
-}
-
 uint64_t
 str_hash(const char *s)
 {

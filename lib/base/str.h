@@ -38,8 +38,6 @@ bool str_ends(const char *s, const char *suffix);
 bool str_equal(const char *a, const char *b);
 /* Decimal, the whole of s, within [min, max]; no blanks, no "+". */
 bool str_to_i64(const char *s, int64_t min, int64_t max, int64_t *out);
-/* Levenshtein distance, for "did you mean". */
-size_t str_distance(const char *a, const char *b);
 /* FNV-1a, 64 bits. */
 uint64_t str_hash(const char *s);
 /* "1.5 s", "210 ms", "3 min 20 s", "2 d 3 h": for people. */

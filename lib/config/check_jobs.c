@@ -1,6 +1,7 @@
 /* check_jobs - [pool] and [job:x]: what they name, and who else is "pool". */
 #include <string.h>
 
+#include "base/near.h"
 #include "config/check.h"
 #include "config/jobs.h"
 #include "config/plugin_file.h"

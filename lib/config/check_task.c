@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/check.h"
 #include "config/slot.h"

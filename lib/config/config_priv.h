@@ -26,19 +26,6 @@ struct ini_entry;
 void suspect_value(struct config_errors *errs, const struct ini_entry *e,
     enum schema_section kind);
 
-/* --- near.c ----------------------------------------------------------------
- */
-
-/* The closest of a few words, fed one by one; best NULL: none is close. */
-struct near {
-	const char *word;
-	const char *best;
-	size_t distance;
-};
-
-void near_init(struct near *nr, const char *word);
-void near_try(struct near *nr, const char *candidate);
-
 /* --- path.c ----------------------------------------------------------------
  */
 

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/config_priv.h"
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/intern.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/check.h"
 #include "config/config_priv.h"

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/value.h"
 #include "config/verb.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "ctl/ctl_priv.h"
 
 enum {
@@ -45,17 +46,12 @@ ctl_cmd_find(const char *name)
 const char *
 ctl_cmd_nearest(const char *name)
 {
-	const char *best = NULL;
-	size_t least = 3, d;
+	struct near nr;
 
-	for (size_t i = 0; i < NCMDS; i++) {
-		d = str_distance(name, cmds[i].name);
-		if (d < least && d < strlen(cmds[i].name)) {
-			least = d;
-			best = cmds[i].name;
-		}
-	}
-	return best;
+	near_init(&nr, name);
+	for (size_t i = 0; i < NCMDS; i++)
+		near_try(&nr, cmds[i].name);
+	return nr.best;
 }
 
 /* --- parameters ----------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "config/jobs.h"
 #include "ctl/ctl_priv.h"
@@ -443,17 +444,12 @@ config_group(struct jw *w, const struct config_group *g)
 static const char *
 config_nearest(const struct config *cf, const char *name)
 {
-	const char *best = NULL;
-	size_t least = 3, d;
+	struct near nr;
 
-	for (size_t i = 0; i < cf->nprograms; i++) {
-		d = str_distance(name, cf->programs[i]->name);
-		if (d < least && d < strlen(name)) {
-			least = d;
-			best = cf->programs[i]->name;
-		}
-	}
-	return best;
+	near_init(&nr, name);
+	for (size_t i = 0; i < cf->nprograms; i++)
+		near_try(&nr, cf->programs[i]->name);
+	return nr.best;
 }
 
 static void

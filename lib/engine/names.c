@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
 
@@ -33,19 +34,14 @@ names_fits(const struct slot *sl, const char *name)
 static int
 names_unknown(struct engine *en, const char *name, struct err *err)
 {
-	const char *best = NULL;
-	size_t distance = 4, d;
+	struct near nr;
 
-	for (size_t i = 0; i < en->nprograms; i++) {
-		d = str_distance(name, en->programs[i]->conf->name);
-		if (d < distance) {
-			distance = d;
-			best = en->programs[i]->conf->name;
-		}
-	}
-	if (best != NULL)
-		return err_set(
-		    err, "no such name '%s', did you mean '%s'?", name, best);
+	near_init(&nr, name);
+	for (size_t i = 0; i < en->nprograms; i++)
+		near_try(&nr, en->programs[i]->conf->name);
+	if (nr.best != NULL)
+		return err_set(err, "no such name '%s', did you mean '%s'?",
+		    name, nr.best);
 	return err_set(err, "no such name '%s'", name);
 }
 
