@@ -10,7 +10,8 @@ set -eu
 build='gcc make pkg-config libc6-dev libev-dev libinih-dev libjansson-dev uthash-dev
  libsqlite3-dev libssl-dev libzstd-dev zlib1g-dev liblzma-dev'
 test='check perl python3:python3 curl:curl wrk:wrk node:nodejs socat:socat
- openssl:openssl zstd:zstd xz:xz-utils pgrep:procps libjpeg-dev djpeg:libjpeg-turbo-progs setpriv:util-linux tmux:tmux vi:vim-tiny strace:strace nginx:nginx-light'
+ openssl:openssl zstd:zstd xz:xz-utils pgrep:procps libjpeg-dev djpeg:libjpeg-turbo-progs setpriv:util-linux tmux:tmux vi:vim-tiny strace:strace nginx:nginx-light
+ imagemagick'
 fuzz='clang:clang llvm-symbolizer:llvm'
 lint='clang-format:clang-format shellcheck:shellcheck clang:clang readelf:binutils'
 # To boot a machine of one's own: tests/scenario/130-vm.t.
