@@ -15,10 +15,9 @@
 
 struct proc {
 	pid_t pid, parent, session;
-	bool is_alive;  /* no zombie, or one whose threads live on */
-	uint64_t start; /* ticks since boot; with the pid: a name for ever */
-	uint64_t
-	    memory; /* bytes of address space; 0: of a thread of the kernel */
+	bool is_alive;   /* no zombie, or one whose threads live on */
+	uint64_t start;  /* ticks since boot; with the pid: a name for ever */
+	uint64_t memory; /* of address space; 0: a thread of the kernel */
 	/* Where its environment is; 0: it has none yet, or not for us. */
 	uint64_t env_begin, env_end;
 };
