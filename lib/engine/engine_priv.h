@@ -101,7 +101,8 @@ struct inst {
 	struct channel *channel;  /* NULL: has none */
 	struct recycle *recycle;  /* NULL: nothing to look at */
 	int64_t oom_kills;        /* in its cgroup before it; -1: not known */
-	char *status;             /* STATUS= it sent */
+	struct oomwatch *oomwatch;   /* NULL: they are not watched */
+	char *status;                /* STATUS= it sent */
 	struct inst_flush *flush[2]; /* of the pump, that will call back */
 	char *tail;                  /* its last lines; NULL: none */
 	char *reason;                /* why it had to go; NULL: see cause */
@@ -245,11 +246,12 @@ struct engine {
 	struct sweeps sweeps;
 	struct run_list runs;
 	struct channel_list channels;
-	struct msglog *messages;     /* NULL: not used yet */
-	struct queued *queued;       /* NULL: not used yet */
-	struct watchings *watchings; /* NULL: nothing is watched */
-	struct named *named;         /* the same as queued */
-	struct upgrade *upgrade;     /* NULL: none is under way */
+	struct msglog *messages;       /* NULL: not used yet */
+	struct queued *queued;         /* NULL: not used yet */
+	struct watchings *watchings;   /* NULL: nothing is watched */
+	struct named *named;           /* the same as queued */
+	struct oomwatches *oomwatches; /* NULL: no cgroup counts OOM kills */
+	struct upgrade *upgrade;       /* NULL: none is under way */
 	int usable_cpus;
 	struct deps deps; /* see wait.c */
 	bool deps_stale;
@@ -481,6 +483,15 @@ void limits_changed(struct program *pg);
 void limits_look(struct engine *en);
 enum death_oom limits_oom(const struct inst *in, const struct keeper_exit *ex);
 const char *limits_oom_text(enum death_oom oom); /* "": it was none */
+
+/* --- oomwatch.c: OOM kills among the processes of who lives on -------------
+ */
+/* It runs, where its cgroup counts them; told: of the count. */
+void oomwatch_start(struct inst *in, int64_t told);
+void oomwatch_stop(struct inst *in);
+/* Of the count, what was told before that time, or was there at the start. */
+int64_t oomwatch_told(const struct inst *in, mono_ms before);
+void oomwatch_free(struct engine *en);
 
 /* --- start.c: another command in a slot ------------------------------------
  */

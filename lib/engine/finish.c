@@ -124,6 +124,7 @@ engine_free(struct engine *en)
 	watching_free(en);
 	named_free(en);
 	queued_free(en);
+	oomwatch_free(en);
 	while (en->nprograms != 0)
 		program_free(en->programs[en->nprograms - 1]);
 	free(en->programs);

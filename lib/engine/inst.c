@@ -469,6 +469,7 @@ inst_exited(struct inst *in, const struct keeper_exit *ex)
 	if (in->after_ready != NULL)
 		task_kill(in->after_ready);
 	inst_end(in)->death.oom = (uint8_t)limits_oom(in, ex);
+	oomwatch_stop(in);
 	inst_describe_end(in, ex, ran);
 	inst_note_death(in, ex, ran);
 	pooled_died(in, ex);
@@ -614,6 +615,7 @@ inst_spawned(struct inst *in, pid_t pid, mono_ms started_ms)
 	if (in->stopping)
 		return;
 	inst_pass_early(in);
+	oomwatch_start(in, in->oom_kills);
 	recycle_arm(in);
 	if (in->up_early ||
 	    (in->conf->ready == READY_DELAY && in->conf->startsecs_ms == 0))
@@ -672,6 +674,7 @@ inst_free(struct inst *in)
 	loop_timer_stop(&in->up);
 	inst_end_free(in);
 	portwait_free(in);
+	oomwatch_stop(in);
 	recycle_free(in);
 	log_release();
 	if (in->ready_io != NULL)
@@ -748,6 +751,8 @@ inst_resume(struct inst *in, const struct table_inst *ti)
 	in->who.pid = ti->by_pid;
 	if (in->preparing)
 		return; /* its hook's end goes on with it */
+	if (in->oom_kills != -1)
+		oomwatch_start(in, tree_oom_kills(&in->tree));
 	if (in->channel != NULL && in->pid != 0)
 		channel_start(in->channel, in->pid);
 	in->stop_ms = in->cause == DEATH_ROLL || in->cause == DEATH_RECYCLE ||

@@ -175,7 +175,7 @@ limits_guess(struct engine *en, mono_ms died_ms)
 enum death_oom
 limits_oom(const struct inst *in, const struct keeper_exit *ex)
 {
-	int64_t now = -1;
+	int64_t now = -1, told;
 
 	if (in->oom_kills != -1)
 		now = tree_oom_kills(&in->tree);
@@ -183,7 +183,11 @@ limits_oom(const struct inst *in, const struct keeper_exit *ex)
 		return now > in->oom_kills && !in->stopping ? OOM_PART : OOM_NO;
 	if (now == -1)
 		return limits_guess(in->slot->prog->en, ex->died_ms);
-	return now > in->oom_kills ? OOM_YES : OOM_NO;
+	/* Not for those who went before it, and were told of. */
+	told = oomwatch_told(in, ex->died_ms);
+	if (now <= told)
+		return now > in->oom_kills ? OOM_PART : OOM_NO;
+	return OOM_YES;
 }
 
 const char *

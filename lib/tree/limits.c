@@ -8,6 +8,8 @@
  * nobody else is in it keeper and engine move to a leaf of their own, BASE/
  * supervisor, and back when it is over.
  */
+#include <sys/inotify.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -288,6 +290,17 @@ int64_t
 tree_oom_kills(const struct tree *t)
 {
 	return t->cgroup != NULL ? oom_count(t->cgroup, "memory.events") : -1;
+}
+
+int
+tree_watch_oom(const struct tree *t, int inotify)
+{
+	char path[PATH_MAX];
+
+	if (t->cgroup == NULL ||
+	    !tree_cgroup_path(path, t->cgroup, "memory.events"))
+		return -1;
+	return inotify_add_watch(inotify, path, IN_MODIFY | IN_ONESHOT);
 }
 
 int64_t

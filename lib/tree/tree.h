@@ -136,6 +136,9 @@ int tree_limit(const struct tree *t, unsigned controllers,
     const struct config_program *p, struct err *err);
 /* By the OOM killer, in the folder, ever; -1: no memory controller. */
 int64_t tree_oom_kills(const struct tree *t);
+/* Asks inotify to say once when that may have grown: number of the watch; -1:
+ * it can't. */
+int tree_watch_oom(const struct tree *t, int inotify);
 int64_t tree_oom_kills_anywhere(void); /* of the machine; -1: not told */
 
 /* A task of the queue that ran under a keeper that is no more. */

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A SIGKILL by the kernel's OOM killer is told from another one.
+# A SIGKILL by the kernel's OOM killer is told from another one, and told of a
+# process of an instance that lives on.
 . "$(dirname "$0")/lib.sh"
 
 conf <<EOT
@@ -12,6 +13,19 @@ command = sh $T/out/oom.sh
 autorestart = false
 autostart = false
 startsecs = 0
+[program:part]
+command = sh $T/out/part.sh
+autorestart = false
+autostart = false
+startsecs = 0
+EOT
+cat >"$T/out/part.sh" <<EOT
+while :; do
+	until [ -e $T/out/go ]; do sleep 0.1; done
+	rm $T/out/go
+	$CHILD alloc 120 exit 0
+	echo >>$T/out/went
+done
 EOT
 v1=/sys/fs/cgroup/memory/reeve-oom-$$
 cat >"$T/out/oom.sh" <<EOT
@@ -56,6 +70,28 @@ else
 	skip "why: perhaps the OOM killer" "the kernel counted none"
 fi
 [ ! -d "$v1" ] || rmdir "$v1"
+
+# A child of one that lives on.
+if [ -n "$v2" ] && ! grep -q "has no effect" "$LOG"; then
+	part() { # EVENTS TEXT: one more is killed
+		: >"$T/out/go"
+		n=$1
+		awaits 20 "a child is killed" '[ "$(ctl events | grep -c " oom  *part.0")" = $n ]'
+		like "... an event tells it" "$(ctl events | grep 'oom  *part.0' | tail -n 1)" "OOM killer ended 1 of its processes$2\$"
+	}
+	ctl start part >/dev/null
+	pid=$(pid_of part.0)
+	part 1 ""
+	part 2 ", 2 since it was started"
+	kill_engine
+	part 3 ", 3 since it was started"
+	is "... and it lives on" "$(pid_of part.0) $(wc -l <"$T/out/went")" "$pid 3"
+	kill -KILL "$pid"
+	awaits 5 "killed by hand" 'is_state part.0 EXITED'
+	like "why: not by the OOM killer" "$(ctl why part.0)" "killed by SIGKILL.*OOM killer was among its other processes"
+else
+	skip "OOM kills of children" "no memory controller of version 2"
+fi
 
 # One that was killed by hand afterwards is not blamed on it.
 rm -f "$T/out/pid"

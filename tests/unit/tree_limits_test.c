@@ -5,6 +5,7 @@
  * tests hand all controllers down.  The moves to a leaf and back are done in
  * real cgroups, with any controller that there is.
  */
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -161,6 +162,35 @@ START_TEST(oom_kills_are_counted)
 	    "low 1\nhigh 2\nmax 30\noom 4\noom_kill 5\noom_group_kill 6\n");
 	ck_assert_int_eq(tree_oom_kills(&t), 5);
 	ck_assert_int_ge(tree_oom_kills_anywhere(), 0);
+}
+END_TEST
+
+START_TEST(oom_kills_are_watched)
+{
+	struct tree t = { .cgroup = folder }, none = { 0 };
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), wd;
+	char buf[1024];
+	struct inotify_event ev;
+	ssize_t n;
+
+	ck_assert_int_eq(tree_watch_oom(&none, fd), -1);
+	ck_assert_int_eq(tree_watch_oom(&t, fd), -1);
+	put("memory.events", "oom_kill 0\n");
+	wd = tree_watch_oom(&t, fd);
+	ck_assert_int_ne(wd, -1);
+	ck_assert_int_eq(read(fd, buf, sizeof buf), -1);
+	put("memory.events", "oom_kill 1\n");
+	put("memory.events", "oom_kill 2\n");
+	/* One change, and that it was the one. */
+	n = read(fd, buf, sizeof buf);
+	ck_assert_int_eq(n, 2 * (ssize_t)sizeof ev);
+	memcpy(&ev, buf, sizeof ev);
+	ck_assert_int_eq(ev.wd, wd);
+	ck_assert_uint_eq(ev.mask, IN_MODIFY);
+	memcpy(&ev, buf + sizeof ev, sizeof ev);
+	ck_assert_uint_eq(ev.mask, IN_IGNORED);
+	ck_assert_int_ne(tree_watch_oom(&t, fd), -1);
+	close(fd);
 }
 END_TEST
 
@@ -328,6 +358,7 @@ main(void)
 	tcase_add_test(tc, a_file_that_is_not_there_is_told);
 	tcase_add_test(tc, controllers_are_handed_down);
 	tcase_add_test(tc, oom_kills_are_counted);
+	tcase_add_test(tc, oom_kills_are_watched);
 	tcase_add_test(tc, memory_without_the_cache);
 	tcase_add_test(real, reeved_makes_room_and_comes_back);
 	suite_add_tcase(s, tc);
