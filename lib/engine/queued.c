@@ -55,6 +55,7 @@ static void
 live_free(struct queued *q, struct live *l)
 {
 	HASH_DEL(q->lives, l);
+	free(l->path);
 	free(l->key);
 	free(l);
 }
@@ -326,12 +327,46 @@ live_skip(struct queued *q, struct live *l, uint64_t by, const char *name,
 	live_end(q, l, &end);
 }
 
+static void
+live_on_spec(void *arg, struct queue_req *req)
+{
+	struct queued *q = arg;
+	struct live *l = live_find(q, req->task.id);
+
+	if (l == NULL || l->work == NULL || !l->work->over)
+		return;
+	if (req->rc == 0)
+		queued_recall(q, l, &req->task);
+	live_over(q, l);
+}
+
+/* An engine before this one knew what it was that could not be started, and
+ * the queue does: live_over follows when that is read. */
+static bool
+live_recalls(struct queued *q, struct live *l)
+{
+	const struct task_end *e = &l->work->end;
+	struct queue_req *req;
+
+	if (l->recalled || e->how != TASK_NO_START ||
+	    (e->stage != STAGE_EXEC && e->stage != STAGE_DIRECTORY) ||
+	    task_failed_path(l->work->task) != NULL)
+		return false;
+	l->recalled = true;
+	req = queue_req_new(QR_SPEC, live_on_spec, q);
+	req->task.id = l->id;
+	q->backend->send(q->queue, req);
+	return true;
+}
+
 void
 live_over(struct queued *q, struct live *l)
 {
 	const struct task_end *e = &l->work->end;
 	struct queue_task end;
 
+	if (live_recalls(q, l))
+		return;
 	/* A shutdown's doing, no end of its own: the next reeved sees to it. */
 	if (q->en->stopping && e->how == TASK_CANCELLED && !l->cancel) {
 		work_free(l->work);
@@ -356,7 +391,9 @@ live_over(struct queued *q, struct live *l)
 
 		end.errnum = e->errnum;
 		end.stage = e->stage;
-		end.path = path != NULL ? xstrdup(path) : NULL;
+		end.path = path != NULL ? xstrdup(path) : l->path;
+		if (path == NULL)
+			l->path = NULL; /* end has it */
 	}
 	end.timed_out = e->how == TASK_TIMED_OUT;
 	end.ran_ms = e->how == TASK_NO_START ? -1 : e->ran_ms;

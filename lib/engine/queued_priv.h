@@ -52,6 +52,9 @@ struct live {
 	char *key; /* of a named task; NULL: it has no name */
 	struct work *work;
 	struct tree_lost lost; /* in LP_LOST */
+	bool recalled;         /* queued_recall, or its request is under way */
+	char
+	    *path; /* of it: what its failed start was about; NULL: not known */
 };
 
 LIST_HEAD(work_list, work);
@@ -167,6 +170,10 @@ void lost_on_timer(struct loop_timer *t, void *arg);
  * and reason. */
 int queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
     struct queue_task *end);
+/* Its start failed, which an engine before this one had asked for: tells its
+ * work's end about what, from t's spec or the config. */
+void queued_recall(
+    struct queued *q, struct live *l, const struct queue_task *t);
 /* The last lines of its output; NULL: none. */
 char *queued_tail(const struct engine *en, uint64_t id);
 void queued_label(char *out, size_t size, uint64_t id, int32_t tries);

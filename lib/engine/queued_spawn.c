@@ -215,11 +215,23 @@ queued_not_found(struct queue_task *end, const char *chroot,
 }
 
 static int
+packed_find(struct packed *pk, struct err *err)
+{
+	const struct run_request *r = &pk->req;
+	const char *search = NULL;
+
+	for (char **e = r->envp; *e != NULL; e++)
+		if (str_starts(*e, "PATH="))
+			search = *e + 5;
+	return config_find_command(
+	    &pk->path, r->argv[0], r->directory, search, err);
+}
+
+static int
 queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
     struct packed *pk, struct queue_task *end, struct err *err)
 {
 	const struct run_request *r = &pk->req;
-	const char *search = NULL;
 
 	if (packed_read(pk, t->spec, t->spec_len) == -1)
 		return err_set(err, "what it is to run is kept in a form that "
@@ -227,11 +239,7 @@ queued_prepare(struct queued *q, struct live *l, const struct queue_task *t,
 	pk->log = queued_open_log(q->en, l, err);
 	if (pk->log == -1)
 		return -1;
-	for (char **e = r->envp; *e != NULL; e++)
-		if (str_starts(*e, "PATH="))
-			search = *e + 5;
-	if (config_find_command(
-		&pk->path, r->argv[0], r->directory, search, err) == 0)
+	if (packed_find(pk, err) == 0)
 		return 0;
 	queued_not_found(end, NULL, r->argv[0], r->directory, err);
 	return -1;
@@ -319,6 +327,55 @@ queued_spawn(struct queued *q, struct live *l, const struct queue_task *t,
 	if (rc == -1 && end->stage == 0)
 		queued_refused(end, STAGE_PREPARE, NULL, &err);
 	return rc;
+}
+
+static char *
+recall_packed(const struct queue_task *t, int stage)
+{
+	struct packed pk = { .log = -1 };
+	char *path = NULL;
+	struct err err;
+
+	if (packed_read(&pk, t->spec, t->spec_len) == 0) {
+		packed_find(&pk, &err);
+		path = xstrdup(
+		    str_text(stage == STAGE_EXEC ? pk.path : pk.req.directory));
+	}
+	packed_fini(&pk);
+	return path;
+}
+
+static char *
+recall_named(const struct queued *q, const struct live *l, int stage)
+{
+	const struct config_task *conf =
+	    config_task_find(q->en->cf, queue_key_name(l->key));
+	struct config_slot cs = { 0 };
+	char *path;
+	struct err err;
+
+	if (conf == NULL)
+		return NULL;
+	config_task_slot(&cs, conf, &q->en->base_env, &err);
+	path = xstrdup(
+	    str_text(stage == STAGE_EXEC ? cs.exec_path : cs.directory));
+	config_slot_fini(&cs);
+	return path;
+}
+
+void
+queued_recall(struct queued *q, struct live *l, const struct queue_task *t)
+{
+	struct task_end *e = &l->work->end;
+	struct spawn_err se = { (enum spawn_stage)e->stage, e->errnum };
+
+	free(l->path);
+	l->path = l->key != NULL ? recall_named(q, l, e->stage)
+				 : recall_packed(t, e->stage);
+	if (str_text(l->path)[0] == '\0')
+		freep(&l->path);
+	else
+		spawn_err_text(e->text, sizeof e->text, &se, l->path, l->path);
 }
 
 char *

@@ -130,6 +130,7 @@ local_must(const struct queue_req *r)
 	case QR_GROUP:
 	case QR_OLD:
 	case QR_NAMED:
+	case QR_SPEC:
 		break;
 	}
 	return false;

@@ -320,20 +320,13 @@ db_add(struct local_db *db, struct queue_req *req)
 }
 
 static int
-db_start(struct local_db *db, struct queue_req *req)
+db_spec(struct local_db *db, struct queue_req *req)
 {
-	sqlite3_stmt *st = db->stmt[ST_START];
+	sqlite3_stmt *st = db->stmt[ST_SPEC];
 	struct queue_task *t = &req->task;
 	size_t n;
 	int rc;
 
-	bind_int(st, 1, (int64_t)t->id);
-	bind_int(st, 2, t->tries);
-	bind_int(st, 3, t->started);
-	bind_text(st, 4, t->host);
-	if (db_do(db, ST_START, &req->err) == -1)
-		return -1;
-	st = db->stmt[ST_SPEC];
 	bind_int(st, 1, (int64_t)t->id);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
@@ -349,6 +342,21 @@ db_start(struct local_db *db, struct queue_req *req)
 	}
 	sqlite3_reset(st);
 	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+static int
+db_start(struct local_db *db, struct queue_req *req)
+{
+	sqlite3_stmt *st = db->stmt[ST_START];
+	struct queue_task *t = &req->task;
+
+	bind_int(st, 1, (int64_t)t->id);
+	bind_int(st, 2, t->tries);
+	bind_int(st, 3, t->started);
+	bind_text(st, 4, t->host);
+	if (db_do(db, ST_START, &req->err) == -1)
+		return -1;
+	return db_spec(db, req);
 }
 
 static int
@@ -494,6 +502,8 @@ db_request(struct local_db *db, struct queue_req *req)
 		return db_add(db, req);
 	case QR_START:
 		return db_start(db, req);
+	case QR_SPEC:
+		return db_spec(db, req);
 	case QR_END:
 		return db_end(db, req);
 	case QR_ACTED:

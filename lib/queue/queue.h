@@ -114,6 +114,7 @@ enum queue_kind {
 	QR_ADD,
 	/* RUNNING: tries, started, host; gives spec. */
 	QR_START,
+	QR_SPEC, /* task.id: gives spec, of one that has not ended */
 	/* state, reason, times and figures; not_before of one tried again. */
 	QR_END,
 	QR_ACTED,  /* task.id: what was to follow has come */

@@ -97,6 +97,29 @@ like "why says it" "$(ctl why "$2")" "is failed: run $T/absent: No such file"
 like "... the step, the error and the path" "$(ctl why "$2")" "^  not started: stage exec, ENOENT, path $T/absent$"
 like "why --json" "$(ctl --json why "$5" | tr -d ' \n')" "\"stage\":\"directory\",\"errno_name\":\"ENOENT\",\"path\":\"$T/gone\""
 
+# The engine dies between its request and the answer: the next one knows no
+# more of it than the keeper and the queue.
+between() { # ARG...: how a task is begun
+	e=$(engine_pid)
+	kill -STOP "$REEVED"
+	id=$("$@")
+	awaits 5 "it is begun" 'is_field $id state running'
+	kill -KILL "$e"
+	kill -CONT "$REEVED"
+	awaits 10 "another engine" 'ctl status'
+}
+is_field() { [ "$(field "$1" "$2")" = "$3" ]; }
+between ctl task add "$T/script"
+code 127 "a task between two engines" ctl task wait "$id"
+is "... has it all" "$(fields "$id")" "failed exec ENOENT $T/script"
+like "... in words, too" "$(ctl why "$id")" "is failed: execute $T/script: No such file"
+between ctl task run --no-wait script
+code 127 "one of the config" ctl task wait "$id"
+is "... has it all" "$(fields "$id")" "failed exec ENOENT $T/script"
+between ctl task add --cwd "$T/gone" true
+code 125 "a folder" ctl task wait "$id"
+is "... has it all" "$(fields "$id")" "failed directory ENOENT $T/gone"
+
 # What was in the way of one try is not told of the next.
 id=$(ctl task add --retries 1 "$T/later")
 awaits 10 "the first try has failed" '[ "$(field $id tries)" = 1 ] && [ "$(field $id state)" = queued ]'

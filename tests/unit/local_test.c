@@ -461,6 +461,27 @@ START_TEST(a_failed_start_is_kept)
 }
 END_TEST
 
+START_TEST(what_it_runs_is_there_until_it_has_ended)
+{
+	struct queue_req *r = request(QR_SPEC);
+	uint64_t id = added("a");
+
+	start(id, 1);
+	r->task.id = id;
+	run(r);
+	ck_assert_int_eq(r->rc, 0);
+	ck_assert_str_eq(r->task.spec, "spec");
+	queue_req_free(r);
+	end(id, QS_FAILED);
+	r = request(QR_SPEC);
+	r->task.id = id;
+	run(r);
+	ck_assert_int_eq(r->rc, -1);
+	ck_assert_ptr_null(r->task.spec);
+	queue_req_free(r);
+}
+END_TEST
+
 START_TEST(the_file_is_its_owners)
 {
 	struct stat st;
@@ -512,6 +533,7 @@ main(void)
 	tcase_add_test(tc, a_newer_one_is_left_alone);
 	tcase_add_test(tc, an_older_one_gets_what_it_lacks);
 	tcase_add_test(tc, a_failed_start_is_kept);
+	tcase_add_test(tc, what_it_runs_is_there_until_it_has_ended);
 	tcase_add_test(tc, the_file_is_its_owners);
 	tcase_add_test(tc, a_folder_that_is_not_there);
 	suite_add_tcase(suite, tc);
