@@ -31,6 +31,11 @@ wait_port_free = $Q
 wait_port_timeout = 300ms
 startretries = 0
 autostart = false
+[program:roll]
+command = $CHILD sleep
+wait_port_free = $Q
+roll_surge = 0
+autostart = false
 [program:many]
 command = $CHILD http $((P / 10))%(process_num)d $T/none
 wait_port_free = $((P / 10))%(process_num)d
@@ -83,6 +88,17 @@ like "... why says it" "$(ctl why one)" "in use by child .pid $HOLD"
 let_go
 code 0 "it is free" ctl start one
 code 0 "stopped" ctl stop one
+
+code 0 "a roll that waits" ctl start roll
+hold "$Q"
+told=$(ctl events | grep -c 'port  *roll.0  *waits')
+ctl_bg "$T/out/rolling" roll roll
+rolling=$BG
+awaits 5 "... when the old one is gone" '[ "$(ctl events | grep -c "port  *roll.0  *waits")" -gt $told ]'
+kill_engine
+let_go
+wait "$rolling"
+is "... goes on with another engine" "$? $(status_field roll.0 state)" "0 RUNNING"
 
 code 0 "a port for each worker" ctl start many
 is "... both" "$(status_field many.0 state) $(status_field many.1 state)" "RUNNING RUNNING"
