@@ -41,6 +41,8 @@ restart_limit = 3/1m"
 try "on-exit: FATAL is an end" 6 on-exit "$CHILD exit 6" "startsecs = 0
 restart_limit = 3/1m"
 try "no such command: 127" 127 on-fatal "$T/nowhere" "startretries = 0"
+try "no such folder: 125" 125 on-fatal /bin/true "startretries = 0
+directory = $T/nowhere"
 
 # A person who stops it, a restart, a roll: no end.
 program yes "$CHILD sleep"
