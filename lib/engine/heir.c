@@ -72,7 +72,8 @@ heir_child(struct engine *en, struct mw *w, const struct keeper_kid *k)
 
 	if (in != NULL)
 		inst_label(in, label, sizeof label);
-	c.state = c.pidfd != -1 ? CHILD_ALIVE : CHILD_EXITED;
+	c.is_alive = c.pidfd != -1;
+	c.state = c.is_alive ? CHILD_ALIVE : CHILD_EXITED;
 	if (k->end != NULL && !k->end->ran) {
 		c.state = CHILD_FAILED;
 		c.stage = k->end->stage;

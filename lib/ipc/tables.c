@@ -101,6 +101,7 @@ tables_put_child(struct mw *w, const struct tables_child *c)
 	mw_u64(w, c->id);
 	mw_str(w, c->label);
 	mw_u32(w, (uint32_t)c->pid);
+	mw_u8(w, c->is_alive);
 	mw_u32(w, (uint32_t)c->pidfd);
 	mw_u8(w, (uint8_t)c->state);
 	mw_u8(w, c->is_dirty);
@@ -318,6 +319,7 @@ tables_get_child(struct tables *t, struct tables_child *c)
 	c->id = mr_u64(r);
 	c->label = mr_str(r);
 	c->pid = (pid_t)mr_u32(r);
+	c->is_alive = mr_u8(r) != 0;
 	c->pidfd = (int)mr_u32(r);
 	c->state = (enum child_state)mr_u8(r);
 	c->is_dirty = mr_u8(r) != 0;

@@ -22,7 +22,7 @@
 #include "ipc/codec.h"
 
 /* A change of what is in them, or of its meaning, is a new one. */
-#define TABLES_VERSION 3
+#define TABLES_VERSION 4
 #define TABLES_SIGNALS 6
 #define TABLES_ARGS    60
 
@@ -75,7 +75,8 @@ struct tables_child {
 	uint64_t id;
 	const char *label;
 	pid_t pid;
-	int pidfd; /* -1: it is dead */
+	bool is_alive;
+	int pidfd; /* of one that is_alive and is_foreign; else -1 */
 	enum child_state state;
 	bool is_dirty, told_spawned, kill_group;
 	bool is_foreign; /* somebody else's to reap */

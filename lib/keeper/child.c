@@ -2,10 +2,12 @@
  * child - the table of children, and the one place that waits for them.
  *
  * A pid is used for kill through this table only, and only until it is
- * reaped: up to then the kernel can not give it to anybody else.  Reaping is
- * in two steps for that reason: look (WNOWAIT), kill what is left of the
- * group while the zombie still holds the number, then reap.  Of a child that
- * is somebody else's to reap (foreign.c) only the pidfd is used.
+ * reaped: up to then the kernel can not give it to anybody else, and nobody
+ * but this file reaps.  So a child needs no pidfd, which would be a descriptor
+ * and an inode each.  Reaping is in two steps for that reason: look (WNOWAIT),
+ * kill what is left of the group while the zombie still holds the number, then
+ * reap.  Of a child that is somebody else's to reap (foreign.c) only the pidfd
+ * is used.
  */
 #include <sys/wait.h>
 
@@ -66,11 +68,10 @@ child_new(struct child_table *ct, uint64_t id, const char *label)
 }
 
 void
-child_started(
-    struct child_table *ct, struct child *c, pid_t pid, int pidfd, mono_ms now)
+child_started(struct child_table *ct, struct child *c, pid_t pid, mono_ms now)
 {
 	c->pid = pid;
-	c->pidfd = pidfd;
+	c->has_process = true;
 	c->started_ms = now;
 	LIST_INSERT_HEAD(&ct->by_pid[(unsigned)pid % CHILD_BUCKETS], c, by_pid);
 	ct->alive++;
@@ -88,8 +89,9 @@ child_mark(struct child_table *ct, struct child *c)
 static void
 child_unlink_pid(struct child_table *ct, struct child *c)
 {
-	if (c->pidfd == -1)
+	if (!c->has_process)
 		return;
+	c->has_process = false;
 	LIST_REMOVE(c, by_pid);
 	fd_closep(&c->pidfd);
 	ct->alive--;
@@ -111,7 +113,7 @@ child_free(struct child_table *ct, struct child *c)
 int
 child_signal(const struct child *c, int signo, bool to_group)
 {
-	if (c->pidfd == -1) {
+	if (!c->has_process) {
 		errno = ESRCH;
 		return -1;
 	}
@@ -122,7 +124,8 @@ child_signal(const struct child *c, int signo, bool to_group)
 	/* Not reaped: the number is still its own, and its group's. */
 	if (to_group && sys_kill(-c->pid, signo) == 0)
 		return 0;
-	return sys_pidfd_send_signal(c->pidfd, signo);
+	/* It may not have made its group yet. */
+	return sys_kill(c->pid, signo);
 }
 
 void

@@ -105,7 +105,6 @@ keeper_engine_spawn(struct keeper *kp, int fd, struct err *err)
 	struct spawn_fds fds = { from, -1, &kp->room };
 	struct spawn_err se;
 	struct child *c;
-	int pidfd;
 	pid_t pid;
 
 	if (sp == NULL)
@@ -117,13 +116,13 @@ keeper_engine_spawn(struct keeper *kp, int fd, struct err *err)
 	}
 	c->kp = kp;
 	pid = spawn_start(
-	    kp->lp, sp, &fds, &pidfd, &c->spawn, keeper_engine_spawned, c, &se);
+	    kp->lp, sp, &fds, NULL, &c->spawn, keeper_engine_spawned, c, &se);
 	if (pid == -1) {
 		child_free(&kp->children, c);
 		errno = se.errnum;
 		return err_sys(err, "start the engine");
 	}
-	child_started(&kp->children, c, pid, pidfd, loop_now(kp->lp));
+	child_started(&kp->children, c, pid, loop_now(kp->lp));
 	kp->engine = c;
 	return 0;
 }

@@ -38,7 +38,7 @@ keeper_on_child(struct loop_signal *s, int signo, void *arg)
 	child_reap(&kp->children, loop_now(kp->lp));
 	/* The engine is nobody's news but ours. */
 	c = kp->engine;
-	if (c != NULL && c->pidfd == -1) {
+	if (c != NULL && !c->has_process) {
 		keeper_engine_exited(kp, c);
 		return;
 	}
@@ -117,7 +117,7 @@ keeper_force_exit(struct keeper *kp, int code)
 	struct child *c;
 
 	TAILQ_FOREACH(c, &kp->children.all, all)
-		if (c->pidfd != -1)
+		if (c->has_process)
 			child_signal(c, SIGKILL, true);
 	kp->exit_code = code;
 	loop_stop(kp->lp);

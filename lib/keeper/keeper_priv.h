@@ -33,7 +33,7 @@ struct child {
 	mono_ms died_ms;
 	int64_t max_rss_kb;
 	pid_t pid;
-	int pidfd;
+	int pidfd; /* of is_foreign, while it lives; else -1 */
 	enum child_state state;
 	/* of CHILD_FAILED */
 	struct spawn_err err;
@@ -44,6 +44,7 @@ struct child {
 	uint8_t code;
 	uint8_t signo;
 	bool core;
+	bool has_process; /* that is not reaped: pid is its own */
 	bool is_dirty;
 	bool told_spawned;
 	bool kill_group;
@@ -78,7 +79,7 @@ struct child *child_by_pid(struct child_table *ct, pid_t pid);
 /* NULL: no memory. */
 struct child *child_new(struct child_table *ct, uint64_t id, const char *label);
 void child_started(
-    struct child_table *ct, struct child *c, pid_t pid, int pidfd, mono_ms now);
+    struct child_table *ct, struct child *c, pid_t pid, mono_ms now);
 void child_mark(struct child_table *ct, struct child *c);
 void child_free(struct child_table *ct, struct child *c);
 /* Signals it, or its process group; -1 and errno.  ESRCH when it is dead. */

@@ -83,7 +83,7 @@ static int
 message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 {
 	uint64_t id = mr_u64(r);
-	int from[SPEC_FDS_MAX], pidfd;
+	int from[SPEC_FDS_MAX];
 	struct spawn_fds sf = { from, -1, &kp->room };
 	struct spawn_err se;
 	struct err err;
@@ -112,14 +112,14 @@ message_spawn(struct keeper *kp, struct mr *r, int *fds, size_t nfds)
 	if ((sp->flags & SPEC_CGROUP) != 0)
 		sf.cgroup = fds[nfds - 1];
 	pid = spawn_start(
-	    kp->lp, sp, &sf, &pidfd, &c->spawn, message_spawned, c, &se);
+	    kp->lp, sp, &sf, NULL, &c->spawn, message_spawned, c, &se);
 	if (pid == -1) {
 		message_spawn_failed(kp, c, se.stage, se.errnum);
 		return 0;
 	}
 	if (++kp->starting > kp->starting_most)
 		kp->starting_most = kp->starting;
-	child_started(&kp->children, c, pid, pidfd, loop_now(kp->lp));
+	child_started(&kp->children, c, pid, loop_now(kp->lp));
 	return 0;
 }
 

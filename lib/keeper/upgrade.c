@@ -55,6 +55,7 @@ upgrade_put_children(struct mw *w, const struct child_table *ct)
 		struct tables_child t = { .id = c->id,
 			.label = c->label,
 			.pid = c->pid,
+			.is_alive = c->has_process,
 			.pidfd = c->pidfd,
 			.state = c->state,
 			.is_dirty = c->is_dirty,
@@ -245,13 +246,14 @@ upgrade_get_child(struct keeper *kp, struct tables *t)
 	c->err.stage = (enum spawn_stage)tc.stage;
 	c->err.errnum = tc.errnum;
 	fd_lift(&tc.pidfd, SPAWN_ROOM_LOW);
-	if (tc.pidfd != -1)
-		child_started(ct, c, tc.pid, tc.pidfd, tc.started_ms);
+	c->pidfd = tc.pidfd;
+	if (tc.is_alive)
+		child_started(ct, c, tc.pid, tc.started_ms);
 	if (tc.is_dirty)
 		child_mark(ct, c);
 	if (c->id == ENGINE_ID)
 		kp->engine = c;
-	return tc.pidfd != -1 && c->is_foreign ? foreign_watch(kp, c) : 0;
+	return c->pidfd != -1 ? foreign_watch(kp, c) : 0;
 }
 
 /* An engine had them where it liked: the low numbers are for starts. */
@@ -317,7 +319,7 @@ upgrade_resume(struct keeper *kp, struct tables *t)
 	kp->ch = chan_new(kp->lp, ch, &keeper_chan_ops, kp);
 	upgrade_done(kp, tables_refused(t), tables_head(t)->same_messages);
 	child_reap(&kp->children, loop_now(kp->lp));
-	if (kp->engine->pidfd == -1)
+	if (!kp->engine->has_process)
 		keeper_engine_exited(kp, kp->engine);
 	else
 		handoff_flush(kp);

@@ -112,7 +112,7 @@ room_child_is_dead(pid_t pid)
 }
 
 void
-room_wait(struct spawn_room *room, struct childside *cs, pid_t pid, int pidfd)
+room_wait(struct spawn_room *room, struct childside *cs, pid_t pid)
 {
 	static const struct timespec limit = { 0, ROOM_WAIT_MS * 1000000 };
 
@@ -128,6 +128,6 @@ room_wait(struct spawn_room *room, struct childside *cs, pid_t pid, int pidfd)
 		  "frozen cgroup?)",
 	    (int)pid);
 	/* Dead or not yet: it never touches the table again. */
-	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	kill(pid, SIGKILL);
 	room->is_off = true;
 }

@@ -313,9 +313,8 @@ static long
 spawn_clone3(struct spawn *sp, int *pidfd)
 {
 	struct clone_args ca = {
-		.flags = CLONE_VM | CLONE_PIDFD,
+		.flags = CLONE_VM,
 		.exit_signal = SIGCHLD,
-		.pidfd = (uintptr_t)pidfd,
 		.stack = (uintptr_t)sp->stack,
 		.stack_size = sizeof sp->stack,
 	};
@@ -326,6 +325,10 @@ spawn_clone3(struct spawn *sp, int *pidfd)
 		ca.flags &= ~(uint64_t)CLONE_VM;
 	if (sp->cs.keep_below != 0)
 		ca.flags |= CLONE_FILES;
+	if (pidfd != NULL) {
+		ca.flags |= CLONE_PIDFD;
+		ca.pidfd = (uintptr_t)pidfd;
+	}
 	if (sp->cs.cgroup_fd != -1) {
 		ca.flags |= CLONE_INTO_CGROUP;
 		ca.cgroup = (uint64_t)sp->cs.cgroup_fd;
@@ -359,8 +362,9 @@ spawn_clone(struct spawn *sp, int *pidfd)
 		sp->cs.cgroup_fd = cgroup_fd;
 		sp->cs.keep_below = 0;
 		pid = clone(childside_main, sp->stack + sizeof sp->stack,
-		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &sp->cs,
-		    pidfd);
+		    CLONE_VM | CLONE_VFORK | SIGCHLD |
+			(pidfd != NULL ? CLONE_PIDFD : 0),
+		    &sp->cs, pidfd);
 		if (pid == -1)
 			pid = -errno;
 	}
@@ -388,7 +392,8 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	int report_w;
 	long pid;
 
-	*pidfd = -1;
+	if (pidfd != NULL)
+		*pidfd = -1;
 	sp = spawn_new(lp, spec, fds, &report_w);
 	if (sp == NULL) {
 		se->stage = STAGE_PREPARE;
@@ -401,7 +406,7 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	pid = spawn_clone(sp, pidfd);
 	/* Not set any more: the child has a table of its own after all. */
 	if (pid > 0 && sp->cs.keep_below != 0)
-		room_wait(sp->room, &sp->cs, (pid_t)pid, *pidfd);
+		room_wait(sp->room, &sp->cs, (pid_t)pid);
 	if (is_shared)
 		room_leave(sp->room, spec->nfds);
 	fd_closep(&report_w);

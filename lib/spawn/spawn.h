@@ -81,7 +81,7 @@ struct spawn_fds {
 
 /*
  * Takes spec; borrows the descriptors until return.  Returns the pid, with
- * *pidfd open, or -1 with se filled.  The callback comes from the loop, or
+ * *pidfd open (NULL: none is made), or -1 with se filled.  The callback comes from the loop, or
  * from spawn_settle, exactly once.  *spp: the start under way.
  *
  * lp NULL, on a thread that has no loop: from spawn_settle alone.

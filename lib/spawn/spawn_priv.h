@@ -65,8 +65,7 @@ bool room_pays(const struct spawn_room *room, size_t nfds, int newest);
  */
 bool room_enter(struct spawn_room *room, struct childside *cs, int *from);
 /* The child has its own table, or is dead. */
-void room_wait(
-    struct spawn_room *room, struct childside *cs, pid_t pid, int pidfd);
+void room_wait(struct spawn_room *room, struct childside *cs, pid_t pid);
 /* Reserves the numbers again. */
 void room_leave(struct spawn_room *room, size_t nfds);
 

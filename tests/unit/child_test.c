@@ -29,26 +29,16 @@ setup(void)
 	child_table_init(&ct);
 }
 
-static int
-test_pidfd(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	ck_assert_int_ne(fd, -1);
-	return fd;
-}
-
 /* One that runs. */
 static struct child *
 test_child(uint64_t id, pid_t pid)
 {
 	struct child *c = child_new(&ct, id, "web.0#1");
-	int pidfd = test_pidfd();
 
 	ck_assert_ptr_nonnull(c);
-	child_started(&ct, c, pid, pidfd, 1000);
+	child_started(&ct, c, pid, 1000);
 	c->state = CHILD_ALIVE;
-	fake_child_new(pid, pidfd);
+	fake_child_new(pid, -1);
 	return c;
 }
 
@@ -98,7 +88,7 @@ START_TEST(found_by_id_and_by_pid)
 	ck_assert_ptr_null(child_by_pid(&ct, 101));
 	ck_assert_uint_eq(ct.alive, 2); /* c has no process yet */
 	ck_assert_int_eq(c->state, CHILD_SPAWNING);
-	ck_assert_int_eq(c->pidfd, -1);
+	ck_assert(!c->has_process);
 	ck_assert_int_eq(a->started_ms, 1000);
 	child_free(&ct, a);
 	ck_assert_ptr_null(child_by_id(&ct, 7));
@@ -146,7 +136,7 @@ START_TEST(nothing_is_left)
 	for (int i = 0; i < 50; i++)
 		fake_child_exit(100 + i, 0);
 	child_reap(&ct, NOW);
-	ck_assert_int_eq(fake_fd_count(), fds + 50); /* dead: no pidfd */
+	ck_assert_int_eq(fake_fd_count(), fds); /* one has no descriptor */
 	test_free_all();
 	ck_assert_int_eq(fake_fd_count(), fds);
 }
@@ -155,16 +145,15 @@ END_TEST
 /* --- signals ----------------------------------------------------------------
  */
 
-START_TEST(signals_go_through_the_pidfd)
+START_TEST(signals_go_to_the_unreaped)
 {
 	struct child *c = test_child(1, 100);
 
 	ck_assert_int_eq(child_signal(c, SIGTERM, false), 0);
 	ck_assert_uint_eq(fake_sent_count(), 1);
-	ck_assert(fake_sent_get(0).by_pidfd);
 	ck_assert_int_eq(fake_sent_get(0).pid, 100);
 	ck_assert_int_eq(fake_sent_get(0).sig, SIGTERM);
-	fake_fail(FAKE_PIDFD_SEND_SIGNAL, 1, EPERM);
+	fake_fail(FAKE_KILL, 1, EPERM);
 	ck_assert_int_eq(child_signal(c, SIGTERM, false), -1);
 	ck_assert_int_eq(errno, EPERM);
 	test_free_all();
@@ -262,7 +251,7 @@ START_TEST(kept_until_it_is_forgotten)
 	ck_assert_ptr_null(child_by_pid(&ct, 100));
 	ck_assert_ptr_eq(child_by_id(&ct, 1), c);
 	ck_assert_int_eq(c->pid, 100); /* to be told of */
-	ck_assert_int_eq(c->pidfd, -1);
+	ck_assert(!c->has_process);
 	ck_assert_uint_eq(ct.alive, 0);
 	ck_assert_uint_eq(test_dirty(), 1);
 	/* The number comes again, for another one. */
@@ -374,11 +363,10 @@ START_TEST(a_start_under_way_is_settled)
 	struct child *c = child_new(&ct, 1, "web.0#1");
 	struct spawn_fds fds = { NULL, -1, NULL };
 	struct spawn_err se;
-	struct pollfd pfd;
 	struct spec sp;
+	siginfo_t si;
 	struct mw w;
 	struct mr r;
-	int pidfd;
 	pid_t pid;
 
 	fake_reset(); /* it is a real one */
@@ -388,13 +376,12 @@ START_TEST(a_start_under_way_is_settled)
 	mw_init(&w, NULL, 0);
 	spec_write(&w, &sp);
 	mr_init(&r, w.data, w.len);
-	pid = spawn_start(lp, spec_read(&r, 0, NULL), &fds, &pidfd, &c->spawn,
+	pid = spawn_start(lp, spec_read(&r, 0, NULL), &fds, NULL, &c->spawn,
 	    on_spawned, c, &se);
 	mw_fini(&w);
 	ck_assert_int_gt(pid, 0);
-	child_started(&ct, c, pid, pidfd, 1000);
-	pfd = (struct pollfd){ pidfd, POLLIN, 0 };
-	ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
+	child_started(&ct, c, pid, 1000);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
 	child_reap(&ct, NOW);
 	ck_assert_ptr_null(c->spawn);
 	ck_assert_int_eq(c->state, _i == 0 ? CHILD_FAILED : CHILD_EXITED);
@@ -424,7 +411,7 @@ main(void)
 	tcase_add_test(tc, a_long_label_is_cut);
 	tcase_add_test(tc, marked_once_in_order);
 	tcase_add_test(tc, nothing_is_left);
-	tcase_add_test(tc, signals_go_through_the_pidfd);
+	tcase_add_test(tc, signals_go_to_the_unreaped);
 	tcase_add_test(tc, signals_to_the_group);
 	tcase_add_test(tc, the_dead_are_not_signalled);
 	tcase_add_test(tc, nobody_is_dead);
