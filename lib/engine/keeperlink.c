@@ -78,7 +78,7 @@ keeperlink_wait(struct keeperlink *kl, enum msg_type type, const struct mw *w,
 	buf_add(&kl->queue, w->data, w->len);
 }
 
-/* Takes w, a growing one. */
+/* Takes w. */
 static void
 keeperlink_send(struct keeperlink *kl, enum msg_type type, struct mw *w,
     const int *fds, size_t nfds)
@@ -168,9 +168,10 @@ keeperlink_signal(struct keeperlink *kl, uint64_t id, int signo, bool to_group)
 void
 keeperlink_forget(struct keeperlink *kl, uint64_t id)
 {
+	uint8_t mem[sizeof id];
 	struct mw w;
 
-	mw_init(&w, NULL, 0);
+	mw_init(&w, mem, sizeof mem);
 	mw_u64(&w, id);
 	keeperlink_send(kl, MSG_E_FORGET, &w, NULL, 0);
 	kids_remove(&kl->kids, id);
@@ -499,6 +500,15 @@ keeperlink_answered(struct keeperlink *kl)
 	kl->starting_most = 0;
 }
 
+static void
+keeperlink_spawned(
+    struct keeperlink *kl, uint64_t id, pid_t pid, mono_ms started_ms)
+{
+	kids_started(&kl->kids, id, pid, started_ms);
+	kl->ops->spawned(kl->arg, id, pid, started_ms);
+	keeperlink_answered(kl);
+}
+
 static int
 keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
 {
@@ -508,9 +518,7 @@ keeperlink_got_spawned(struct keeperlink *kl, struct mr *r)
 
 	if (mr_end(r) == -1)
 		return -1;
-	kids_started(&kl->kids, id, (pid_t)pid, started_ms);
-	kl->ops->spawned(kl->arg, id, (pid_t)pid, started_ms);
-	keeperlink_answered(kl);
+	keeperlink_spawned(kl, id, (pid_t)pid, started_ms);
 	return 0;
 }
 
@@ -534,8 +542,9 @@ keeperlink_got_exited(struct keeperlink *kl, struct mr *r)
 {
 	struct keeper_exit ex;
 	uint64_t id = mr_u64(r);
+	uint32_t pid = mr_u32(r);
+	mono_ms started_ms = mr_i64(r);
 
-	mr_u32(r); /* pid: known by id */
 	ex.code = mr_u8(r);
 	ex.signo = mr_u8(r);
 	ex.core = mr_u8(r) != 0;
@@ -543,6 +552,8 @@ keeperlink_got_exited(struct keeperlink *kl, struct mr *r)
 	ex.max_rss_kb = mr_i64(r);
 	if (mr_end(r) == -1)
 		return -1;
+	if (started_ms != -1)
+		keeperlink_spawned(kl, id, (pid_t)pid, started_ms);
 	kids_over(&kl->kids, id, &ex, 0, 0);
 	kl->ops->exited(kl->arg, id, &ex);
 	return 0;

@@ -71,6 +71,9 @@ run_on_tell(void *arg)
 
 	if (ops == NULL)
 		return;
+	/* What it has to say of its end comes in this turn: all in one. */
+	if (!r->started && !r->gone && !r->over && task_is_over(r->task))
+		return;
 	/* It may be gone by now: who starts and ends in one turn did start. */
 	if (!r->started && r->pid != 0) {
 		r->started = true;
@@ -203,7 +206,7 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	sp->directory = req->directory;
 	sp->umask = req->umask;
 	sp->nice = req->nice;
-	sp->flags = SPEC_KILL_GROUP | (req->tty ? SPEC_TTY : 0);
+	sp->flags = SPEC_KILL_GROUP | SPEC_LATE | (req->tty ? SPEC_TTY : 0);
 	if (en->oom_score_adj != 0)
 		sp->oom_score_adj = 0;
 	sp->set_ids = req->set_ids;
@@ -215,25 +218,7 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	sp->nrlimits = run_limits(limits, en, req);
 }
 
-/* A client that is a task itself does not hand on whose it is. */
-static void
-run_env(struct strv *env, const struct run_request *req)
-{
-	char number[24];
-
-	size_t n = 0;
-
-	while (req->envp[n] != NULL)
-		n++;
-	strv_init(env);
-	env->v = xcalloc(n + 1, sizeof *env->v);
-	for (char **e = req->envp; *e != NULL; e++)
-		if (!str_starts(*e, "REEVE_TASK_ID="))
-			env->v[env->n++] = xstrdup(*e);
-	snprintf(number, sizeof number, "%llu", (unsigned long long)req->task);
-	if (req->task != 0)
-		strv_env_set(env, "REEVE_TASK_ID", number);
-}
+#define RUN_ENV_OWN 5 /* variables of ours, at most */
 
 /* What a spawn is made of, besides its spec. */
 struct run_parts {
@@ -241,9 +226,47 @@ struct run_parts {
 	size_t nfds;
 	int pass[7]; /* borrowed */
 	size_t npass;
-	struct strv env;
+	char **env; /* the request's, borrowed, and those of own */
+	size_t nenv;
+	char *own[RUN_ENV_OWN];
+	size_t nown;
 	struct slots_told told;
 };
+
+/* In place of the request's, wherever that stands. */
+static void
+run_env_set(struct run_parts *rp, const char *key, const char *value)
+{
+	size_t at, len = strlen(key);
+
+	BUG_ON(rp->nown == RUN_ENV_OWN);
+	for (at = 0; at < rp->nenv; at++)
+		if (strncmp(rp->env[at], key, len) == 0 &&
+		    rp->env[at][len] == '=')
+			break;
+	if (at == rp->nenv)
+		rp->env[++rp->nenv] = NULL;
+	rp->env[at] = rp->own[rp->nown++] = xasprintf("%s=%s", key, value);
+}
+
+/* A client that is a task itself does not hand on whose it is. */
+static void
+run_env(struct run_parts *rp, const struct run_request *req)
+{
+	char number[24];
+	size_t n = 0;
+
+	while (req->envp[n] != NULL)
+		n++;
+	rp->env = xreallocarray(NULL, n + RUN_ENV_OWN + 1, sizeof *rp->env);
+	for (char **e = req->envp; *e != NULL; e++)
+		if (!str_starts(*e, "REEVE_TASK_ID="))
+			rp->env[rp->nenv++] = *e;
+	rp->env[rp->nenv] = NULL;
+	snprintf(number, sizeof number, "%llu", (unsigned long long)req->task);
+	if (req->task != 0)
+		run_env_set(rp, "REEVE_TASK_ID", number);
+}
 
 static void
 run_part_fd(struct run_parts *rp, int target, int fd)
@@ -273,7 +296,7 @@ run_jobserver(
 	slots_tell(queued_slots(en), req->envp, run_may_open(req), told);
 	if (told->makeflags == NULL)
 		return;
-	strv_env_set(&rp->env, "MAKEFLAGS", told->makeflags);
+	run_env_set(rp, "MAKEFLAGS", told->makeflags);
 	slots_drop_bare_j(req->argv);
 	if (told->fds) {
 		run_part_fd(rp, SLOTS_FD, told->rd);
@@ -295,12 +318,11 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	sp.label = label;
 	for (int i = 0; i < 3; i++)
 		run_part_fd(&rp, i, req->fds[i]);
-	run_env(&rp.env, req);
+	run_env(&rp, req);
 	if (req->ipc != NULL) {
 		run_part_fd(&rp, 3, req->ipc_fd);
-		strv_env_set(&rp.env, "NODE_CHANNEL_FD", "3");
-		strv_env_set(
-		    &rp.env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+		run_env_set(&rp, "NODE_CHANNEL_FD", "3");
+		run_env_set(&rp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
 	}
 	if (req->jobserver)
 		run_jobserver(en, req, &rp);
@@ -309,15 +331,17 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 		rp.pass[rp.npass++] = dir;
 		sp.flags |= SPEC_CGROUP;
 	} else {
-		strv_env_set(&rp.env, "REEVE_TREE", mark);
+		run_env_set(&rp, "REEVE_TREE", mark);
 	}
 	sp.fds = rp.fds;
 	sp.nfds = rp.nfds;
-	sp.envp = rp.env.v;
+	sp.envp = rp.env;
 	task_spawn(t, &sp, rp.pass, rp.npass);
 	task_set_timeout(t, req->timeout_ms);
 	slots_told_fini(&rp.told);
-	strv_fini(&rp.env);
+	for (size_t i = 0; i < rp.nown; i++)
+		free(rp.own[i]);
+	free(rp.env);
 }
 
 /* Names of channels begin so, and in the store they end with the child's id. */

@@ -294,6 +294,12 @@ task_disown(struct task *t)
 	t->started = NULL;
 }
 
+bool
+task_is_over(const struct task *t)
+{
+	return t->over;
+}
+
 uint64_t
 task_id(const struct task *t)
 {

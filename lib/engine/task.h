@@ -121,6 +121,8 @@ uint64_t task_id(const struct task *t); /* keeper's */
  * is not known (an engine before us asked for it). */
 const char *task_failed_path(const struct task *t);
 pid_t task_pid(const struct task *t); /* 0: not started yet */
+/* Its process is dead; how it ended is told in this turn. */
+bool task_is_over(const struct task *t);
 
 /* News of the keeper's; false: no task's id. */
 bool task_on_spawned(

@@ -18,7 +18,7 @@
 #include "ipc/codec.h"
 #include "loop/loop.h"
 
-#define MSG_VERSION     4
+#define MSG_VERSION     5
 #define CHAN_INLINE_MAX 65536
 #define CHAN_MAX        (16u << 20) /* of a payload */
 #define CHAN_FDS_MAX    32

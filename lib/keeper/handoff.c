@@ -95,6 +95,7 @@ handoff_exited(struct keeper *kp, const struct child *c)
 	mw_init(&w, mem, sizeof mem);
 	mw_u64(&w, c->id);
 	mw_u32(&w, (uint32_t)c->pid);
+	mw_i64(&w, c->told_spawned ? -1 : c->started_ms);
 	mw_u8(&w, (uint8_t)c->code);
 	mw_u8(&w, (uint8_t)c->signo);
 	mw_u8(&w, c->core);
@@ -144,11 +145,16 @@ handoff_news(struct keeper *kp, struct child *c)
 	case CHILD_EXITED:
 		break;
 	}
+	/* Of one that is over already both are told at once. */
+	if (c->state == CHILD_EXITED) {
+		if (!handoff_exited(kp, c))
+			return false;
+		c->told_spawned = true;
+		return true;
+	}
 	if (!c->told_spawned && !handoff_spawned(kp, c))
 		return false;
 	c->told_spawned = true;
-	if (c->state == CHILD_EXITED)
-		return handoff_exited(kp, c);
 	return c->lost_signo == 0 || handoff_lost(kp, c);
 }
 

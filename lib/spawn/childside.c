@@ -5,7 +5,7 @@
  * its own: it may read what was prepared, write its stack and the spec that
  * is its alone, and make raw system calls.  No libc function that writes
  * anything (errno included), no allocation, no logging: what fails is sent
- * through the error pipe as {stage, errno}.
+ * through the error pipe as {stage, errno}, or left in the parent's memory.
  *
  * The order, and why:
  *  0 a descriptor table of its own, where it shares the parent's, which
@@ -52,11 +52,17 @@
 #define IOPRIO_OF_PROCESS 1
 
 CHILD_CODE void
-childside_fail(const struct childside *cs, enum spawn_stage stage, long error)
+childside_fail(struct childside *cs, enum spawn_stage stage, long error)
 {
 	int32_t report[2] = { (int32_t)stage, (int32_t)-error };
 
-	rawsys(SYS_write, cs->report_fd, (long)report, sizeof report, 0);
+	if (cs->report_fd != -1) {
+		rawsys(
+		    SYS_write, cs->report_fd, (long)report, sizeof report, 0);
+	} else {
+		cs->failed[0] = report[0];
+		cs->failed[1] = report[1];
+	}
 	for (;;)
 		rawsys(SYS_exit, 127, 0, 0, 0);
 }
@@ -78,7 +84,7 @@ childside_table(struct childside *cs)
 }
 
 static CHILD_CODE void
-childside_signals(const struct childside *cs)
+childside_signals(struct childside *cs)
 {
 	struct kernel_sigaction dfl = { .handler = SIG_DFL };
 	long rc;
@@ -111,7 +117,7 @@ childside_write(long dirfd, const char *path, const char *text)
 }
 
 static CHILD_CODE void
-childside_priority(const struct childside *cs)
+childside_priority(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	long rc;
@@ -134,11 +140,15 @@ childside_priority(const struct childside *cs)
 		childside_fail(cs, STAGE_AFFINITY, rc);
 }
 
-/* Moves a descriptor out of the targets' way. */
+/* Moves a descriptor out of the targets' way, if it is in it. */
 static CHILD_CODE long
-childside_lift(const struct childside *cs, long fd)
+childside_lift(struct childside *cs, long fd)
 {
-	long rc = rawsys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, cs->rescue_fd, 0);
+	long rc;
+
+	if (fd >= cs->rescue_fd)
+		return fd;
+	rc = rawsys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, cs->rescue_fd, 0);
 
 	if (rc < 0)
 		childside_fail(cs, STAGE_FDS, rc);
@@ -151,7 +161,8 @@ childside_fds(struct childside *cs)
 	const struct spec *sp = cs->spec;
 	long rc;
 
-	cs->report_fd = (int)childside_lift(cs, cs->report_fd);
+	if (cs->report_fd != -1)
+		cs->report_fd = (int)childside_lift(cs, cs->report_fd);
 	for (size_t i = 0; i < sp->nfds; i++)
 		cs->scratch[i] = (int)childside_lift(cs, cs->from[i]);
 	for (size_t i = 0; i < sp->nfds; i++) {
@@ -173,7 +184,7 @@ childside_fds(struct childside *cs)
 }
 
 static CHILD_CODE void
-childside_limits(const struct childside *cs)
+childside_limits(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	long rc;
@@ -187,7 +198,7 @@ childside_limits(const struct childside *cs)
 }
 
 static CHILD_CODE void
-childside_ids(const struct childside *cs)
+childside_ids(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	long rc;
@@ -211,7 +222,7 @@ childside_ids(const struct childside *cs)
 /* sd_listen_fds(3), sd_watchdog_enabled(3) want the pid of the process itself.
  */
 static CHILD_CODE void
-childside_pid_text(const struct childside *cs)
+childside_pid_text(struct childside *cs)
 {
 	char digits[LISTEN_PID_DIGITS];
 	long pid = rawsys(SYS_getpid, 0, 0, 0, 0);
@@ -231,7 +242,7 @@ childside_pid_text(const struct childside *cs)
 }
 
 static CHILD_CODE void
-childside_die_with_parent(const struct childside *cs)
+childside_die_with_parent(struct childside *cs)
 {
 	if ((cs->spec->flags & SPEC_DIE_WITH_PARENT) == 0)
 		return;

@@ -39,7 +39,7 @@ childside_mount(const char *from, const char *to, const char *type,
 }
 
 static CHILD_CODE void
-childside_namespace(const struct childside *cs)
+childside_namespace(struct childside *cs)
 {
 	long rc = rawsys(SYS_unshare, CLONE_NEWNS, 0, 0, 0);
 
@@ -52,7 +52,7 @@ childside_namespace(const struct childside *cs)
 
 /* With mounts to come, the root is made one, so that "/" can be read-only. */
 static CHILD_CODE void
-childside_chroot(const struct childside *cs, bool mounts)
+childside_chroot(struct childside *cs, bool mounts)
 {
 	const char *root = cs->spec->root;
 	long rc = 0;
@@ -122,7 +122,7 @@ childside_read_only(const char *path)
 }
 
 static CHILD_CODE void
-childside_private_tmp(const struct childside *cs)
+childside_private_tmp(struct childside *cs)
 {
 	static const unsigned long flags = MS_NOSUID | MS_NODEV;
 	long rc;
@@ -140,7 +140,7 @@ childside_private_tmp(const struct childside *cs)
 }
 
 CHILD_CODE void
-childside_root(const struct childside *cs)
+childside_root(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	bool tmp = (sp->flags & SPEC_PRIVATE_TMP) != 0;
@@ -165,7 +165,7 @@ childside_root(const struct childside *cs)
  */
 
 CHILD_CODE void
-childside_bounding(const struct childside *cs)
+childside_bounding(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	long rc;
@@ -193,7 +193,7 @@ childside_bounding(const struct childside *cs)
  * inheritable or in the bounding set.
  */
 CHILD_CODE void
-childside_caps(const struct childside *cs)
+childside_caps(struct childside *cs)
 {
 	const struct spec *sp = cs->spec;
 	struct __user_cap_header_struct head = {
@@ -224,7 +224,7 @@ childside_caps(const struct childside *cs)
 }
 
 CHILD_CODE void
-childside_no_new_privs(const struct childside *cs)
+childside_no_new_privs(struct childside *cs)
 {
 	long rc;
 

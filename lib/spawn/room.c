@@ -54,11 +54,11 @@ spawn_room_fini(struct spawn_room *room)
 		fd_closep(&room->fd[i]);
 	room->n = 0;
 	fd_closep(&room->null_fd);
-	spawn_unmap(room->spare);
-	room->spare = NULL;
+	spawn_drop_spares(room);
 }
 
-/* newest: the lowest number that was free tells how large the table is. */
+/* newest: the lowest number that was free tells how large the table is; that
+ * which came with the message is as good. */
 bool
 room_pays(const struct spawn_room *room, size_t nfds, int newest)
 {
@@ -77,12 +77,15 @@ bool
 room_enter(struct spawn_room *room, struct childside *cs, int *from)
 {
 	size_t n = cs->spec->nfds;
-	int report = room_put(room, (int)n, cs->report_fd);
+	bool has_report = cs->report_fd != -1;
+	int report = has_report ? room_put(room, (int)n, cs->report_fd) : -1;
 
+	if (has_report && report == -1)
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		int fd = room_put(room, (int)i, from[i]);
 
-		if (fd == -1 || report == -1) {
+		if (fd == -1) {
 			room_leave(room, n);
 			return false;
 		}
@@ -90,7 +93,7 @@ room_enter(struct spawn_room *room, struct childside *cs, int *from)
 	}
 	cs->report_fd = report;
 	cs->keep_below = (unsigned)room->top;
-	return report != -1;
+	return true;
 }
 
 void

@@ -31,8 +31,10 @@
 #include "spawn/rawsys.h"
 #include "spawn/spawn_priv.h"
 
-#define SPAWN_MAGIC 0x6e777073u
-#define STACK_SIZE  (32 * 1024)
+#define SPAWN_MAGIC       0x6e777073u
+#define STACK_SIZE        (32 * 1024)
+#define SPAWN_LATE_MAX_MS 64
+#define SPAWN_SPARES      8 /* as many commands may well be under way */
 
 struct spawn {
 	unsigned magic;
@@ -41,9 +43,12 @@ struct spawn {
 	int *fd_copy; /* from and scratch of cs */
 	char **envp;  /* spec->envp is replaced by this one when not NULL */
 	char pid_env[2][sizeof "WATCHDOG_PID=" + LISTEN_PID_DIGITS];
-	int report;              /* read end of the error pipe */
+	int report;              /* read end of the error pipe; -1: none */
 	struct spawn_err failed; /* errnum 0: no failure was reported yet */
 	struct loop_io io;
+	struct loop_timer late; /* without a pipe: is it executed? */
+	int late_ms;
+	struct spawn *next;      /* of the room's spares */
 	struct spawn_room *room; /* NULL: none */
 	spawn_cb *cb;
 	void *arg;
@@ -100,18 +105,30 @@ spawn_err_text(char *out, size_t size, const struct spawn_err *se,
 }
 
 static void
+spawn_unmap(struct spawn *sp)
+{
+	munmap(sp, sizeof *sp);
+}
+
+static void
 spawn_free(struct spawn *sp)
 {
+	struct spawn_room *room = sp->room;
+
 	loop_io_stop(&sp->io);
+	loop_timer_stop(&sp->late);
 	fd_closep(&sp->report);
 	spec_free(sp->spec);
 	free(sp->fd_copy);
 	free(sp->envp);
 	sp->magic = 0;
-	if (sp->room != NULL && sp->room->spare == NULL)
-		sp->room->spare = sp;
-	else
+	if (room == NULL || room->nspare == SPAWN_SPARES) {
 		spawn_unmap(sp);
+		return;
+	}
+	sp->next = room->spare;
+	room->spare = sp;
+	room->nspare++;
 }
 
 static void
@@ -150,14 +167,33 @@ spawn_on_report(struct loop_io *io, int events, void *arg)
 	loop_io_stop(io);
 }
 
+/* As long as exec takes, it is looked again. */
+static void
+spawn_on_late(struct loop_timer *t, void *arg)
+{
+	struct spawn *sp = arg;
+
+	if (sp->cs.is_here != 0) {
+		if (sp->late_ms < SPAWN_LATE_MAX_MS)
+			sp->late_ms *= 2;
+		loop_timer_start(t, sp->late_ms);
+	} else if (sp->cs.failed[1] == 0) {
+		spawn_finish(sp, NULL);
+	}
+}
+
 void
 spawn_settle(struct spawn *sp)
 {
 	struct spawn_err se;
 	int32_t report[2];
 
-	if (sp->failed.errnum == 0 &&
-	    read(sp->report, report, sizeof report) == (ssize_t)sizeof report) {
+	if (sp->report == -1) {
+		sp->failed.stage = (enum spawn_stage)sp->cs.failed[0];
+		sp->failed.errnum = sp->cs.failed[1];
+	} else if (sp->failed.errnum == 0 &&
+		   read(sp->report, report, sizeof report) ==
+		       (ssize_t)sizeof report) {
 		sp->failed.stage = (enum spawn_stage)report[0];
 		sp->failed.errnum = report[1];
 	}
@@ -252,7 +288,8 @@ spawn_map(struct spawn_room *room)
 	void *p;
 
 	if (sp != NULL) {
-		room->spare = NULL;
+		room->spare = sp->next;
+		room->nspare--;
 		memset(sp, 0, offsetof(struct spawn, stack));
 		return sp;
 	}
@@ -262,10 +299,23 @@ spawn_map(struct spawn_room *room)
 }
 
 void
-spawn_unmap(struct spawn *sp)
+spawn_drop_spares(struct spawn_room *room)
 {
-	if (sp != NULL)
-		munmap(sp, sizeof *sp);
+	struct spawn *sp;
+
+	while ((sp = room->spare) != NULL) {
+		room->spare = sp->next;
+		spawn_unmap(sp);
+	}
+	room->nspare = 0;
+}
+
+/* A child that has our memory can leave its report there. */
+static bool
+spawn_needs_pipe(const struct loop *lp, const struct spec *spec)
+{
+	return lp == NULL || (spec->flags & SPEC_LATE) == 0 || !RAWSYS_NATIVE ||
+	       spec->oom_score_adj != SPEC_KEEP;
 }
 
 static struct spawn *
@@ -291,7 +341,8 @@ spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 		    spec->oom_score_adj);
 	if (spawn_prepare_fds(sp, fds->from) == -1 ||
 	    spawn_prepare_env(sp) == -1 ||
-	    sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1) {
+	    (spawn_needs_pipe(lp, spec) &&
+		sys_pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)) {
 		int saved = errno;
 
 		spawn_free(sp);
@@ -302,9 +353,11 @@ spawn_new(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	sp->cs.report_fd = *report_w = p[1];
 	sp->cs.ignored = spawn_ignored();
 	sp->cs.parent = getpid();
-	if (lp != NULL)
+	if (lp != NULL) {
 		loop_io_init(
 		    &sp->io, lp, sp->report, LOOP_READ, spawn_on_report, sp);
+		loop_timer_init(&sp->late, lp, spawn_on_late, sp);
+	}
 	return sp;
 }
 
@@ -325,6 +378,12 @@ spawn_clone3(struct spawn *sp, int *pidfd)
 		ca.flags &= ~(uint64_t)CLONE_VM;
 	if (sp->cs.keep_below != 0)
 		ca.flags |= CLONE_FILES;
+	/* exec is told as the end of a thread is: set_tid_address(2). */
+	if (sp->report == -1) {
+		sp->cs.is_here = 1;
+		ca.flags |= CLONE_CHILD_CLEARTID;
+		ca.child_tid = (uintptr_t)&sp->cs.is_here;
+	}
 	if (pidfd != NULL) {
 		ca.flags |= CLONE_PIDFD;
 		ca.pidfd = (uintptr_t)pidfd;
@@ -361,6 +420,7 @@ spawn_clone(struct spawn *sp, int *pidfd)
 	if (pid == -ENOSYS || pid == -EPERM) {
 		sp->cs.cgroup_fd = cgroup_fd;
 		sp->cs.keep_below = 0;
+		sp->cs.is_here = 0; /* by the time that we are here again */
 		pid = clone(childside_main, sp->stack + sizeof sp->stack,
 		    CLONE_VM | CLONE_VFORK | SIGCHLD |
 			(pidfd != NULL ? CLONE_PIDFD : 0),
@@ -372,10 +432,13 @@ spawn_clone(struct spawn *sp, int *pidfd)
 	return pid;
 }
 
-/* newest: the number of a descriptor that was opened just now. */
+/* newest: the number of a descriptor that was opened just now; -1: none. */
 static bool
 spawn_enter_room(struct spawn *sp, int newest)
 {
+	for (size_t i = 0; i < sp->spec->nfds; i++)
+		if (sp->fd_copy[i] > newest)
+			newest = sp->fd_copy[i];
 	return sp->room != NULL && RAWSYS_NATIVE &&
 	       sp->spec->oom_score_adj == SPEC_KEEP &&
 	       room_pays(sp->room, sp->spec->nfds, newest) &&
@@ -416,7 +479,9 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 		se->errnum = (int)-pid;
 		return -1;
 	}
-	if (lp != NULL)
+	if (sp->report == -1)
+		loop_timer_start(&sp->late, sp->late_ms = SPAWN_LATE_MS);
+	else if (lp != NULL)
 		loop_io_start(&sp->io);
 	*spp = sp;
 	return (pid_t)pid;

@@ -50,13 +50,20 @@ struct spawn; /* one start under way */
  */
 typedef void spawn_cb(void *arg, const struct spawn_err *err);
 
+/*
+ * Of a spec with SPEC_LATE success is told after that time, or with the
+ * child's end.  Most commands end first, and each then is three wake-ups less:
+ * ours, of whom we tell, and of whom that tells.
+ */
+#define SPAWN_LATE_MS  1
+
 #define SPAWN_ROOM_FDS 16
 #define SPAWN_ROOM_LOW 64 /* other descriptors that stay are better above */
 
 /*
  * What a process that starts many keeps for its starts: low descriptor numbers
- * (room.c says what for) and the memory of one start.  To be made before there
- * are many descriptors; not for two threads at once.
+ * (room.c says what for) and the memory of some starts.  To be made before
+ * there are many descriptors; not for two threads at once.
  */
 struct spawn_room {
 	int fd[SPAWN_ROOM_FDS]; /* reserved, open on /dev/null */
@@ -64,7 +71,8 @@ struct spawn_room {
 	int top; /* above the highest of them */
 	int null_fd;
 	bool is_off;
-	struct spawn *spare; /* NULL: none */
+	struct spawn *spare; /* the first of them; NULL: none */
+	int nspare;
 };
 
 /* Without descriptors to reserve it is a room of nothing, which is fine. */
@@ -81,8 +89,9 @@ struct spawn_fds {
 
 /*
  * Takes spec; borrows the descriptors until return.  Returns the pid, with
- * *pidfd open (NULL: none is made), or -1 with se filled.  The callback comes from the loop, or
- * from spawn_settle, exactly once.  *spp: the start under way.
+ * *pidfd open (NULL: none is made), or -1 with se filled.  The callback comes
+ * from the loop, or from spawn_settle, exactly once.  *spp: the start under
+ * way.
  *
  * lp NULL, on a thread that has no loop: from spawn_settle alone.
  */

@@ -24,7 +24,7 @@ struct childside {
 	const int *from;   /* one descriptor a spec->fds */
 	int *scratch;      /* as many again: where they are moved first */
 	int cgroup_fd;     /* -1: none, or clone3 has done it */
-	int report_fd;     /* error pipe, close-on-exec */
+	int report_fd;     /* error pipe, close-on-exec; -1: failed is it */
 	uint64_t ignored;  /* signals to set back to default: bit signo - 1 */
 	char *pid_text[2]; /* digits to fill behind LISTEN_PID=, or NULL */
 	char oom_text[12]; /* "" : leave it */
@@ -34,6 +34,9 @@ struct childside {
 	 * below this; 0: it has its own from birth.  See room.c. */
 	unsigned keep_below;
 	volatile unsigned has_own; /* futex: 1 when it has */
+	/* Without a pipe; to be read when is_here is 0. */
+	volatile int32_t failed[2]; /* stage, errno; 0: it did not fail */
+	volatile int is_here; /* the kernel sets 0: it has left our memory */
 };
 
 #define LISTEN_PID_DIGITS 10
@@ -44,14 +47,13 @@ struct childside {
 	    no_stack_protector))
 
 /* Sends {stage, errno} and exits; error is negative, as rawsys has it. */
-void childside_fail(
-    const struct childside *cs, enum spawn_stage stage, long error);
+void childside_fail(struct childside *cs, enum spawn_stage stage, long error);
 /* --- childside_box.c: the steps that shut the child in; see childside.c ----
  */
-void childside_root(const struct childside *cs);
-void childside_bounding(const struct childside *cs);
-void childside_caps(const struct childside *cs);
-void childside_no_new_privs(const struct childside *cs);
+void childside_root(struct childside *cs);
+void childside_bounding(struct childside *cs);
+void childside_caps(struct childside *cs);
+void childside_no_new_privs(struct childside *cs);
 
 /* --- room.c ----------------------------------------------------------------
  */
@@ -69,8 +71,8 @@ void room_wait(struct spawn_room *room, struct childside *cs, pid_t pid);
 /* Reserves the numbers again. */
 void room_leave(struct spawn_room *room, size_t nfds);
 
-/* spawn.c: memory of a start; NULL is fine. */
-void spawn_unmap(struct spawn *sp);
+/* spawn.c: the memory that is kept for starts. */
+void spawn_drop_spares(struct spawn_room *room);
 
 /* Runs in the child, on a stack of its own; does not return. */
 int childside_main(void *arg);

@@ -62,6 +62,8 @@ enum {
 	SPEC_CAPS = 64,
 	/* SIGKILL when the thread that started it ends. */
 	SPEC_DIE_WITH_PARENT = 128,
+	/* Nobody waits to hear that it was executed: see SPAWN_LATE_MS. */
+	SPEC_LATE = 256,
 };
 
 #define SPEC_KEEP INT32_MIN /* of nice, ioprio and so on: leave it */

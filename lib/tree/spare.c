@@ -105,9 +105,10 @@ tree_spare_give(struct tree_spares *all, struct tree_spare *s, bool is_clean)
 {
 	struct stat st;
 
-	/* 2: "." and its name in the folder above; one more each below. */
+	/* Alone then, it is empty now: only who is in it can add somebody.  2:
+	 * "." and its name in the folder above; one more each below. */
 	if (is_clean && all->n < TREE_SPARES && fstat(s->dir, &st) == 0 &&
-	    st.st_nlink == 2 && tree_spare_is_empty(s)) {
+	    st.st_nlink == 2) {
 		all->v[all->n++] = s;
 		return;
 	}

@@ -324,18 +324,18 @@ END_TEST
 static void
 add_tests(TCase *tc)
 {
-	tcase_add_loop_test(tc, an_io_priority, 0, 3);
-	tcase_add_loop_test(tc, no_new_privileges, 0, 3);
-	tcase_add_loop_test(tc, no_new_privileges_refused, 0, 3);
-	tcase_add_loop_test(tc, capabilities_of_a_user, 0, 3);
-	tcase_add_loop_test(tc, capabilities_of_root, 0, 3);
-	tcase_add_loop_test(tc, capabilities_that_we_lack, 0, 3);
-	tcase_add_loop_test(tc, another_root, 0, 3);
-	tcase_add_loop_test(tc, a_private_tmp, 0, 3);
-	tcase_add_loop_test(tc, a_private_tmp_without_tmp, 0, 3);
+	tcase_add_loop_test(tc, an_io_priority, 0, WAYS);
+	tcase_add_loop_test(tc, no_new_privileges, 0, WAYS);
+	tcase_add_loop_test(tc, no_new_privileges_refused, 0, WAYS);
+	tcase_add_loop_test(tc, capabilities_of_a_user, 0, WAYS);
+	tcase_add_loop_test(tc, capabilities_of_root, 0, WAYS);
+	tcase_add_loop_test(tc, capabilities_that_we_lack, 0, WAYS);
+	tcase_add_loop_test(tc, another_root, 0, WAYS);
+	tcase_add_loop_test(tc, a_private_tmp, 0, WAYS);
+	tcase_add_loop_test(tc, a_private_tmp_without_tmp, 0, WAYS);
 	tcase_add_loop_test(tc, read_only_paths, 0, 4);
 	tcase_add_loop_test(tc, everything_read_only, 0, 4);
-	tcase_add_loop_test(tc, a_box_without_rights, 0, 3);
+	tcase_add_loop_test(tc, a_box_without_rights, 0, WAYS);
 }
 
 int

@@ -371,6 +371,29 @@ START_TEST(dead_before_the_loop_looked)
 }
 END_TEST
 
+/* Nobody waits for it: no descriptor, and no wake-up but a timer's. */
+START_TEST(told_late)
+{
+	int before, p[2];
+
+	way(_i);
+	before = fake_fd_count();
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	give(0, p[0]);
+	st.spec.path = "/bin/cat";
+	start();
+	ck_assert_int_gt(st.pid, 0);
+	fd_closep(&p[0]);
+	fd_closep(&st.pidfd);
+	ck_assert_int_eq(fake_fd_count(), before + 1); /* p[1] */
+	ck_assert(!st.called);
+	ck_assert(fake_loop_until(lp, &st.called, WAIT_MS));
+	ck_assert(!st.failed);
+	fd_closep(&p[1]);
+	ck_assert_int_eq(waitid(P_PID, (id_t)st.pid, &st.end, WEXITED), 0);
+}
+END_TEST
+
 START_TEST(errno_is_ours)
 {
 	way(_i);
@@ -448,25 +471,26 @@ END_TEST
 static void
 add_tests(TCase *tc)
 {
-	tcase_add_loop_test(tc, it_runs, 0, 3);
-	tcase_add_loop_test(tc, a_session_of_its_own, 0, 3);
-	tcase_add_loop_test(tc, signals_are_as_new, 0, 3);
-	tcase_add_loop_test(tc, our_own_mask_comes_back, 0, 3);
-	tcase_add_loop_test(tc, directory_umask_and_nice, 0, 3);
-	tcase_add_loop_test(tc, what_is_not_set_stays, 0, 3);
-	tcase_add_loop_test(tc, limits_are_set, 0, 3);
-	tcase_add_loop_test(tc, a_low_limit_below_our_own_descriptors, 0, 3);
-	tcase_add_loop_test(tc, affinity, 0, 3);
-	tcase_add_loop_test(tc, listen_pid_is_its_own, 0, 3);
-	tcase_add_loop_test(tc, another_user, 0, 3);
-	tcase_add_loop_test(tc, overlapping_descriptors, 0, 3);
-	tcase_add_loop_test(tc, standard_descriptors_can_be_moved, 0, 3);
-	tcase_add_loop_test(tc, targets_over_the_error_pipe, 0, 3);
-	tcase_add_loop_test(tc, the_highest_target, 0, 3);
-	tcase_add_loop_test(tc, nothing_else_is_there, 0, 3);
-	tcase_add_loop_test(tc, dead_before_the_loop_looked, 0, 3);
-	tcase_add_loop_test(tc, errno_is_ours, 0, 3);
-	tcase_add_loop_test(tc, many_at_once, 0, 3);
+	tcase_add_loop_test(tc, it_runs, 0, WAYS);
+	tcase_add_loop_test(tc, a_session_of_its_own, 0, WAYS);
+	tcase_add_loop_test(tc, signals_are_as_new, 0, WAYS);
+	tcase_add_loop_test(tc, our_own_mask_comes_back, 0, WAYS);
+	tcase_add_loop_test(tc, directory_umask_and_nice, 0, WAYS);
+	tcase_add_loop_test(tc, what_is_not_set_stays, 0, WAYS);
+	tcase_add_loop_test(tc, limits_are_set, 0, WAYS);
+	tcase_add_loop_test(tc, a_low_limit_below_our_own_descriptors, 0, WAYS);
+	tcase_add_loop_test(tc, affinity, 0, WAYS);
+	tcase_add_loop_test(tc, listen_pid_is_its_own, 0, WAYS);
+	tcase_add_loop_test(tc, another_user, 0, WAYS);
+	tcase_add_loop_test(tc, overlapping_descriptors, 0, WAYS);
+	tcase_add_loop_test(tc, standard_descriptors_can_be_moved, 0, WAYS);
+	tcase_add_loop_test(tc, targets_over_the_error_pipe, 0, WAYS);
+	tcase_add_loop_test(tc, the_highest_target, 0, WAYS);
+	tcase_add_loop_test(tc, nothing_else_is_there, 0, WAYS);
+	tcase_add_loop_test(tc, dead_before_the_loop_looked, 0, WAYS);
+	tcase_add_loop_test(tc, told_late, 3, WAYS);
+	tcase_add_loop_test(tc, errno_is_ours, 0, WAYS);
+	tcase_add_loop_test(tc, many_at_once, 0, WAYS);
 	tcase_add_test(tc, every_stage_has_its_text);
 }
 

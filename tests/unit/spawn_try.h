@@ -170,12 +170,21 @@ teardown(void)
 	loop_free(lp);
 }
 
-/* 0: clone3; 1: clone; 2: clone3 of a process with many descriptors. */
+/*
+ * 0: clone3; 1: clone; 2: clone3 of a process with many descriptors; 3 and 4:
+ * as 2 and 0, told late, without a pipe.
+ */
+#define WAYS 5
+
 static inline void
 way(int i)
 {
 	static struct spawn_room kept;
 
+	if (i >= 3) {
+		st.spec.flags |= SPEC_LATE;
+		i = i == 3 ? 2 : 0;
+	}
 	if (i == 1)
 		setenv("REEVE_NO_CLONE3", "1", 1);
 	else
