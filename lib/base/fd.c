@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 void
@@ -53,6 +54,21 @@ fd_lift(int *fdp, int least)
 		return;
 	close(*fdp);
 	*fdp = fd;
+}
+
+void
+fd_make_room(size_t n)
+{
+	struct rlimit rl;
+	int top;
+
+	if (n == 0 || getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	if (rl.rlim_cur < n)
+		n = (size_t)rl.rlim_cur;
+	top = n <= INT_MAX ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, (int)n - 1)
+			   : -1;
+	fd_closep(&top);
 }
 
 int

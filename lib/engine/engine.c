@@ -478,6 +478,7 @@ engine_on_synced(void *arg)
 	tree_set_origin(w->origin, w->origin_start, w->pid != w->origin);
 	engine_load_config(en);
 	limits_look(en);
+	fd_make_room(slots_need_fds(en, en->cf)); /* before there are threads */
 	en->next_id = ((uint64_t)w->incarnation << 32) + 1;
 	en->pump = pump_new(en->lp, engine_on_sink, en, &err);
 	if (en->pump == NULL)

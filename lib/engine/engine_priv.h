@@ -473,6 +473,8 @@ const char *probing_error(const struct inst *in);
 
 /* Gets the controllers that cf asks for; warnings: keys without effect. */
 /* Says when it takes more descriptors than there may be. */
+/* Descriptors of ours that all its programs need together, about. */
+size_t slots_need_fds(const struct engine *en, const struct config *cf);
 void slots_check_fds(
     const struct engine *en, const struct config *cf, struct strv *warnings);
 void limits_setup(

@@ -78,22 +78,6 @@ keeperlink_wait(struct keeperlink *kl, enum msg_type type, const struct mw *w,
 	buf_add(&kl->queue, w->data, w->len);
 }
 
-/* Takes w. */
-static void
-keeperlink_send(struct keeperlink *kl, enum msg_type type, struct mw *w,
-    const int *fds, size_t nfds)
-{
-	enum chan_result rc = CHAN_FULL;
-
-	if (w->failed)
-		fatalx("no memory for a message to the keeper");
-	if (kl->queue.len == 0)
-		rc = chan_send(kl->ch, type, w, fds, nfds);
-	if (rc == CHAN_FULL)
-		keeperlink_wait(kl, type, w, fds, nfds);
-	mw_fini(w);
-}
-
 /* Sends the first that waits; false: there is still no room. */
 static bool
 keeperlink_send_waiting(struct keeperlink *kl)
@@ -129,6 +113,25 @@ keeperlink_room(void *arg)
 		buf_consume(&kl->queue, kl->sent);
 		kl->sent = 0;
 	}
+}
+
+/* Takes w. */
+static void
+keeperlink_send(struct keeperlink *kl, enum msg_type type, struct mw *w,
+    const int *fds, size_t nfds)
+{
+	enum chan_result rc = CHAN_FULL;
+
+	if (w->failed)
+		fatalx("no memory for a message to the keeper");
+	/* It reads meanwhile, however long this turn of ours is. */
+	if (kl->queue.len > 0)
+		keeperlink_room(kl);
+	if (kl->queue.len == 0)
+		rc = chan_send(kl->ch, type, w, fds, nfds);
+	if (rc == CHAN_FULL)
+		keeperlink_wait(kl, type, w, fds, nfds);
+	mw_fini(w);
 }
 
 bool

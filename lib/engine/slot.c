@@ -327,13 +327,10 @@ slot_fds_of(const struct config_program *p, size_t n)
 	return fds + n * each;
 }
 
-void
-slots_check_fds(
-    const struct engine *en, const struct config *cf, struct strv *warnings)
+size_t
+slots_need_fds(const struct engine *en, const struct config *cf)
 {
 	size_t need = FDS_OTHERS;
-	struct rlimit rl;
-	char text[256];
 
 	for (size_t i = 0; i < cf->nprograms; i++) {
 		const struct config_program *p = cf->programs[i];
@@ -341,6 +338,17 @@ slots_check_fds(
 		need += slot_fds_of(
 		    p, (size_t)config_program_workers(p, en->usable_cpus));
 	}
+	return need;
+}
+
+void
+slots_check_fds(
+    const struct engine *en, const struct config *cf, struct strv *warnings)
+{
+	size_t need = slots_need_fds(en, cf);
+	struct rlimit rl;
+	char text[256];
+
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || need <= rl.rlim_cur)
 		return;
 	snprintf(text, sizeof text,

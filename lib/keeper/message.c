@@ -22,8 +22,10 @@ message_start_over(struct keeper *kp)
 		return;
 	if (kp->upgrading)
 		upgrade_go_on(kp);
-	if (kp->starting_most > 16)
+	if (kp->starting_most > 16) {
+		spawn_room_trim(&kp->room);
 		malloc_trim(0);
+	}
 	kp->starting_most = 0;
 }
 

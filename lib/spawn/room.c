@@ -54,7 +54,7 @@ spawn_room_fini(struct spawn_room *room)
 		fd_closep(&room->fd[i]);
 	room->n = 0;
 	fd_closep(&room->null_fd);
-	spawn_drop_spares(room);
+	spawn_room_trim(room);
 }
 
 /* newest: the lowest number that was free tells how large the table is; that

@@ -299,7 +299,7 @@ spawn_map(struct spawn_room *room)
 }
 
 void
-spawn_drop_spares(struct spawn_room *room)
+spawn_room_trim(struct spawn_room *room)
 {
 	struct spawn *sp;
 

@@ -77,6 +77,8 @@ struct spawn_room {
 
 /* Without descriptors to reserve it is a room of nothing, which is fine. */
 void spawn_room_init(struct spawn_room *room);
+/* Gives back what many starts at once have left. */
+void spawn_room_trim(struct spawn_room *room);
 /* After the last spawn is over. */
 void spawn_room_fini(struct spawn_room *room);
 

@@ -71,9 +71,6 @@ void room_wait(struct spawn_room *room, struct childside *cs, pid_t pid);
 /* Reserves the numbers again. */
 void room_leave(struct spawn_room *room, size_t nfds);
 
-/* spawn.c: the memory that is kept for starts. */
-void spawn_drop_spares(struct spawn_room *room);
-
 /* Runs in the child, on a stack of its own; does not return. */
 int childside_main(void *arg);
 

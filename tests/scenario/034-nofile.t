@@ -53,4 +53,17 @@ done | conf
 code 0 "with fewer of them" ctl reload
 awaits 10 "all have room" 'all_state RUNNING'
 is "... of both streams" "$(for p in $(pids); do readlink "/proc/$p/fd/1" "/proc/$p/fd/2"; done | grep -c pipe)" 40
+end_reeved
+
+# The kernel takes 10 ms each time that a table which threads share grows: the
+# engine's has room for all that is in the config before it starts any.
+conf <<EOT
+[program:many]
+command = $CHILD sleep
+workers = 200
+autostart = false
+EOT
+start_reeved
+room=$(sed -n 's/^FDSize:[[:space:]]*//p' "/proc/$(engine_pid)/status")
+ok "an engine has room for descriptors to come (it has $room)" [ "$room" -ge 1400 ]
 plan_done
