@@ -157,8 +157,8 @@ struct slot {
 	    draining; /* dead ones, too, until their tree is gone */
 	uint64_t restarts;
 	uint32_t health_losses;
-	mono_ms retry_at_ms; /* BACKOFF, FATAL, ill: 0 when not */
-	struct loop_timer retry;
+	mono_ms retry_at_ms;      /* BACKOFF, FATAL, ill: 0 when not */
+	struct loop_timer *retry; /* NULL: it never had to wait */
 	char *note; /* why it is in its state, for people; or NULL */
 	struct table_times times;
 	struct slot_history *history; /* NULL: nothing of it has ended yet */
@@ -315,6 +315,7 @@ bool slot_edge(enum slot_state from, enum slot_event e, enum slot_state *to);
 
 /* Its timer, for retry_at_ms. */
 void slot_arm_retry(struct slot *sl);
+void slot_drop_retry(struct slot *sl);
 /* What it waits for in its state may have another end now. */
 void slot_conf_changed(struct slot *sl, const struct config_program *old);
 /* An exit that a death in the record tells of is still to be acted on. */

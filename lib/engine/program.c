@@ -148,7 +148,7 @@ slot_conf_changed(struct slot *sl, const struct config_program *old)
 		return;
 	if (sl->state == PS_FATAL &&
 	    old->rare->fatal_retry_ms != conf->rare->fatal_retry_ms) {
-		loop_timer_stop(&sl->retry);
+		slot_drop_retry(sl);
 		sl->retry_at_ms = 0;
 		if (conf->rare->fatal_retry_ms != 0)
 			sl->retry_at_ms = since + conf->rare->fatal_retry_ms;
@@ -178,7 +178,7 @@ static void
 act_spawn(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
-	loop_timer_stop(&sl->retry);
+	slot_drop_retry(sl);
 	if (slot_is_filled(sl))
 		return;
 	slot_stamp(sl, &sl->times.free_ms);
@@ -205,7 +205,7 @@ act_up(struct slot *sl)
 	if (sl->cur != NULL)
 		slot_note(sl, "%s", "");
 	sl->retry_at_ms = 0;
-	loop_timer_stop(&sl->retry);
+	slot_drop_retry(sl);
 }
 
 /* From what is remembered alone, so that it can be asked again. */
@@ -228,15 +228,6 @@ slot_death_event(const struct slot *sl)
 		   sl->state == PS_RUNNING, d->code, d->signo)
 		   ? PE_DIE_YOUNG
 		   : PE_DIE;
-}
-
-void
-slot_arm_retry(struct slot *sl)
-{
-	mono_ms now = loop_now(sl->prog->en->lp);
-
-	loop_timer_start(
-	    &sl->retry, sl->retry_at_ms > now ? sl->retry_at_ms - now : 0);
 }
 
 static void
@@ -388,7 +379,7 @@ static void
 act_rest(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
-	loop_timer_stop(&sl->retry);
+	slot_drop_retry(sl);
 	if (sl->wanted && sl->start_again &&
 	    slot_last_death(sl)->cause == DEATH_UNHEALTHY) {
 		slot_was_ill(sl);
@@ -406,7 +397,7 @@ static void
 act_wait(struct slot *sl)
 {
 	sl->retry_at_ms = 0;
-	loop_timer_stop(&sl->retry);
+	slot_drop_retry(sl);
 	sl->parked = sl->prog->en->parked = true;
 }
 

@@ -35,6 +35,26 @@ slot_on_retry(struct loop_timer *t, void *arg)
 	slot_event(sl, PE_RETRY);
 }
 
+void
+slot_arm_retry(struct slot *sl)
+{
+	mono_ms now = loop_now(sl->prog->en->lp);
+
+	if (sl->retry == NULL) {
+		sl->retry = xcalloc(1, sizeof *sl->retry);
+		loop_timer_init(sl->retry, sl->prog->en->lp, slot_on_retry, sl);
+	}
+	loop_timer_start(
+	    sl->retry, sl->retry_at_ms > now ? sl->retry_at_ms - now : 0);
+}
+
+void
+slot_drop_retry(struct slot *sl)
+{
+	if (sl->retry != NULL)
+		loop_timer_stop(sl->retry);
+}
+
 struct slot *
 slot_new(struct program *pg, int index)
 {
@@ -46,7 +66,6 @@ slot_new(struct program *pg, int index)
 	sl->name = xasprintf("%.63s.%d", pg->conf->name, index);
 	sl->state = PS_STOPPED;
 	TAILQ_INIT(&sl->draining);
-	loop_timer_init(&sl->retry, en->lp, slot_on_retry, sl);
 	loop_task_init(&sl->step_task, slot_run_events, sl);
 	sl->record = table_find_slot(en->table, sl->name, true);
 	return sl;
@@ -93,7 +112,7 @@ slot_free(struct slot *sl)
 	BUG_ON(
 	    sl->cur != NULL || sl->next != NULL || !TAILQ_EMPTY(&sl->draining));
 	op_slot_gone(sl);
-	loop_timer_stop(&sl->retry);
+	slot_drop_retry(sl);
 	loop_task_cancel(en->lp, &sl->step_task);
 	slot_streams_close(sl);
 	for (unsigned k = 0; k < 4; k++) {
@@ -108,6 +127,7 @@ slot_free(struct slot *sl)
 	free(sl->note);
 	free(sl->reason);
 	free(sl->vacate);
+	free(sl->retry);
 	free(sl);
 }
 

@@ -59,12 +59,19 @@ struct scan {
 
 /* --- marks ---------------------------------------------------------------- */
 
+/* Of one whose cgroup is gone: nobody's. */
+static const char *
+tree_mark_of(const struct tree *t)
+{
+	return t->mark != NULL ? t->mark : "";
+}
+
 static int
 tree_order_mark(const void *a, const void *b)
 {
 	const struct tree_left *const *t = a, *const *u = b;
 
-	return strcmp((*t)->tree->mark, (*u)->tree->mark);
+	return strcmp(tree_mark_of((*t)->tree), tree_mark_of((*u)->tree));
 }
 
 static int
@@ -77,14 +84,11 @@ tree_order_leader(const void *a, const void *b)
 }
 
 static struct tree_left *
-scan_by_mark(const struct scan *sc, const char *mark)
+scan_by_mark(const struct scan *sc, char *mark)
 {
-	struct tree like = { .leader = 0 };
+	struct tree like = { .mark = mark };
 	struct tree_left key = { .tree = &like }, *kp = &key, **found;
 
-	if (strlen(mark) >= sizeof like.mark)
-		return NULL;
-	memcpy(like.mark, mark, strlen(mark) + 1);
 	found = bsearch(
 	    &kp, sc->by_mark, sc->n, sizeof *sc->by_mark, tree_order_mark);
 	return found != NULL ? *found : NULL;
@@ -92,9 +96,9 @@ scan_by_mark(const struct scan *sc, const char *mark)
 
 /* Whose mark is in there; *other: there is one of nobody that is asked for. */
 static struct tree_left *
-scan_env_mark(const struct scan *sc, const struct buf *env, bool *other)
+scan_env_mark(const struct scan *sc, struct buf *env, bool *other)
 {
-	const char *s = buf_str(env), *end = s + env->len;
+	char *s = env->data, *end = s + env->len;
 	struct tree_left *t;
 
 	*other = false;

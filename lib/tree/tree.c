@@ -206,6 +206,7 @@ void
 tree_fini(struct tree *t)
 {
 	freep(&t->cgroup);
+	freep(&t->mark);
 }
 
 /* Nobody else has it: origin, its start time, the id that it never gives twice.
@@ -213,8 +214,8 @@ tree_fini(struct tree *t)
 static void
 tree_mark(struct tree *t)
 {
-	snprintf(t->mark, sizeof t->mark, "%x.%" PRIx64 ".%" PRIx64,
-	    (unsigned)origin.pid, origin.start, t->id);
+	t->mark = xasprintf("%x.%" PRIx64 ".%" PRIx64, (unsigned)origin.pid,
+	    origin.start, t->id);
 }
 
 static void

@@ -30,7 +30,7 @@ enum { /* controllers */
 
 struct tree {
 	char *cgroup;     /* folder; NULL: none */
-	char mark[40];    /* value of REEVE_TREE; "" with a cgroup */
+	char *mark;       /* value of REEVE_TREE; NULL: it has, or had, a cgroup */
 	uint64_t id;      /* of the keeper's child */
 	pid_t leader;     /* 0: not known */
 	bool leader_gone; /* its end was told: the number may be another's */

@@ -17,6 +17,7 @@
 
 #define KEEPER 1 /* it stands for one */
 
+static char mark[] = "7.7.7";
 static struct tree tree;
 static struct tree_left left;
 static pid_t member;
@@ -69,7 +70,7 @@ set_up(void)
 
 	memset(&tree, 0, sizeof tree);
 	memset(&left, 0, sizeof left);
-	strcpy(tree.mark, "7.7.7");
+	tree.mark = mark;
 	tree.leader_gone = true;
 	one->tree = &tree;
 	member = fork();

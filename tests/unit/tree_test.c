@@ -48,7 +48,7 @@ test_leader(const char *mark, int dir, const char *script)
 		if (fd == -1 || write(fd, "0", 1) != 1)
 			_exit(99);
 	}
-	setenv("REEVE_TREE", mark, 1);
+	setenv("REEVE_TREE", mark != NULL ? mark : "", 1);
 	execl("/bin/sh", "sh", "-c", script, (char *)NULL);
 	_exit(98);
 }
