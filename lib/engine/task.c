@@ -415,11 +415,12 @@ task_stand_end(struct task *t, const struct task_end *end)
 int
 task_tree(struct task *t, const char **mark)
 {
-	*mark = t->tree.mark;
+	*mark = NULL;
 	if (t->spare != NULL)
 		return tree_spare_enter(t->spare, &t->tree, t->id);
 	t->dir = tree_prepare(
 	    &t->tree, t->en->cgroup, t->tree_name, t->tree_index, t->id);
+	*mark = t->tree.mark;
 	return t->dir;
 }
 

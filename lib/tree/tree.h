@@ -29,10 +29,10 @@ enum { /* controllers */
 };
 
 struct tree {
-	char *cgroup;     /* folder; NULL: none */
-	char *mark;       /* value of REEVE_TREE; NULL: it has, or had, a cgroup */
-	uint64_t id;      /* of the keeper's child */
-	pid_t leader;     /* 0: not known */
+	char *cgroup; /* folder; NULL: none */
+	char *mark;   /* value of REEVE_TREE; NULL: it has, or had, a cgroup */
+	uint64_t id;  /* of the keeper's child */
+	pid_t leader; /* 0: not known */
 	bool leader_gone; /* its end was told: the number may be another's */
 	bool killed;      /* tree_kill was, or may have been, called */
 };
