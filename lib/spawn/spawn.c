@@ -173,7 +173,7 @@ spawn_on_late(struct loop_timer *t, void *arg)
 {
 	struct spawn *sp = arg;
 
-	if (sp->cs.is_here != 0) {
+	if (atomic_load_explicit(&sp->cs.is_here, memory_order_acquire) != 0) {
 		if (sp->late_ms < SPAWN_LATE_MAX_MS)
 			sp->late_ms *= 2;
 		loop_timer_start(t, sp->late_ms);

@@ -5,6 +5,7 @@
 #define SPAWN_SPAWN_PRIV_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,7 +37,7 @@ struct childside {
 	volatile unsigned has_own; /* futex: 1 when it has */
 	/* Without a pipe; to be read when is_here is 0. */
 	volatile int32_t failed[2]; /* stage, errno; 0: it did not fail */
-	volatile int is_here; /* the kernel sets 0: it has left our memory */
+	_Atomic int is_here; /* the kernel sets 0: it has left our memory */
 };
 
 #define LISTEN_PID_DIGITS 10
