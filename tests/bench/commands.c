@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,21 +124,47 @@ ours_start(int fd, int serial, const int *fds)
 		die("sendmsg");
 }
 
-/* Results among the lines that have come; stops when one is no success. */
 static int
-ours_results(FILE *in)
+ours_is_result(const char *line)
 {
-	static char line[4096];
-
-	if (fgets(line, sizeof line, in) == NULL)
-		die("the connection");
 	if (strstr(line, "\"event\":") != NULL)
 		return 0;
 	if (strstr(line, "\"exit_code\":0") == NULL) {
-		fprintf(stderr, "commands: %s", line);
+		fprintf(stderr, "commands: %s\n", line);
 		exit(1);
 	}
 	return 1;
+}
+
+/*
+ * Results among the lines that have come; stops when one is no success.  Waits
+ * as clients with an event loop do: who sleeps in read(2) on a Unix socket is
+ * woken when what he sent has been read, too.
+ */
+static int
+ours_results(int fd)
+{
+	static char text[8192];
+	static size_t len;
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	char *line = text, *end;
+	ssize_t n;
+	int results = 0;
+
+	if (poll(&pfd, 1, -1) == -1)
+		die("poll");
+	n = read(fd, text + len, sizeof text - len);
+	if (n <= 0)
+		die("the connection");
+	len += (size_t)n;
+	while ((end = memchr(line, '\n', len)) != NULL) {
+		*end = '\0';
+		results += ours_is_result(line);
+		len -= (size_t)(end + 1 - line);
+		line = end + 1;
+	}
+	memmove(text, line, len);
+	return results;
 }
 
 static void
@@ -145,12 +172,11 @@ ours_run(const char *path, int n, int inflight, const char *command)
 {
 	int fd = ours_connect(path), started = 0, done = 0;
 	int fds[4] = { ours_strings(command), 0, 1, 2 };
-	FILE *in = fdopen(dup(fd), "r");
 
 	while (done < n) {
 		for (; started < n && started - done < inflight; started++)
 			ours_start(fd, started, fds);
-		done += ours_results(in);
+		done += ours_results(fd);
 	}
 }
 
