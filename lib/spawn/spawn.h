@@ -55,7 +55,7 @@ typedef void spawn_cb(void *arg, const struct spawn_err *err);
  * child's end.  Most commands end first, and each then is three wake-ups less:
  * ours, of whom we tell, and of whom that tells.
  */
-#define SPAWN_LATE_MS  1
+#define SPAWN_LATE_MS  2
 
 #define SPAWN_ROOM_FDS 16
 #define SPAWN_ROOM_LOW 64 /* other descriptors that stay are better above */
