@@ -19,6 +19,25 @@
 #include "base/xalloc.h"
 #include "config/slot.h"
 
+void
+check_key_error(const struct config_program *p, const char *key,
+    struct config_errors *errs, const char *fmt, ...)
+{
+	const char *file;
+	struct buf b;
+	va_list ap;
+	int line;
+
+	buf_init(&b);
+	va_start(ap, fmt);
+	buf_addv(&b, fmt, ap);
+	va_end(ap);
+	file = config_program_origin(p, key, &line);
+	config_error(
+	    errs, file, line, "[program:%s] %s: %s", p->name, key, buf_str(&b));
+	buf_fini(&b);
+}
+
 /* Stands for "auto" where it matters only whether there are several. */
 #define SOME_CPUS 2
 

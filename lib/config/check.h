@@ -6,6 +6,11 @@
 
 #include "config/config_priv.h"
 
+/* "[program:NAME] KEY: ...", with the line that says it. */
+void check_key_error(const struct config_program *p, const char *key,
+    struct config_errors *errs, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 void check_config(const struct config *cf, struct config_errors *errs);
 /* Of it, what programs say about each other; check_deps.c. */
 void check_deps(const struct config *cf, struct config_errors *errs);

@@ -1,28 +1,7 @@
 /* check_ports - what is wrong with wait_port_free=. */
-#include <string.h>
-
 #include "config/check.h"
 #include "config/slot.h"
 #include "config/value.h"
-
-static void __attribute__((format(printf, 4, 5)))
-ports_error(const struct config_program *p, const char *key,
-    struct config_errors *errs, const char *fmt, ...)
-{
-	const char *file;
-	struct buf b;
-	va_list ap;
-	int line;
-
-	buf_init(&b);
-	va_start(ap, fmt);
-	buf_addv(&b, fmt, ap);
-	va_end(ap);
-	file = config_program_origin(p, key, &line);
-	config_error(
-	    errs, file, line, "[program:%s] %s: %s", p->name, key, buf_str(&b));
-	buf_fini(&b);
-}
 
 static const char *
 ports_common(const struct config_sockets *a, const struct config_sockets *b)
@@ -45,7 +24,7 @@ ports_of_reeved(const struct config *cf, const struct config_program *p,
 	for (size_t i = 0; i < cf->nprograms; i++) {
 		text = ports_common(ports, &cf->programs[i]->sockets);
 		if (text != NULL)
-			ports_error(p, "wait_port_free", errs,
+			check_key_error(p, "wait_port_free", errs,
 			    "%s is in socket= of [program:%s]: reeved has it, "
 			    "it never becomes free",
 			    text, cf->programs[i]->name);
@@ -63,12 +42,12 @@ ports_of_slots(const struct config_program *p, int nslots,
 	const char *text;
 
 	if (config_slot_ports(&last, p, nslots - 1, nslots, &env, &err) == -1) {
-		ports_error(p, "wait_port_free", errs, "%s", err.text);
+		check_key_error(p, "wait_port_free", errs, "%s", err.text);
 		return;
 	}
 	text = ports_common(first, &last);
 	if (text != NULL)
-		ports_error(p, "wait_port_free", errs,
+		check_key_error(p, "wait_port_free", errs,
 		    "%s is of several workers, of which only one can have it: "
 		    "it needs %%(process_num)d in it",
 		    text);
@@ -86,12 +65,12 @@ check_ports(const struct config *cf, const struct config_program *p, int nslots,
 	if (p->rare->wait_port_free == NULL) {
 		if (origins_line(
 			&p->origins, SCHEMA_PROGRAM_wait_port_timeout) != 0)
-			ports_error(p, "wait_port_timeout", errs,
+			check_key_error(p, "wait_port_timeout", errs,
 			    "there is no wait_port_free= that it could be of");
 		return;
 	}
 	if (config_slot_ports(&first, p, 0, nslots, &env, &err) == -1) {
-		ports_error(p, "wait_port_free", errs, "%s", err.text);
+		check_key_error(p, "wait_port_free", errs, "%s", err.text);
 		return;
 	}
 	ports_of_reeved(cf, p, &first, errs);

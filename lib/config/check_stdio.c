@@ -1,26 +1,5 @@
 /* check_stdio - what is wrong with stdin= and output=. */
-#include <string.h>
-
 #include "config/check.h"
-
-static void __attribute__((format(printf, 4, 5)))
-stdio_error(const struct config_program *p, const char *key,
-    struct config_errors *errs, const char *fmt, ...)
-{
-	const char *file;
-	struct buf b;
-	va_list ap;
-	int line;
-
-	buf_init(&b);
-	va_start(ap, fmt);
-	buf_addv(&b, fmt, ap);
-	va_end(ap);
-	file = config_program_origin(p, key, &line);
-	config_error(
-	    errs, file, line, "[program:%s] %s: %s", p->name, key, buf_str(&b));
-	buf_fini(&b);
-}
 
 /* They would be accepted and do nothing. */
 static const enum schema_id stdio_idle[] = {
@@ -36,12 +15,13 @@ static void
 stdio_output(const struct config_program *p, struct config_errors *errs)
 {
 	if (p->ready == READY_LOG)
-		stdio_error(p, "ready", errs,
+		check_key_error(p, "ready", errs,
 		    "log: needs the output, but with output = inherit it does "
 		    "not come through reeved");
 	for (size_t i = 0; i < sizeof stdio_idle / sizeof *stdio_idle; i++)
 		if (origins_line(&p->origins, stdio_idle[i]) != 0)
-			stdio_error(p, schema_keys[stdio_idle[i]].name, errs,
+			check_key_error(p, schema_keys[stdio_idle[i]].name,
+			    errs,
 			    "there is no log with output = inherit: remove "
 			    "one of them");
 }
@@ -51,7 +31,7 @@ check_stdio(const struct config_program *p, struct config_errors *errs)
 {
 	if (p->stdin_from == STDIN_INHERIT &&
 	    (p->workers != 1 || p->rare->workers_per_cpu != 0))
-		stdio_error(p, "stdin", errs,
+		check_key_error(p, "stdin", errs,
 		    "inherit: several workers would each get a part of it; "
 		    "workers = 1, or stdin = null");
 	if (p->output == OUTPUT_INHERIT)

@@ -1,9 +1,10 @@
 /* near_test - what a slip was meant to be. */
 #include "base/near.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "try_main.h"
 
 struct row {
 	const char *word;
@@ -61,20 +62,15 @@ START_TEST(the_closest_is_found)
 }
 END_TEST
 
+static void
+add_all(TCase *tc)
+{
+	tcase_add_loop_test(
+	    tc, the_closest_is_found, 0, (int)(sizeof rows / sizeof *rows));
+}
+
 int
 main(void)
 {
-	Suite *s = suite_create("near");
-	TCase *tc = tcase_create("near");
-	SRunner *sr = srunner_create(s);
-	int failed;
-
-	tcase_add_loop_test(
-	    tc, the_closest_is_found, 0, (int)(sizeof rows / sizeof *rows));
-	suite_add_tcase(s, tc);
-	srunner_set_tap(sr, "-");
-	srunner_run_all(sr, CK_SILENT);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return try_main("near", add_all, NULL, NULL);
 }
