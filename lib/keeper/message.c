@@ -40,7 +40,9 @@ message_spawned(void *arg, const struct spawn_err *se)
 	if (se != NULL)
 		c->err = *se;
 	child_mark(&c->kp->children, c);
-	handoff_flush(c->kp);
+	/* Of one that is reaped just now the end is told with it. */
+	if (c->has_process)
+		handoff_flush(c->kp);
 }
 
 /* Where each descriptor of a spec comes from; false: there is none. */

@@ -35,6 +35,12 @@ spawn_room_init(struct spawn_room *room)
 }
 
 void
+spawn_room_trim(struct spawn_room *room)
+{
+	(void)room;
+}
+
+void
 spawn_room_fini(struct spawn_room *room)
 {
 	(void)room;
@@ -46,14 +52,15 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
     struct spawn_err *se)
 {
 	static pid_t pid = 100000000;
-	bool fails = (spec->flags & 0x100) != 0;
+	bool fails = (spec->flags & 0x4000) != 0; /* of nobody else */
 
 	(void)lp;
 	for (size_t i = 0; i < spec->nfds; i++)
 		if (fds->from[i] < 0)
 			abort();
 	spec_free(spec);
-	*pidfd = -1;
+	if (pidfd != NULL)
+		abort();
 	if (fails) {
 		se->stage = STAGE_CLONE;
 		se->errnum = 11;
@@ -62,7 +69,6 @@ spawn_start(struct loop *lp, struct spec *spec, const struct spawn_fds *fds,
 	*spp = calloc(1, sizeof **spp);
 	(*spp)->cb = cb;
 	(*spp)->arg = arg;
-	*pidfd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return pid++;
 }
 
