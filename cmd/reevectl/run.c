@@ -167,10 +167,10 @@ run_params(const struct run *r, bool resume)
 	const struct command *cmd = r->cmd;
 	json_t *p = json_pack("{s:s}", "key", r->key);
 
-	if (resume) {
+	if (resume)
 		json_object_set_new(p, "resume", json_true());
+	if (resume && r->started)
 		return p;
-	}
 	json_object_set_new(p, "argc", json_integer(r->argc));
 	if (cmd->on[OPTION_PTY])
 		json_object_set_new(p, "tty", json_true());
@@ -189,7 +189,8 @@ run_params(const struct run *r, bool resume)
 static int
 run_ask(struct run *r, bool resume, struct client_error *ce)
 {
-	if (!resume)
+	/* Of one that had not started yet, all that it needs to. */
+	if (!resume || !r->started)
 		client_pass(r->cmd->client, r->pass, 4);
 	return client_send(r->cmd->client, "run", run_params(r, resume), ce);
 }

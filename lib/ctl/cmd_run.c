@@ -97,17 +97,6 @@ run_put_end(struct ctl_req *r, const struct task_end *end, const char *path)
 	ctl_result_end(r);
 }
 
-/* What a start that failed was about; NULL: no file. */
-static const char *
-client_run_place(const struct client_run *cr, const struct task_end *end)
-{
-	if (!cr->kept)
-		return NULL;
-	if (end->stage == STAGE_EXEC)
-		return cr->rn.req.path;
-	return end->stage == STAGE_DIRECTORY ? cr->rn.req.directory : NULL;
-}
-
 static void
 run_on_end(void *arg, const struct task_end *end)
 {
@@ -119,7 +108,7 @@ run_on_end(void *arg, const struct task_end *end)
 		cr->run = NULL;
 		loop_timer_start(&cr->again, RUN_AGAIN_MS);
 	} else {
-		run_put_end(cr->r, end, client_run_place(cr, end));
+		run_put_end(cr->r, end, run_failed_path(run));
 		client_run_free(cr);
 	}
 	run_leave(run);
@@ -176,21 +165,6 @@ client_run_new(struct ctl_req *r)
 	return cr;
 }
 
-static void
-run_resumes(struct ctl_req *r, const char *key)
-{
-	struct engine *en = r->s->srv->en;
-	struct client_run *cr = client_run_new(r);
-
-	cr->run = run_resume(en, r->s->who.uid, key, &run_ops, cr);
-	if (cr->run != NULL)
-		return;
-	r->close = NULL;
-	client_run_free(cr);
-	ctl_fail(r, CTL_E_FAILED,
-	    "what became of the command is not known any more");
-}
-
 /* A command that can't be found is an end like others: it tells why. */
 static void
 run_not_found(struct ctl_req *r, struct err *err, const char *command,
@@ -222,20 +196,21 @@ run_not_as(struct ctl_req *r, const struct running *rn, const struct err *err)
 	run_put_end(r, &end, NULL);
 }
 
-static void
-run_begin(struct ctl_req *r, struct running *rn)
+static int
+run_find_path(struct running *rn, struct err *err)
 {
-	struct client_run *cr;
-	struct err err;
 	const char *path = strv_env_get(&rn->envp, "PATH");
 
-	if (config_find_command(&rn->path, rn->req.argv[0], rn->req.directory,
-		path, &err) == -1) {
-		run_not_found(r, &err, rn->req.argv[0], rn->req.directory);
-		return;
-	}
+	if (config_find_command(
+		&rn->path, rn->req.argv[0], rn->req.directory, path, err) == -1)
+		return -1;
 	rn->req.path = rn->path;
-	cr = client_run_new(r);
+	return 0;
+}
+
+static void
+client_run_keep(struct client_run *cr, struct running *rn)
+{
 	cr->rn = *rn;
 	cr->kept = true;
 	running_init(rn);
@@ -246,7 +221,42 @@ run_begin(struct ctl_req *r, struct running *rn)
 		snprintf(cr->ipc, sizeof cr->ipc, "%s", cr->rn.req.ipc);
 		cr->rn.req.ipc = cr->ipc;
 	}
+}
+
+static void
+run_begin(struct ctl_req *r, struct running *rn)
+{
+	struct client_run *cr;
+	struct err err;
+
+	if (run_find_path(rn, &err) == -1) {
+		run_not_found(r, &err, rn->req.argv[0], rn->req.directory);
+		return;
+	}
+	cr = client_run_new(r);
+	client_run_keep(cr, rn);
 	client_run_start(cr);
+}
+
+/* rn: what it was asked for with, for one that did not start, or that waits
+ * for a process to be had; NULL: the client does not say. */
+static void
+run_resumes(struct ctl_req *r, const char *key, struct running *rn)
+{
+	struct engine *en = r->s->srv->en;
+	struct client_run *cr = client_run_new(r);
+	struct err err;
+
+	if (rn != NULL && run_find_path(rn, &err) == 0)
+		client_run_keep(cr, rn);
+	cr->run = run_resume(en, r->s->who.uid, key,
+	    cr->kept ? &cr->rn.req : NULL, &run_ops, cr);
+	if (cr->run != NULL)
+		return;
+	r->close = NULL;
+	client_run_free(cr);
+	ctl_fail(r, CTL_E_FAILED,
+	    "what became of the command is not known any more");
 }
 
 void
@@ -283,8 +293,8 @@ cmd_run(struct ctl_req *r, struct args *a)
 		args_error(a, "there is a run with that key");
 	if (args_end(a, r) == -1)
 		return;
-	if (resume) {
-		run_resumes(r, key);
+	if (resume && argc == 0) {
+		run_resumes(r, key, NULL);
 		return;
 	}
 	rn.req.key = key;
@@ -297,6 +307,8 @@ cmd_run(struct ctl_req *r, struct args *a)
 		run_not_as(r, &rn, &err);
 	else if (running_refused(&rn, r->s, &end))
 		run_put_end(r, &end, NULL);
+	else if (resume)
+		run_resumes(r, key, &rn);
 	else
 		run_begin(r, &rn);
 	fd_close_given(&fd);

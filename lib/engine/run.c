@@ -456,20 +456,44 @@ run_is_taken(struct engine *en, uid_t owner, const char *key)
 	return r != NULL && r->ops != NULL;
 }
 
+/* The engine before this one knew what it is: for the reason why it did not
+ * start. */
+static void
+run_recall(struct run *r, const struct run_request *req)
+{
+	struct spec_rlimit limits[RLIM_NLIMITS + 1];
+	const struct task_end *end;
+	struct spec sp;
+
+	run_fill(&sp, r->en, req, limits);
+	sp.envp = req->envp;
+	end = task_recall(r->task, &sp);
+	if (r->over)
+		r->end = *end;
+}
+
 struct run *
 run_resume(struct engine *en, uid_t owner, const char *key,
-    const struct run_ops *ops, void *arg)
+    const struct run_request *req, const struct run_ops *ops, void *arg)
 {
 	struct run *r = run_find(en, owner, key);
 
 	if (r == NULL || r->ops != NULL)
 		return NULL;
+	if (req != NULL)
+		run_recall(r, req);
 	r->ops = ops;
 	r->arg = arg;
-	r->told_gone = false; /* not this client */
+	r->started = r->told_gone = false; /* not this client */
 	loop_timer_stop(&r->timer);
 	loop_task_queue(en->lp, &r->tell);
 	return r;
+}
+
+const char *
+run_failed_path(const struct run *r)
+{
+	return task_failed_path(r->task);
 }
 
 void
@@ -537,7 +561,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	if (sscanf(o->label, "!q:%u.%40[0-9A-Za-z]", &uid, key) != 2)
 		return false;
 	r = run_new(en, uid, key);
-	r->started = true;
+	r->pid = o->pid;
 	if (strstr(o->label, RUN_JOBS) != NULL)
 		run_has_jobs(r);
 	run_tree_name(r, tree, sizeof tree);
@@ -545,6 +569,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	    en, tree, 0, o->id, o->pid, o->started_ms, run_on_done, r);
 	task_adopt_shared(r->task, run_adopted_tree(o->label));
 	task_set_timeout(r->task, run_adopted_timeout(o->label));
+	task_on_start(r->task, run_on_started);
 	task_on_gone(r->task, run_on_gone);
 	run_adopt_channel(r);
 	/* Its client may come back. */

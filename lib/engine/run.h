@@ -72,9 +72,14 @@ struct run_ops {
 struct run *run_start(struct engine *en, uid_t owner,
     const struct run_request *req, const struct run_ops *ops, void *arg,
     struct err *err);
-/* The run of that key, which has no client any more, gets one; NULL: none. */
+/* The run of that key, which has no client any more, gets one, which is told
+ * again that it started; NULL: none.  req: what it was asked for with, NULL:
+ * not known. */
 struct run *run_resume(struct engine *en, uid_t owner, const char *key,
-    const struct run_ops *ops, void *arg);
+    const struct run_request *req, const struct run_ops *ops, void *arg);
+/* What the step was about at which it was not started; NULL: no file, or it
+ * is not known. */
+const char *run_failed_path(const struct run *r);
 /* Is there one with a client? */
 bool run_is_taken(struct engine *en, uid_t owner, const char *key);
 /* The client is gone, or has been told the end. */

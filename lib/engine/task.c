@@ -383,14 +383,21 @@ task_free(struct task *t)
 	free(t);
 }
 
-void
-task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
+/* For its errors. */
+static void
+task_note_spec(struct task *t, const struct spec *sp)
 {
 	t->path = xstrdup(sp->path);
 	t->directory = xstrdup(sp->directory);
 	t->root = xstrdup(sp->root);
 	t->read_only = xstrdup(sp->read_only != NULL ? sp->read_only[0] : "");
 	spec_measure(sp, &t->words);
+}
+
+void
+task_spawn(struct task *t, const struct spec *sp, const int *fds, size_t nfds)
+{
+	task_note_spec(t, sp);
 	t->spawned = true;
 	keeperlink_spawn(t->en->kl, t->id, sp, fds, nfds);
 	fd_closep(&t->dir);
@@ -526,25 +533,43 @@ task_add_size(struct task *t)
 	spec_size_text(&t->words, t->end.text + n, sizeof t->end.text - n);
 }
 
+static void
+task_describe_failed(struct task *t)
+{
+	struct task_end *e = &t->end;
+	struct spawn_err se = { (enum spawn_stage)e->stage, e->errnum };
+	const char *place = task_failed_path(t);
+
+	/* Of an engine before this one they are not known. */
+	spawn_err_text(e->text, sizeof e->text, &se,
+	    t->path != NULL ? t->path : "its command",
+	    place != NULL ? place : "/");
+	if (e->stage == STAGE_EXEC && e->errnum == E2BIG && t->words.bytes > 0)
+		task_add_size(t);
+}
+
+const struct task_end *
+task_recall(struct task *t, const struct spec *sp)
+{
+	if (t->path == NULL) {
+		task_note_spec(t, sp);
+		if (t->end.how == TASK_NO_START)
+			task_describe_failed(t);
+	}
+	return &t->end;
+}
+
 bool
 task_on_spawn_failed(struct engine *en, uint64_t id, int stage, int errnum)
 {
-	struct spawn_err se = { (enum spawn_stage)stage, errnum };
 	struct task *t = task_find(en, id);
-	const char *place;
 
 	if (t == NULL)
 		return false;
 	t->end.how = TASK_NO_START;
 	t->end.stage = stage;
 	t->end.errnum = errnum;
-	place = task_failed_path(t);
-	/* Of an engine before this one they are not known. */
-	spawn_err_text(t->end.text, sizeof t->end.text, &se,
-	    t->path != NULL ? t->path : "its command",
-	    place != NULL ? place : "/");
-	if (stage == STAGE_EXEC && errnum == E2BIG && t->words.bytes > 0)
-		task_add_size(t);
+	task_describe_failed(t);
 	task_over(t);
 	return true;
 }

@@ -82,6 +82,9 @@ int task_tree(struct task *t, const char **mark);
 /* Asks the keeper; borrows everything.  label: sp's. */
 void task_spawn(
     struct task *t, const struct spec *sp, const int *fds, size_t nfds);
+/* It was asked for by an engine before this one, with sp: for its errors, also
+ * one that has come already.  Its end, as it is now. */
+const struct task_end *task_recall(struct task *t, const struct spec *sp);
 /* One that an engine before this one started. */
 struct task *task_adopt(struct engine *en, const char *tree, unsigned index,
     uint64_t id, pid_t pid, mono_ms started_ms, task_done *done, void *arg);

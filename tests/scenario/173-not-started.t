@@ -116,6 +116,27 @@ like "... in words, too" "$(ctl why "$id")" "is failed: execute $T/script: No su
 between ctl task run --no-wait script
 code 127 "one of the config" ctl task wait "$id"
 is "... has it all" "$(fields "$id")" "failed exec ENOENT $T/script"
+# A client's command: its client asks again, with what it was.
+run_between() { # ARG...
+	e=$(engine_pid)
+	kill -STOP "$REEVED"
+	"$B/reevectl" -c "$CONF" run "$@" <"$T/out/empty" >"$T/out/run" 2>"$T/out/err" &
+	run=$!
+	started $run
+	awaits 5 "it is begun" asked
+	kill -KILL "$e"
+	kill -CONT "$REEVED"
+	awaits 10 "another engine" 'ctl status'
+	wait $run
+}
+# Until it has started the engine keeps what it is to get.
+asked() { find "/proc/$e/fd" -lname "$T/out/empty" | grep -q .; }
+run_between --json "$T/script"
+is "run between two engines" "$?" 127
+like "... has it all" "$(cat "$T/out/run")" "\"started\":false,.*\"stage\":\"exec\",\"errno_name\":\"ENOENT\",\"path\":\"$T/script\".*\"error\":\"execute $T/script: No such file"
+run_between --cwd "$T/gone" true
+is "... in a folder" "$?" 125
+has "... in words" "$T/out/err" "$T/gone: No such file"
 between ctl task add --cwd "$T/gone" true
 code 125 "a folder" ctl task wait "$id"
 is "... has it all" "$(fields "$id")" "failed directory ENOENT $T/gone"

@@ -548,15 +548,23 @@ run_is_taken(struct engine *en, uid_t owner, const char *key)
 
 struct run *
 run_resume(struct engine *en, uid_t owner, const char *key,
-    const struct run_ops *ops, void *arg)
+    const struct run_request *req, const struct run_ops *ops, void *arg)
 {
 	struct run *r = run_find(en, owner, key);
 
 	if (r != NULL) {
 		r->ops = ops;
 		r->arg = arg;
+		if (req != NULL)
+			snprintf(r->first, sizeof r->first, "%s", req->argv[0]);
 	}
 	return r;
+}
+
+const char *
+run_failed_path(const struct run *r)
+{
+	return r->first;
 }
 
 void

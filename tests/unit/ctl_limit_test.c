@@ -430,6 +430,30 @@ START_TEST(run_is_resumed)
 }
 END_TEST
 
+/* Which the next engine needs to say what could not be started. */
+START_TEST(run_is_resumed_with_its_words)
+{
+	struct task_end end = { .how = TASK_NO_START,
+		.code = -1,
+		.stage = STAGE_EXEC,
+		.errnum = ENOENT,
+		.text = "execute it" };
+	json_t *v;
+
+	memset(&fake_run, 0, sizeof fake_run);
+	memcpy(fake_run.key, "k6", 3);
+	put_run("{\"key\":\"k6\",\"argc\":2,\"resume\":true}", run_words,
+	    sizeof run_words, 4);
+	ck_assert_ptr_nonnull(fake_run.ops);
+	ck_assert_str_eq(fake_run.first, run_words + strlen(run_words) + 1);
+	fake_run.ops->done(fake_run.arg, &end);
+	turns();
+	v = next();
+	expect_str(v, "result.path", fake_run.first);
+	json_decref(v);
+}
+END_TEST
+
 static void
 add_tests(TCase *tc)
 {
@@ -452,6 +476,7 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, run_of_a_client_that_vanishes);
 	tcase_add_test(tc, run_gets_signals);
 	tcase_add_test(tc, run_is_resumed);
+	tcase_add_test(tc, run_is_resumed_with_its_words);
 }
 
 int
