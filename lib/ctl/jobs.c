@@ -38,6 +38,7 @@ struct job {
 	struct job *chain;
 	struct buf msg; /* empty: of an engine before this one */
 	int fds[POOL_MSG_FDS];
+	int emptied;       /* of fds, before it runs again; 0: none */
 	struct conn *conn; /* NULL: it is to be sent */
 	jobs_sent *sent;   /* NULL: it was */
 	void *arg;
@@ -242,6 +243,10 @@ job_submit_again(struct job *j)
 					   sizeof(struct pool_msg));
 
 	s->flags |= PS_AGAIN;
+	/* The first run may have written more than the second will. */
+	if (j->emptied != 0 && ftruncate(j->emptied, 0) == -1)
+		log_warn("job %llu: empty its output",
+		    (unsigned long long)j->pub.id);
 }
 
 static void
@@ -670,6 +675,7 @@ job_write(struct job *j, const struct jobs_request *rq)
 		j->fds[m.nfds++] = rq->in_fd;
 	if (rq->out_fd != -1)
 		j->fds[m.nfds++] = rq->out_fd;
+	j->emptied = rq->retry && rq->out_name != NULL ? rq->out_fd : 0;
 	buf_add(&j->msg, &m, sizeof m);
 	buf_add(&j->msg, &s, sizeof s);
 	put_string(&j->msg, rq->kind);

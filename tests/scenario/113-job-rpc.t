@@ -44,6 +44,9 @@ wait_for "$id" >/dev/null
 code 0 "paths" cmp "$T/out/a" "$T/out/c"
 like "no such kind" "$(wait_for "$(submit '{"kind": "none"}')")" '"status": "refused" "text": "there is no such kind'
 like "a crash" "$(wait_for "$(submit '{"kind": "bad", "args": ["do=segv", "n=1"]}')")" '"status": "crashed"'
+id=$(submit "{\"kind\": \"bad\", \"args\": [\"do=attempt\"], \"output\": \"$T/out/d\", \"retry\": true}")
+like "one that runs again" "$(wait_for "$id")" '^"status": "ok"'
+is "... leaves nothing of its first run" "$(wc -c <"$T/out/d")" 5
 like "no such file" "$(rpc job_submit '{"kind": "digest", "input": "/none/such"}')" '^error -32001 /none/such: No such file'
 like "an output that is the input" "$(rpc job_submit "{\"kind\": \"copy\", \"input\": \"$T/out/a\", \"output\": \"$T/out/a\"}")" \
     "^error -32001 $T/out/a: it is the input as well"
