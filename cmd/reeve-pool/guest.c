@@ -29,7 +29,7 @@ guest_may(const struct daemon *d, uid_t uid)
 
 /* What fits is sent at once: nobody waits for a stranger. */
 static void
-guest_refuse(const struct daemon *d, int fd, uid_t uid, bool full)
+guest_refuse(struct daemon *d, int fd, uid_t uid, bool full)
 {
 	struct {
 		struct pool_msg m;
@@ -44,7 +44,7 @@ guest_refuse(const struct daemon *d, int fd, uid_t uid, bool full)
 		    "uid %u may not submit jobs: no program of it has "
 		    "allow_jobs",
 		    (unsigned)uid);
-	if (d->nrefused < 10 || d->nrefused % 1000 == 0)
+	if (daemon_log_room(d))
 		log_info("a client is refused: %s", bye.text);
 	(void)pool_send(fd, (const char *)&bye, sizeof bye, NULL, 0);
 	close(fd);
@@ -66,7 +66,6 @@ guest_look(struct daemon *d, int fd, bool *guest, uid_t *uid)
 	if (!*guest || (guest_may(d, uc.uid) && d->nguests < GUESTS_MAX))
 		return 0;
 	guest_refuse(d, fd, uc.uid, guest_may(d, uc.uid));
-	d->nrefused++;
 	return -1;
 }
 

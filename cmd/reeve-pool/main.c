@@ -135,6 +135,12 @@ on_progress(struct loop_timer *t, void *arg)
 	jobs_progress(arg);
 }
 
+bool
+daemon_log_room(struct daemon *d)
+{
+	return log_quota(&d->wrongs, loop_now(d->lp), "clients");
+}
+
 void
 daemon_recycle(struct daemon *d)
 {

@@ -37,7 +37,7 @@ peer_close(struct peer *p, const char *why)
 {
 	struct daemon *d = p->d;
 
-	if (why != NULL)
+	if (why != NULL && daemon_log_room(d))
 		log_info("a client is dropped: %s", why);
 	job_forget_all(p);
 	loop_io_stop(&p->io);
@@ -242,7 +242,8 @@ peer_end(struct peer *p, int error, const char *why)
 void
 peer_bye(struct peer *p, const char *why)
 {
-	log_warnx("a client breaks the protocol: %s", why);
+	if (daemon_log_room(p->d))
+		log_warnx("a client breaks the protocol: %s", why);
 	peer_end(p, 0, why);
 }
 

@@ -6,6 +6,7 @@
 #define REEVE_POOL_DAEMON_H
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "loop/loop.h"
 #include "pool/board.h"
 #include "pool/plugin.h"
@@ -236,8 +237,9 @@ struct daemon {
 	int listen_fd;
 	struct loop_io listen_io;
 	struct peer *peers;
-	size_t npeers, nguests, nrefused;
-	struct loop_timer mute; /* runs while a guest has said no hello */
+	size_t npeers, nguests;
+	struct log_quota wrongs; /* of clients, in the log */
+	struct loop_timer mute;  /* runs while a guest has said no hello */
 	struct loop_task flush;
 	struct loop_timer progress;
 	struct board_entry **told; /* answered, not yet sent */
@@ -256,6 +258,8 @@ struct daemon {
 	const char *file;
 };
 
+/* May what a client did wrong be logged?  Else it is counted. */
+bool daemon_log_room(struct daemon *d);
 void daemon_flush_soon(struct daemon *d);
 /* After a stuck job: please start another one. */
 void daemon_recycle(struct daemon *d);

@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_PIECE 4096 /* PIPE_BUF: a pipe takes it whole or not at all */
+#define LOG_QUOTA    30 /* lines in LOG_QUOTA_MS */
+#define LOG_QUOTA_MS 10000
+#define LOG_PIECE    4096 /* PIPE_BUF: a pipe takes it whole or not at all */
 
 static const char *const level_names[LOG__N] = {
 	[LOG_DEBUG] = "debug",
@@ -256,6 +258,27 @@ fatalx(const char *fmt, ...)
 {
 	LOG_BODY(LOG_ERROR, 0);
 	exit(71);
+}
+
+bool
+log_quota(struct log_quota *q, int64_t now_ms, const char *whose)
+{
+	if (q->told > 0 && now_ms - q->since_ms >= LOG_QUOTA_MS) {
+		if (q->untold > 0)
+			log_info("%s: %u more refused since", whose, q->untold);
+		q->told = q->untold = 0;
+	}
+	if (q->told == 0)
+		q->since_ms = now_ms;
+	if (q->told < LOG_QUOTA) {
+		q->told++;
+		return true;
+	}
+	if (q->untold++ == 0)
+		log_warnx("%s: more that are refused are counted, not logged, "
+			  "for %d s",
+		    whose, LOG_QUOTA_MS / 1000);
+	return false;
 }
 
 void

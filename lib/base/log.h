@@ -13,6 +13,7 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_DEBUG,
@@ -39,6 +40,17 @@ bool log_enabled(enum log_level level);
 /* "debug" "info" "warn" "error", or LOG__N. */
 enum log_level log_level_parse(const char *word);
 const char *log_level_name(enum log_level level);
+
+/* What strangers do wrong is logged, but so often at most: others need the
+ * log.  All 0 at first. */
+struct log_quota {
+	int64_t since_ms;
+	unsigned told, untold;
+};
+
+/* May one line more be logged of these?  Else it is counted, and the count
+ * told later.  now_ms: monotonic. */
+bool log_quota(struct log_quota *q, int64_t now_ms, const char *whose);
 
 #define LOG_PRINTF __attribute__((format(printf, 1, 2)))
 

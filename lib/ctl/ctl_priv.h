@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "ctl/acl.h"
@@ -90,8 +91,7 @@ struct ctl_server {
 	int spare[CTL_SPARE];    /* given up, one for each client, then */
 	struct ctl_sessions sessions;
 	unsigned nsessions;
-	mono_ms told_since;    /* what clients do wrong is logged, but */
-	unsigned told, untold; /* so often at most: others need the log */
+	struct log_quota told; /* what clients do wrong */
 };
 
 struct ctl_session {

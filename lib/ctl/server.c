@@ -17,32 +17,13 @@
 #include "ctl/jobs.h"
 
 #define SERVER_MAGIC    0x63746c73U
-#define SERVER_TURN     16 /* connections accepted before others */
-#define SERVER_TOLD     30 /* lines of refusals in SERVER_TOLD_MS */
-#define SERVER_TOLD_MS  10000
+#define SERVER_TURN     16   /* connections accepted before others */
 #define SERVER_AGAIN_MS 1000 /* pause when descriptors run out */
 
 bool
 ctl_log_room(struct ctl_server *srv)
 {
-	mono_ms now = loop_now(srv->lp);
-
-	if (srv->told > 0 && now - srv->told_since >= SERVER_TOLD_MS) {
-		if (srv->untold > 0)
-			log_info("clients: %u more refused since", srv->untold);
-		srv->told = srv->untold = 0;
-	}
-	if (srv->told == 0)
-		srv->told_since = now;
-	if (srv->told < SERVER_TOLD) {
-		srv->told++;
-		return true;
-	}
-	if (srv->untold++ == 0)
-		log_warnx("clients: more that are refused are counted, not "
-			  "logged, for %d s",
-		    SERVER_TOLD_MS / 1000);
-	return false;
+	return log_quota(&srv->told, loop_now(srv->lp), "clients");
 }
 
 /* One line, as much of it as fits, and the end. */

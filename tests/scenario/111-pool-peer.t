@@ -172,6 +172,14 @@ def rude():
     socket.send_fds(s, [submit(1, b"noop")[:20]], [0] * 50)
     s.close()
 
+def storm():
+    """Many that break the rules: the log is for others, too."""
+    for _ in range(300):
+        s = connect(False)
+        s.sendall(HEAD.pack(0, 3, 0, 0))
+        answer(s)
+        s.close()
+
 globals()[sys.argv[2]]()
 EOT
 says() { peer "$T/peer.py" "$T/run/pool.sock" "$1"; }
@@ -189,6 +197,10 @@ is "full is refused, with the length; all others are answered" "$(says full)" "7
 8 6 4
 [(1, 2), (2, 2), (3, 2), (4, 2), (5, 2), (6, 2)]"
 is "who breaks the rules is told which, and dropped" "$(says rude)" ""
+says storm
+n=$(ctl tail -n 1000 pool stderr | grep -c "breaks the protocol")
+ok "many who do are not a line each ($n)" test "$n" -ge 20 -a "$n" -le 60
+like "... which is told" "$(ctl tail -n 1000 pool stderr)" "clients: more that are refused are counted, not logged, for 10 s"
 same_pool
 await 10 "[ \"\$(fds $pool)\" = $before ]"
 is "no descriptor is left" "$(fds "$pool")" "$before"
