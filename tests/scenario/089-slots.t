@@ -65,6 +65,13 @@ task resume
 # shellcheck disable=SC2046
 code 0 "a make among tasks" task wait $(seq "$a" "$i")
 is "... 3 slots for all, whatever the group may" "$(most)" "3 0 28"
+task pause >/dev/null
+make_three -j
+i=$(seq 6 | sed "s|.*|sh $T/src/job|" | task add --each-line | tail -n 1)
+task resume
+# shellcheck disable=SC2046
+code 0 "three make -j among tasks" task wait $(seq "$a" "$i")
+is "... 3 slots for all, all of them used" "$(most)" "3 0 48"
 task parallel default 0
 
 a=$(task add --cwd "$T/src" -- make -s -j 5)
@@ -124,6 +131,42 @@ case $(make --version | head -n 1) in
 	make_three -j
 	code 0 "three makes by name" task wait "$a" "$b" "$c"
 	is "... 3 slots" "$(most)" "3 0 36"
+	;;
+esac
+# Another that knows it by name: cargo; its compilers and scripts are counted.
+home=$(getent passwd "$(id -u)" | cut -d: -f6)
+# shellcheck disable=SC2089
+cargo="env PATH=$home/.cargo/bin:$PATH CARGO_HOME=$T/cargo RUSTUP_HOME=$home/.rustup RUSTC_WRAPPER=$T/src/rustc cargo"
+case $($cargo --version 2>/dev/null) in
+"" | "cargo 1."[0-9].* | "cargo 1."[0-6][0-9].* | "cargo 1.7"[0-4].*)
+	skip "three cargos by name" "no cargo that is 1.75 or newer"
+	;;
+*)
+	printf '#!/bin/sh\necho + >>%s\n"$@"\ncode=$?\necho - >>%s\nexit $code\n' "$T/out/jobs" "$T/out/jobs" >"$T/src/rustc"
+	chmod +x "$T/src/rustc"
+	for w in 1 2 3; do
+		mkdir "$T/src/w$w"
+		printf '[workspace]\nresolver = "2"\nmembers = ["a", "b", "c"]\n' >"$T/src/w$w/Cargo.toml"
+		for m in a b c; do
+			mkdir -p "$T/src/w$w/$m/src"
+			: >"$T/src/w$w/$m/src/lib.rs"
+			printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2021"\nbuild = "build.rs"\n' $m >"$T/src/w$w/$m/Cargo.toml"
+			echo "fn main() { std::process::Command::new(\"sh\").arg(\"$T/src/job\").status().unwrap(); }" >"$T/src/w$w/$m/build.rs"
+		done
+	done
+	rm -f "$T/out/jobs"
+	task pause >/dev/null
+	# shellcheck disable=SC2086,SC2090
+	for w in 1 2 3; do
+		ids="${ids-} $(task add --cwd "$T/src/w$w" -- $cargo build -q --offline)"
+	done
+	i=$(seq 4 | sed "s|.*|sh $T/src/job|" | task add --each-line)
+	task resume
+	# shellcheck disable=SC2086
+	code 0 "three cargos by name, and tasks" task wait $ids $i
+	# shellcheck disable=SC2046
+	set -- $(most)
+	ok "... 3 slots for all ($*)" test "$1" = 3 -a "$2" = 0 -a "$3" -ge 44
 	;;
 esac
 cat >"$T/out/taker" <<EOT
