@@ -163,9 +163,10 @@ graph_choose(struct graph *g, size_t room)
 	return g->n <= room ? 0 : g->n - (room - 1);
 }
 
+/* last: it stays, so it may be longer than a line. */
 static void
 graph_line(const struct graph *g, const struct node *nd, size_t longest,
-    size_t width, struct buf *b)
+    size_t width, bool last, struct buf *b)
 {
 	struct buf text;
 
@@ -177,7 +178,9 @@ graph_line(const struct graph *g, const struct node *nd, size_t longest,
 	node_text(g, nd, &text);
 	render_pad(b, nd->name, longest, false);
 	buf_addf(b, "  %s", render_tint(node_tint(nd)));
-	if (width > longest + 2)
+	if (last)
+		buf_adds(b, buf_str(&text));
+	else if (width > longest + 2)
 		render_cut(b, buf_str(&text), width - longest - 2);
 	buf_addf(b, "%s\n", render_untint(node_tint(nd)));
 	buf_fini(&text);
@@ -208,7 +211,7 @@ graph_rest(const struct graph *g, size_t n, size_t width, struct buf *b)
 }
 
 static void
-graph_draw(struct graph *g, bool whole)
+graph_draw(struct graph *g, bool last)
 {
 	size_t width, rows, rest, longest = 0;
 	struct buf b;
@@ -221,7 +224,7 @@ graph_draw(struct graph *g, bool whole)
 	render_screen(STDERR_FILENO, &width, &rows);
 	if (width < 8)
 		width = 8;
-	rest = graph_choose(g, whole || rows < 4 ? g->n : rows - 2);
+	rest = graph_choose(g, last || rows < 4 ? g->n : rows - 2);
 	buf_init(&b);
 	for (size_t i = 0; i < g->n; i++)
 		if (render_columns(g->v[i].name) > longest)
@@ -229,7 +232,7 @@ graph_draw(struct graph *g, bool whole)
 	for (size_t i = 0; i < g->n; i++) {
 		if (!g->v[i].shown)
 			continue;
-		graph_line(g, &g->v[i], longest, width, &b);
+		graph_line(g, &g->v[i], longest, width, last, &b);
 		g->drawn++;
 	}
 	if (rest > 0) {

@@ -54,6 +54,9 @@ depends_on = src
 [task:whole]
 shell = $line; echo all done
 depends_on = left, right, src
+[task:after-absent]
+command = true
+depends_on = absent
 [task:after-bad]
 shell = echo never >$T/out/never
 depends_on = src, fails
@@ -152,4 +155,7 @@ is "the next run is the new one" "$(task run words)" "three little words one"
 need script
 ok "on a terminal" script -qec "'$B/reevectl' -c '$CONF' task run whole" "$T/out/tty"
 has "... the graph is drawn" "$T/out/tty" "left +.*waits for src"
+script -qec "stty cols 30; '$B/reevectl' -c '$CONF' task run after-absent" "$T/out/tty" >"$T/out/ok"
+is "... the exit code" "$?" 127
+has "... the whole reason stays there" "$T/out/tty" "absent .*failed: run $T/no-such-file: No such file or directory"
 plan_done
