@@ -692,8 +692,8 @@ void wait_pull(
 void wait_pull_all(struct engine *en); /* those with pull set */
 /* "db:ready (STARTING), m:done (RUNNING)"; false: it does not wait. */
 bool wait_text(const struct slot *sl, char *out, size_t size);
-/* It waits, and nothing that is under way will change that. */
-bool wait_in_vain(const struct slot *sl);
+/* It has waited since then, and nothing that is under way will change that. */
+bool wait_in_vain(const struct slot *sl, wall_ms since);
 /* What its stop means for running programs that depend on it; "". */
 void wait_users_text(struct program *pg, char *out, size_t size);
 /* The nodes of programs are right; false: nothing depends on anything. */

@@ -265,16 +265,19 @@ static void
 op_check_waiting(struct item *it)
 {
 	const struct slot *sl = it->slot;
+	wall_ms since = it->waits != 0 ? it->waits : clock_wall_ms();
 	char text[160];
 
 	if (sl->queued != 0 || !wait_text(sl, text, sizeof text))
 		return;
-	if (wait_in_vain(sl))
+	if (wait_in_vain(sl, since)) {
 		op_verdict(it, false, "",
 		    "waits for %s, and starts when that is so", text);
-	else if (!it->waits)
+		return;
+	}
+	if (it->waits == 0)
 		op_tell(it->op, it->name, "waits for %s", text);
-	it->waits = true;
+	it->waits = since;
 }
 
 /* One that was to end has ended; its last words come with the next event. */

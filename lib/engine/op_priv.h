@@ -29,7 +29,7 @@ struct item {
 	uint32_t since; /* GOAL_UP: an instance above this generation */
 	mono_ms begun_ms;
 	unsigned skip; /* GOAL_ROLL: rolls to end before the one waited for */
-	bool waits;    /* GOAL_UP: it was told that it waits */
+	wall_ms waits; /* GOAL_UP: since then, and it was told; 0: no */
 	bool failed;   /* GOAL_UP: an instance died; why and tail are of it */
 	char name[SLOT_NAME_MAX];
 	char why[200];

@@ -201,9 +201,23 @@ wait_text(const struct slot *sl, char *out, size_t size)
 	return len != 0;
 }
 
-/* Does nothing that is under way lead to its start? */
+/* One that is to be done has failed while somebody waited for that. */
 static bool
-wait_is_stuck(struct program *pg, size_t depth)
+wait_has_failed(const struct program *to, wall_ms since)
+{
+	for (int i = 0; i < to->nslots; i++) {
+		const struct table_death *d = slot_last_death(to->slots[i]);
+
+		if (d->at_ms != 0 && d->at_ms >= since &&
+		    !policy_done(to->conf, d->code, d->signo))
+			return true;
+	}
+	return false;
+}
+
+/* Does nothing that is under way lead to its start?  since: it has waited. */
+static bool
+wait_is_stuck(struct program *pg, size_t depth, wall_ms since)
 {
 	struct engine *en = pg->en;
 	const struct deps_edge *e;
@@ -218,6 +232,8 @@ wait_is_stuck(struct program *pg, size_t depth)
 	to = en->programs[e->to];
 	if (to->nslots == 0)
 		return true; /* until somebody scales it */
+	if (e->condition == CONDITION_DONE && wait_has_failed(to, since))
+		return true; /* it may be done the next time, or never */
 	for (int i = 0; i < to->nslots; i++) {
 		const struct slot *sl = to->slots[i];
 
@@ -226,14 +242,14 @@ wait_is_stuck(struct program *pg, size_t depth)
 			sl->state == PS_FATAL))
 			return !sl->start_again;
 	}
-	return wait_is_stuck(to, depth + 1);
+	return wait_is_stuck(to, depth + 1, since);
 }
 
 bool
-wait_in_vain(const struct slot *sl)
+wait_in_vain(const struct slot *sl, wall_ms since)
 {
 	return sl->queued == 0 && sl->state == PS_STOPPED && sl->wanted &&
-	       wait_graph(sl->prog->en) && wait_is_stuck(sl->prog, 0);
+	       wait_graph(sl->prog->en) && wait_is_stuck(sl->prog, 0, since);
 }
 
 void

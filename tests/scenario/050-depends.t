@@ -36,6 +36,12 @@ autostart = false
 $(prog vain sleep)
 depends_on = broken
 autostart = false
+$(prog never "pause 50 exit 1" 0)
+autorestart = on-failure
+autostart = false
+$(prog after sleep)
+depends_on = never:done
+autostart = false
 $(prog none sleep)
 workers = 0
 $(prog alone sleep)
@@ -80,6 +86,10 @@ awaits 5 "all are up" 'all_state RUNNING db cache web front'
 
 code 1 "a start that leads nowhere says so" ctl start vain
 like "and why" "$(cat "$T/out/ok")" "vain.0: waits for broken:ready \(BACKOFF\), and starts when that is so"
+# It is up each time, fails, and is started again at once.
+code 1 "so does one that waits for what fails and goes on" ctl start after
+like "and why" "$(cat "$T/out/ok")" "after.0: waits for never:done \(.*\), and starts when that is so"
+ctl stop never after >/dev/null
 code 1 "so does one that needs a program without workers" ctl start alone
 like "and why" "$(cat "$T/out/ok")" "alone.0: waits for none:ready \(no workers\), and starts when that is so"
 code 0 "with one" ctl scale none 1
