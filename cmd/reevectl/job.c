@@ -122,9 +122,7 @@ job_request(const struct command *cmd, const char *kind, const char ***args,
 	*rq = (struct reeve_pool_request)REEVE_POOL_REQUEST(kind);
 	rq->args = *args;
 	/* Here more is sooner, as for tasks. */
-	rq->priority = 7 - (int)(priority < 0   ? 0
-				 : priority > 7 ? 7
-						: priority);
+	rq->priority = 7 - (int)priority;
 	if (cmd->on[OPTION_TIMEOUT])
 		rq->run_timeout_ms = cmd->number[OPTION_TIMEOUT] < UINT32_MAX
 					 ? (uint32_t)cmd->number[OPTION_TIMEOUT]

@@ -200,11 +200,29 @@ opts_unknown(const struct parser *p, const char *name)
 	return opts_usage(p->cmd);
 }
 
+static void
+opts_range(
+    const struct command *cmd, enum option_id id, int64_t *min, int64_t *max)
+{
+	*min = 0;
+	*max = INT64_MAX - 1;
+	if (id == OPTION_NICE) {
+		*min = -20;
+		*max = 19;
+	} else if (id == OPTION_PRIORITY && cmd->verb == VERB_JOB) {
+		*max = 7;
+	} else if (id == OPTION_PRIORITY) {
+		*min = -1000000;
+		*max = 1000000;
+	}
+}
+
 static int
 opts_number(struct command *cmd, enum option_id id, const char *text)
 {
+	char range[64] = "", *end;
+	int64_t min, max;
 	double seconds;
-	char *end;
 
 	if (id == OPTION_TIMEOUT || id == OPTION_DELAY) {
 		errno = 0;
@@ -214,14 +232,16 @@ opts_number(struct command *cmd, enum option_id id, const char *text)
 			cmd->number[id] = (int64_t)(seconds * 1000);
 			return -1;
 		}
-	} else if (id == OPTION_NICE
-		       ? str_to_i64(text, -20, 19, &cmd->number[id])
-		   : id == OPTION_PRIORITY
-		       ? str_to_i64(text, -1000000, 1000000, &cmd->number[id])
-		       : str_to_i64(text, 0, INT64_MAX - 1, &cmd->number[id])) {
-		return -1;
+	} else {
+		opts_range(cmd, id, &min, &max);
+		if (str_to_i64(text, min, max, &cmd->number[id]))
+			return -1;
+		if (max < INT64_MAX - 1)
+			snprintf(range, sizeof range, " from %lld to %lld",
+			    (long long)min, (long long)max);
 	}
-	warn_user("--%s needs a number, not \"%s\"", options[id].name, text);
+	warn_user(
+	    "--%s needs a number%s, not \"%s\"", options[id].name, range, text);
 	return opts_usage(cmd);
 }
 

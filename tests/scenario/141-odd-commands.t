@@ -74,6 +74,10 @@ has "... is told" "$T/out/ok" "the name of the command is empty"
 code 0 "an empty line is none" run --shell ''
 code 2 "--pty with --json" run --pty --json true
 code 2 "--pty with --detach" run --pty --detach true
+code 2 "a number out of its range" run --nice 40 true
+has "... is told which" "$T/out/ok" "--nice needs a number from -20 to 19, not \"40\""
+code 2 "... of a job, which has less" ctl job run noop --priority 8
+has "... too" "$T/out/ok" "--priority needs a number from 0 to 7"
 
 # Streams.
 code 1 "a full disk for stdout" sh -c "'$B/reevectl' -c '$CONF' run echo x >/dev/full"
