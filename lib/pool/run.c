@@ -239,6 +239,7 @@ run_reset(struct job_run *run)
 	run->in_fd_taken = run->out_fd_taken = run->broken = run->own_progress =
 	    false;
 	run->no_kernel_copy = false;
+	run->holes_fd = 0;
 	run->shown = 0;
 	run->in_map.addr = run->out_map.addr = NULL;
 	run->in_map.fence = run->out_map.fence = 0;

@@ -113,7 +113,8 @@ struct job_run {
 	bool broken; /* what is read or written is not whole */
 	bool own_progress;
 	bool no_kernel_copy;
-	int shown; /* percent that was shown by itself */
+	int holes_fd; /* run_holes.c */
+	int shown;    /* percent that was shown by itself */
 	struct job_map in_map, out_map;
 	int fault_prot; /* of the mapping that faulted; 0: none */
 

@@ -321,7 +321,7 @@ ptrdiff_t
 job_io_pass(struct reeve_job *job, size_t n)
 {
 	struct job_run *run = job_run_cast(job);
-	int64_t room;
+	int64_t room, hole;
 	ssize_t put;
 
 	if (job_io_input_ready(run) == -1 || job_io_output_ready(run) == -1 ||
@@ -330,6 +330,13 @@ job_io_pass(struct reeve_job *job, size_t n)
 	n = io_input_left(run, n < IO_PASS_MAX ? n : IO_PASS_MAX);
 	if (n == 0 || run->in_all_read)
 		return 0;
+	if (!run->in_stream && !run->out_stream) {
+		hole = job_holes_pass(run, &n);
+		run->bytes_out += (uint64_t)hole;
+		io_taken(run, hole);
+		if (hole > 0)
+			return hole;
+	}
 	room = job_io_room(run);
 	/* No room: whether that matters shows when there is another byte. */
 	if (run->no_kernel_copy || run->out_map.addr != NULL || room <= 0)
@@ -400,6 +407,7 @@ job_io_end(struct job_run *run)
 {
 	int64_t size;
 
+	job_holes_end(run);
 	if (run->in_map.addr != NULL && !run->in_stream)
 		run->bytes_in = (uint64_t)run->in_size;
 	if (run->out_map.addr != NULL)

@@ -32,6 +32,12 @@ int job_io_output_ready(struct job_run *run);
 /* Bytes that the output may hold; INT64_MAX: no limit. */
 int64_t job_io_room(const struct job_run *run);
 
+/* run_holes.c */
+/* Of two files: bytes of a hole that was passed just now, *n at most.  0: data
+ * comes, then *n is at most all of it. */
+int64_t job_holes_pass(struct job_run *run, size_t *n);
+void job_holes_end(struct job_run *run);
+
 /* run_map.c */
 const void *job_map_input(struct reeve_job *job, size_t *len);
 void *job_map_output(struct reeve_job *job, size_t n);

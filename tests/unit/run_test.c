@@ -655,6 +655,59 @@ START_TEST(pass_between_files)
 }
 END_TEST
 
+static void
+passed_holes(size_t n, bool kept)
+{
+	struct stat in, out;
+
+	lseek(t.spec.in.fd, 77, SEEK_SET);
+	lseek(t.spec.out.fd, 0, SEEK_SET);
+	TRY_OK(&t, &passes_plugin);
+	ck_assert_uint_eq(t.run.bytes_in, n);
+	ck_assert_uint_eq(t.run.bytes_out, n);
+	ck_assert_int_eq(lseek(t.spec.in.fd, 0, SEEK_CUR), 77);
+	ck_assert_int_eq(fstat(t.spec.in.fd, &in), 0);
+	ck_assert_int_eq(fstat(t.spec.out.fd, &out), 0);
+	ck_assert_int_eq(out.st_blocks < (int64_t)n / 1024, kept);
+}
+
+/* At the beginning, between, at the end. */
+START_TEST(pass_keeps_holes)
+{
+	const size_t at[] = { 1 << 20, 5 << 20 }, all = 9 << 20;
+	char *out;
+	size_t n;
+
+	try_bytes(&t, "", 0);
+	for (size_t i = 0; i < 2; i++)
+		ck_assert_int_eq(
+		    pwrite(t.spec.in.fd, pattern, sizeof pattern, (off_t)at[i]),
+		    sizeof pattern);
+	ck_assert_int_eq(ftruncate(t.spec.in.fd, (off_t)all), 0);
+	passed_holes(all, true);
+	out = try_output(&t, &n);
+	ck_assert_uint_eq(n, all);
+	for (size_t i = 0; i < 2; i++)
+		ck_assert_mem_eq(out + at[i], pattern, sizeof pattern);
+	for (size_t i = 0; i < at[0]; i++)
+		ck_assert_int_eq(out[i], 0);
+	free(out);
+	/* What is there must be written over. */
+	passed_holes(all, false);
+	/* A part of it that ends in a hole, and begins in one. */
+	ck_assert_int_eq(ftruncate(t.spec.out.fd, 0), 0);
+	t.spec.in.off = 4 << 20;
+	t.spec.in.len = 4 << 20;
+	passed_holes(4 << 20, true);
+	out = try_output(&t, &n);
+	ck_assert_uint_eq(n, 4 << 20);
+	ck_assert_mem_eq(out + (1 << 20), pattern, sizeof pattern);
+	free(out);
+	t.spec.in.off = 0;
+	t.spec.in.len = -1;
+}
+END_TEST
+
 static void *
 feeds(void *arg)
 {
@@ -770,6 +823,7 @@ main(void)
 	tcase_add_test(tc, output_is_a_pipe);
 	tcase_add_test(tc, a_full_disk);
 	tcase_add_test(tc, pass_between_files);
+	tcase_add_test(tc, pass_keeps_holes);
 	tcase_add_test(tc, pass_from_a_pipe);
 	tcase_add_test(tc, memory_is_given_back);
 	suite_add_tcase(s, tc);
