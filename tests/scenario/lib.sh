@@ -103,8 +103,15 @@ fail() {
 	N=$((N + 1))
 	FAILED=$((FAILED + 1))
 	echo "not ok $N - $1"
-	[ -z "${2-}" ] || tail -n 40 "$2" | cut -c 1-400 | sed 's/^/# /'
+	[ -z "${2-}" ] || shown "$2"
+	# prove does not print the lines above, but these.
+	if [ -n "${HARNESS_ACTIVE-}" ]; then
+		echo "# ${0##*/}: not ok $N - $1"
+		[ -z "${2-}" ] || shown "$2"
+	fi >&2
 }
+
+shown() { tail -n 40 "$1" | cut -c 1-400 | sed 's/^/# /'; }
 
 ok() {
 	what=$1
