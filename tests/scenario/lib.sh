@@ -15,13 +15,15 @@ if [ -z "${SCENARIO_T-}" ]; then
 	    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
 	    LANG=C.UTF-8 HOME=/nonexistent B="$B" VARIANT="${VARIANT-release}" \
 	    TEST_SLOW="${TEST_SLOW-1}" TEST_LONG="${TEST_LONG-0}" \
-	    KEEP="${KEEP-0}" SEED="${SEED-}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
+	    KEEP="${KEEP-0}" SEED="${SEED-}" AMONG="${HARNESS_ACTIVE-}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
 	    sh "$0" "$@"
 fi
 
 set -u
 T=$SCENARIO_T
 unset SCENARIO_T
+among=$AMONG # one of many, that prove runs
+unset AMONG
 SRC=$(cd "$(dirname "$0")/../.." && pwd)
 CHILD=$B/helpers/child
 WEB=$B/examples/web
@@ -105,7 +107,7 @@ fail() {
 	echo "not ok $N - $1"
 	[ -z "${2-}" ] || shown "$2"
 	# prove does not print the lines above, but these.
-	if [ -n "${HARNESS_ACTIVE-}" ]; then
+	if [ -n "$among" ]; then
 		echo "# ${0##*/}: not ok $N - $1"
 		[ -z "${2-}" ] || shown "$2"
 	fi >&2
