@@ -15,15 +15,15 @@ if [ -z "${SCENARIO_T-}" ]; then
 	    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
 	    LANG=C.UTF-8 HOME=/nonexistent B="$B" VARIANT="${VARIANT-release}" \
 	    TEST_SLOW="${TEST_SLOW-1}" TEST_LONG="${TEST_LONG-0}" \
-	    KEEP="${KEEP-0}" SEED="${SEED-}" AMONG="${HARNESS_ACTIVE-}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
+	    KEEP="${KEEP-0}" SEED="${SEED-}" SCENARIO_AMONG="${HARNESS_ACTIVE-}" SCENARIO_T="$(mktemp -d /tmp/reeve-t.XXXXXX)" \
 	    sh "$0" "$@"
 fi
 
 set -u
 T=$SCENARIO_T
 unset SCENARIO_T
-among=$AMONG # one of many, that prove runs
-unset AMONG
+among=$SCENARIO_AMONG # one of many, that prove runs
+unset SCENARIO_AMONG
 SRC=$(cd "$(dirname "$0")/../.." && pwd)
 CHILD=$B/helpers/child
 WEB=$B/examples/web
