@@ -39,6 +39,24 @@ wait "$run"
 is "... and the command" "$? $(cat "$T/out/run")" "9 ran"
 task cancel "$a" >/dev/null
 
+# The engine dies before it hears that there was none; the next one has to be
+# made first, too.
+e=$(engine_pid)
+kill -STOP "$REEVED"
+# shellcheck disable=SC2086
+$WRAP "$B/reevectl" -c "$CONF" run --shell "echo ran; exit 8" <"$T/out/empty" >"$T/out/run" 2>&1 &
+run=$!
+started $run
+awaits 10 "a command is asked for" 'find "/proc/$e/fd" -lname "$T/out/empty" | grep -q .'
+kill -KILL "$e"
+await 10 'gone "$e"'
+limit 1
+kill -CONT "$REEVED"
+awaits 10 "no process, no engine" 'grep -q "start the engine: Resource temporarily" "$LOG"'
+limit 1000
+wait "$run"
+is "the next engine begins it" "$? $(cat "$T/out/run")" "8 ran"
+
 # Many at once, more than may be.
 n=500
 [ "$TEST_LONG" = 0 ] || n=5000
