@@ -126,6 +126,9 @@ keeper_force_exit(struct keeper *kp, int code)
 static void
 keeper_watch_signals(struct keeper *kp)
 {
+	/* Who starts us may ignore it, which exec hands on: the kernel would
+	 * reap then, tell nobody, and give the pids of ours to others. */
+	signal(SIGCHLD, SIG_DFL);
 	loop_signal_init(&kp->sigchld, kp->lp, SIGCHLD, keeper_on_child, kp);
 	loop_signal_start(&kp->sigchld);
 	for (int i = 0; i < KEEPER_SIGNALS; i++) {

@@ -31,6 +31,18 @@ for sig in TERM INT; do
 	ended $sig
 done
 
+# Started by somebody who ignores SIGCHLD, which exec hands on: it hears of the
+# dead all the same, and it is the one that reaps them.
+WRAP="env --ignore-signal=CHLD"
+fresh
+WRAP=
+old=$(pid_of web.0)
+kill -KILL "$old"
+awaits 10 "SIGCHLD ignored: a dead worker is replaced" 'is_state web.0 RUNNING && [ "$(pid_of web.0)" != "$old" ]'
+code 3 "SIGCHLD ignored: a command's exit code" ctl run -- "$CHILD" exit 3
+kill -TERM "$REEVED"
+ended "SIGCHLD ignored"
+
 # HUP, USR2, USR1 change nothing of a shutdown.
 for order in "HUP USR2" "USR2 HUP" "USR1 HUP"; do
 	fresh
