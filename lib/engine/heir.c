@@ -25,8 +25,10 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "engine/engine_priv.h"
+#include "engine/run.h"
 #include "engine/task.h"
 #include "engine/upgrade.h"
 #include "ipc/tables.h"
@@ -61,7 +63,9 @@ heir_child(struct engine *en, struct mw *w, const struct keeper_kid *k)
 	struct tables_child c = { .id = k->id,
 		.label = k->label != NULL ? k->label : label,
 		.pid = k->pid,
-		.pidfd = k->end != NULL ? -1 : heir_pidfd(k->pid, heard_ms),
+		.pidfd = k->end != NULL || k->pid == 0
+			     ? -1
+			     : heir_pidfd(k->pid, heard_ms),
 		.told_spawned = true,
 		.kill_group = k->kill_group,
 		.is_foreign = true,
@@ -84,6 +88,10 @@ heir_child(struct engine *en, struct mw *w, const struct keeper_kid *k)
 		c.signo = k->end->ex.signo;
 		c.core = k->end->ex.core;
 		c.max_rss_kb = k->end->ex.max_rss_kb;
+	} else if (k->pid == 0) {
+		log_warnx("%s was to be started just now, and nobody can tell "
+			  "whether it ran: it counts as exit code %d",
+		    c.label, CHILD_CODE_UNKNOWN);
 	} else if (c.state == CHILD_EXITED) {
 		log_warnx("%s (pid %d) ended just now, and nobody can tell "
 			  "how: it counts as exit code %d",
@@ -95,7 +103,7 @@ heir_child(struct engine *en, struct mw *w, const struct keeper_kid *k)
 
 /*
  * Whose start was asked for and not answered: whether the keeper came to it
- * shows in what there is of it.  0: nothing, the next engine asks again.
+ * shows in what there is of it.  0: nothing.
  */
 static pid_t
 heir_unanswered(struct engine *en, const struct keeper_kid *k)
@@ -105,6 +113,18 @@ heir_unanswered(struct engine *en, const struct keeper_kid *k)
 	pid_t keeper = keeperlink_welcome(en->kl)->pid;
 
 	return t != NULL ? tree_find_leader(t, keeper) : 0;
+}
+
+/*
+ * Nothing is there of it.  A program is started again, then, by the next
+ * engine.  A command may have run all the same: most are over before anybody is
+ * told (SPEC_LATE).  Its client, told that nobody knows of it, would have it
+ * run a second time.
+ */
+static bool
+heir_may_have_run(const struct keeper_kid *k)
+{
+	return k->label != NULL && str_starts(k->label, RUN_LABEL);
 }
 
 /* A copy of what is known of them, and more; the caller frees it. */
@@ -125,7 +145,7 @@ heir_kids(struct engine *en, size_t *n)
 			v[kept].pid = heir_unanswered(en, &all[i]);
 			v[kept].started_ms = clock_mono_ms();
 			v[kept].found = true;
-			if (v[kept].pid == 0)
+			if (v[kept].pid == 0 && !heir_may_have_run(&all[i]))
 				continue;
 		}
 		kept++;

@@ -417,8 +417,8 @@ run_start(struct engine *en, uid_t owner, const struct run_request *asked,
 	r->arg = arg;
 	run_tree_name(r, tree, sizeof tree);
 	r->task = task_new(en, tree, 0, run_on_done, r);
-	snprintf(label, sizeof label, "!q:%u.%s%s@%llu~%lld", (unsigned)owner,
-	    r->key, req->jobserver ? RUN_JOBS : "",
+	snprintf(label, sizeof label, RUN_LABEL "%u.%s%s@%llu~%lld",
+	    (unsigned)owner, r->key, req->jobserver ? RUN_JOBS : "",
 	    (unsigned long long)task_share_tree(r->task),
 	    (long long)req->timeout_ms);
 	task_on_start(r->task, run_on_started);
@@ -558,7 +558,7 @@ run_adopt(struct engine *en, const struct orphan *o)
 	struct run *r;
 
 	_Static_assert(RUN_KEY_MAX == 40, "the width below");
-	if (sscanf(o->label, "!q:%u.%40[0-9A-Za-z]", &uid, key) != 2)
+	if (sscanf(o->label, RUN_LABEL "%u.%40[0-9A-Za-z]", &uid, key) != 2)
 		return false;
 	r = run_new(en, uid, key);
 	r->pid = o->pid;

@@ -21,6 +21,7 @@
 #include "spawn/spec.h"
 
 #define RUN_KEY_MAX 40
+#define RUN_LABEL   "!q:" /* labels of their processes begin so */
 
 struct run;
 
