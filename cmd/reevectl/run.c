@@ -256,8 +256,10 @@ run_error(struct run *r, json_t *error, struct client_error *ce)
 {
 	json_t *data = json_object_get(error, "data");
 
-	/* It never came to the engine before: that is safe to say again. */
-	if (r->resumed && !r->started) {
+	/* It never came to the engine before: that is safe to say again.  Not
+	 * so when reeved is another one: that before may have run it. */
+	if (r->resumed && !r->started &&
+	    !json_is_true(json_object_get(data, "may_have_run"))) {
 		r->resumed = false;
 		r->id = run_ask(r, false, ce);
 		return r->id == -1 ? run_reconnect(r, ce) : 0;

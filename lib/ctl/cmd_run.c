@@ -255,7 +255,9 @@ run_resumes(struct ctl_req *r, const char *key, struct running *rn)
 		return;
 	r->close = NULL;
 	client_run_free(cr);
-	ctl_fail(r, CTL_E_FAILED,
+	/* A keeper knows all that it was asked for; this one was not there. */
+	ctl_fail_data(r, CTL_E_FAILED,
+	    engine_incarnation(en) == 1 ? "\"may_have_run\":true" : NULL,
 	    "what became of the command is not known any more");
 }
 
