@@ -189,10 +189,16 @@ run_params(const struct run *r, bool resume)
 static int
 run_ask(struct run *r, bool resume, struct client_error *ce)
 {
+	int id;
+
 	/* Of one that had not started yet, all that it needs to. */
 	if (!resume || !r->started)
 		client_pass(r->cmd->client, r->pass, 4);
-	return client_send(r->cmd->client, "run", run_params(r, resume), ce);
+	id = client_send(r->cmd->client, "run", run_params(r, resume), ce);
+	r->anew = !resume;
+	if (id != -1)
+		r->reached = true;
+	return id;
 }
 
 /* --- while it runs ----------------------------------------------------------
@@ -243,8 +249,8 @@ run_reconnect(struct run *r, struct client_error *ce)
 			return -1;
 		if (client_connect(r->cmd->client, ce) == -1)
 			continue;
-		r->resumed = true;
-		r->id = run_ask(r, true, ce);
+		r->resumed = r->reached;
+		r->id = run_ask(r, r->reached, ce);
 		if (r->id != -1)
 			return 0;
 	} while (clock_mono_ms() < until);
@@ -293,6 +299,10 @@ run_message(struct run *r, json_t *msg, struct client_error *ce)
 		r->pause_ms = 0;
 		return 0;
 	}
+	/* There is no room for us: nothing that we said is read. */
+	if (error != NULL && json_is_null(json_object_get(msg, "id")) &&
+	    r->anew)
+		r->reached = false;
 	/* Answers to signals that were handed on come in between. */
 	if (jint(msg, "id", -1) != r->id)
 		return 0;

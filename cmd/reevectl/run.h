@@ -31,6 +31,8 @@ struct run {
 	mono_ms leave_at; /* then it is not waited for any more */
 	bool started;
 	bool resumed; /* asked again after an engine died */
+	bool anew;    /* what was asked last: to run it */
+	bool reached; /* that may have come to an engine */
 	json_t *result;
 	struct capture out[2];
 	int child_end[2]; /* of the pipes, until they are passed */
