@@ -206,7 +206,7 @@ run_fill(struct spec *sp, struct engine *en, const struct run_request *req,
 	sp->directory = req->directory;
 	sp->umask = req->umask;
 	sp->nice = req->nice;
-	sp->flags = SPEC_KILL_GROUP | SPEC_LATE | (req->tty ? SPEC_TTY : 0);
+	sp->flags = SPEC_KILL_GROUP | (req->tty ? SPEC_TTY : 0);
 	if (en->oom_score_adj != 0)
 		sp->oom_score_adj = 0;
 	sp->set_ids = req->set_ids;
@@ -315,6 +315,10 @@ run_spawn(struct engine *en, struct task *t, const struct run_request *req,
 	int dir;
 
 	run_fill(&sp, en, req, limits);
+	/* A task of the queue of which nobody was told that it started is
+	 * begun again when the keeper is killed: it is told at once. */
+	if (req->key != NULL)
+		sp.flags |= SPEC_LATE;
 	sp.label = label;
 	for (int i = 0; i < 3; i++)
 		run_part_fd(&rp, i, req->fds[i]);
