@@ -472,12 +472,12 @@ const char *probing_error(const struct inst *in);
 /* --- limits.c: cgroup controllers, OOM kills --------------------------------
  */
 
-/* Gets the controllers that cf asks for; warnings: keys without effect. */
-/* Says when it takes more descriptors than there may be. */
 /* Descriptors of ours that all its programs need together, about. */
 size_t slots_need_fds(const struct engine *en, const struct config *cf);
+/* Says when it takes more descriptors than there may be. */
 void slots_check_fds(
     const struct engine *en, const struct config *cf, struct strv *warnings);
+/* Gets the controllers that cf asks for; warnings: keys without effect. */
 void limits_setup(
     struct engine *en, const struct config *cf, struct strv *warnings);
 void limits_start(struct inst *in); /* its cgroup is there, it is not */
