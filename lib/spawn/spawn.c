@@ -33,7 +33,7 @@
 
 #define SPAWN_MAGIC       0x6e777073u
 #define STACK_SIZE        (32 * 1024)
-#define SPAWN_LATE_MAX_MS 64
+#define SPAWN_LATE_MAX_MS 1024
 #define SPAWN_SPARES      8 /* as many commands may well be under way */
 
 struct spawn {
