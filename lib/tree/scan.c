@@ -199,7 +199,8 @@ tree_procs_read(struct tree_procs *ps)
 		    tree_stat(&p, (pid_t)pid))
 			tree_procs_add(ps, &p);
 	closedir(dir);
-	qsort(ps->v, ps->n, sizeof *ps->v, proc_order);
+	if (ps->n > 0)
+		qsort(ps->v, ps->n, sizeof *ps->v, proc_order);
 }
 
 /*

@@ -164,6 +164,7 @@ START_TEST(scan_finds_and_ends_all)
 	ck_assert_int_eq(kill(other, 0), 0);
 	ck_assert_int_eq(waitpid(other, NULL, WNOHANG), 0);
 	kill(-other, SIGKILL);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -180,6 +181,7 @@ START_TEST(scan_finds_what_a_dead_leader_left)
 	test_await_grown(&t, 3, 0);
 	ck_assert_int_eq(tree_kill(&t, getpid()), 3);
 	test_await(&t, 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -195,6 +197,7 @@ START_TEST(scan_counts_no_zombies)
 	ck_assert_int_eq(tree_survivors(&t, getpid(), NULL, 0), 0);
 	ck_assert_int_eq(tree_kill(&t, getpid()), 0);
 	waitpid(t.leader, NULL, 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -212,6 +215,8 @@ START_TEST(scan_knows_a_number_that_was_reused)
 	ck_assert_int_eq(tree_kill(&t, getpid()), 0);
 	ck_assert_int_eq(tree_kill(&other, getpid()), 2);
 	test_await(&other, 0);
+	tree_fini(&t);
+	tree_fini(&other);
 }
 END_TEST
 
@@ -234,6 +239,7 @@ START_TEST(scan_knows_that_a_leader_is_gone)
 	t.leader_gone = false;
 	ck_assert_int_eq(tree_kill(&t, getpid()), 1);
 	test_await(&t, 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -258,6 +264,7 @@ START_TEST(scan_spares_who_has_executed_nothing)
 	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -285,8 +292,10 @@ START_TEST(a_sweep_is_of_many)
 	for (int i = 0; i < 3; i++)
 		test_await(&t[i], 0);
 	tree_sweep(v, 3, getpid());
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(l[i].n, 0);
+		tree_fini(&t[i]);
+	}
 }
 END_TEST
 
@@ -301,6 +310,7 @@ START_TEST(scan_stays_below_the_keeper)
 	ck_assert_int_eq(tree_kill(&t, getpid()), 0);
 	t.leader = 1;
 	ck_assert_int_eq(tree_kill(&t, getpid()), 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -319,6 +329,7 @@ START_TEST(scan_catches_up_with_forks)
 	test_await(&t, 0);
 	poll(NULL, 0, 50);
 	ck_assert_int_eq(tree_survivors(&t, getpid(), NULL, 0), 0);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -332,6 +343,9 @@ START_TEST(marks_are_one_of_a_kind)
 	ck_assert_str_ne(a.mark, b.mark);
 	ck_assert_str_eq(a.mark, again.mark);
 	ck_assert_int_eq(again.leader, 5);
+	tree_fini(&a);
+	tree_fini(&b);
+	tree_fini(&again);
 }
 END_TEST
 
@@ -392,6 +406,7 @@ START_TEST(cgroup_ends_all)
 	ck_assert_int_eq(stat(sub, &st), -1);
 	tree_base_remove(base, getpid());
 	ck_assert_int_eq(stat(base, &st), -1);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -410,6 +425,7 @@ START_TEST(cgroup_counts_no_zombies)
 	waitpid(t.leader, NULL, 0);
 	fd_closep(&dir);
 	tree_remove(&t);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -451,6 +467,7 @@ START_TEST(cgroup_spares_the_keeper)
 	fd_closep(&inner);
 	fd_closep(&dir);
 	tree_remove(&t);
+	tree_fini(&t);
 }
 END_TEST
 
@@ -460,11 +477,15 @@ START_TEST(names_that_are_no_folders_have_no_cgroup)
 
 	ck_assert_int_eq(tree_prepare(&t, base, "../x", 0, 23), -1);
 	ck_assert_ptr_null(t.cgroup);
+	tree_fini(&t);
 	ck_assert_int_eq(tree_prepare(&t, base, "..", 0, 23), -1);
+	tree_fini(&t);
 	ck_assert_int_eq(tree_prepare(&t, "/nowhere", "web.0", 0, 23), -1);
 	ck_assert_ptr_null(t.cgroup);
+	tree_fini(&t);
 	tree_adopt(&t, base, "web.9", 0, 23, 1);
 	ck_assert_ptr_null(t.cgroup); /* was never made */
+	tree_fini(&t);
 }
 END_TEST
 
