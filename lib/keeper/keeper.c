@@ -189,6 +189,7 @@ keeper_new(struct loop *lp, const struct keeper_config *cfg, struct err *err)
 		log_warn("become a subreaper");
 	loop_timer_init(&kp->force, lp, keeper_on_force, kp);
 	loop_timer_init(&kp->restart, lp, keeper_on_restart, kp);
+	loop_timer_init(&kp->trim, lp, message_on_trim, kp);
 	keeper_watch_signals(kp);
 	keeper_notify_open(kp);
 	if (cfg->tables == NULL) {
@@ -226,6 +227,7 @@ keeper_free(struct keeper *kp)
 	fdstore_fini(&kp->store);
 	loop_timer_stop(&kp->force);
 	loop_timer_stop(&kp->restart);
+	loop_timer_stop(&kp->trim);
 	loop_timer_stop(&kp->watchdog);
 	loop_signal_stop(&kp->sigchld);
 	for (int i = 0; i < KEEPER_SIGNALS; i++)

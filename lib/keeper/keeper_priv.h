@@ -158,6 +158,7 @@ struct keeper {
 	bool by_path;         /* it is started from its path, not from that */
 	char engine_path[48]; /* of program; "": it can't be executed so */
 	unsigned starting, starting_most; /* starts under way */
+	struct loop_timer trim;           /* what they have left */
 	unsigned incarnation;
 	struct tables_origin origin;
 	struct handoff handoff;
@@ -211,6 +212,8 @@ int upgrade_resume(struct keeper *kp, struct tables *t);
 
 /* message.c: what the engine may ask for. */
 extern const struct chan_ops keeper_chan_ops;
+/* Of the keeper's trim. */
+void message_on_trim(struct loop_timer *t, void *arg);
 
 /* notify.c: towards our own supervisor. */
 void keeper_notify_open(struct keeper *kp);

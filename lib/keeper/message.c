@@ -14,7 +14,29 @@
 #include "base/log.h"
 #include "keeper/keeper_priv.h"
 
-/* After many starts at once their memory is given back: we live long. */
+/* After starts at once their memory is given back: we live long.  Not at once
+ * after a few: the next ones will want it. */
+#define TRIM_ABOVE    16
+#define TRIM_AFTER_MS 1000
+
+static void
+message_trim(struct keeper *kp)
+{
+	spawn_room_trim(&kp->room);
+	malloc_trim(0);
+}
+
+void
+message_on_trim(struct loop_timer *t, void *arg)
+{
+	struct keeper *kp = arg;
+
+	if (kp->starting != 0)
+		loop_timer_start(t, TRIM_AFTER_MS);
+	else
+		message_trim(kp);
+}
+
 static void
 message_start_over(struct keeper *kp)
 {
@@ -22,10 +44,10 @@ message_start_over(struct keeper *kp)
 		return;
 	if (kp->upgrading)
 		upgrade_go_on(kp);
-	if (kp->starting_most > 16) {
-		spawn_room_trim(&kp->room);
-		malloc_trim(0);
-	}
+	if (kp->starting_most > TRIM_ABOVE)
+		message_trim(kp);
+	else if (kp->room.nspare > 1 && !loop_timer_active(&kp->trim))
+		loop_timer_start(&kp->trim, TRIM_AFTER_MS);
 	kp->starting_most = 0;
 }
 

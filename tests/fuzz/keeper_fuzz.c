@@ -124,6 +124,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	child_table_init(&kp->children);
 	loop_timer_init(&kp->force, lp, no_timer, kp);
 	loop_timer_init(&kp->restart, lp, no_timer, kp);
+	loop_timer_init(&kp->trim, lp, no_timer, kp);
 	loop_timer_init(&kp->watchdog, lp, no_timer, kp);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		0, sv) == -1)
@@ -155,6 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	loop_timer_stop(&kp->force);
 	loop_timer_stop(&kp->restart);
+	loop_timer_stop(&kp->trim);
 	loop_timer_stop(&kp->watchdog);
 	chan_free(kp->ch);
 	fd_closep(&sv[1]);

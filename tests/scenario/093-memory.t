@@ -42,12 +42,21 @@ all_run() {
 	    wc -l)" = "$1" ]
 }
 
+few_keeper=
+keeper_each() { echo $((($(private_of "$REEVED") - few_keeper) / (MANY - FEW))); }
+
 measure() {
 	programs "$1" | LOGLEVEL=info conf
 	start_reeved
 	awaits 60 "$1 programs run" "all_run $1"
 	engine=$(private_of "$(engine_pid)")
 	keeper=$(private_of "$REEVED")
+	# What the starts took is given back a second after them.
+	if [ -n "$few_keeper" ]; then
+		awaits 10 "the keeper takes at most $KEEPER_MAX bytes" \
+		    '[ "$(keeper_each)" -le "$KEEPER_MAX" ]'
+		echo "# the keeper: $(keeper_each) bytes"
+	fi
 	end_reeved
 	is "reeved exits with 0" "$CODE" 0
 }
@@ -60,7 +69,4 @@ each=$(((engine - few_engine) / (MANY - FEW)))
 echo "# the engine: $each bytes for each of $((MANY - FEW)) programs more"
 ok "the engine takes at most $ENGINE_MAX bytes for a program" \
     test "$each" -le "$ENGINE_MAX"
-each=$(((keeper - few_keeper) / (MANY - FEW)))
-echo "# the keeper: $each bytes"
-ok "the keeper takes at most $KEEPER_MAX bytes" test "$each" -le "$KEEPER_MAX"
 plan_done

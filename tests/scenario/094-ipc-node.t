@@ -41,7 +41,7 @@ awaits 20 "two children" 'all_state RUNNING app'
 ctl_bg "$T/out/msgs" events --messages -f --since 0
 awaits 20 "both say hello" '[ $(grep -c "\"message\":\"hello\"}" "$T/out/msgs") = 2 ]'
 awaits 20 "values come as they were" 'grep -q "\"message\":{\"f\":1e-7,\"s\":\"ü\\\\\"" "$T/out/msgs"'
-ok "... also long ones" sh -c "awk 'length > 300000 { n++ } END { exit n != 2 }' '$T/out/msgs'"
+awaits 20 "... also long ones" "awk 'length > 300000 { n++ } END { exit n != 2 }' '$T/out/msgs'"
 a=$(pid_of app.0) b=$(pid_of app.1)
 like "a line has slot, time and pid" "$(grep '"hello"' "$T/out/msgs" | grep "app.0")" \
     "^\{\"seq\":[0-9]+,\"time\":\"20[^\"]+Z\",\"at_ms\":[0-9]+,\"name\":\"app.0\",\"pid\":$a,\"message\":\"hello\"\}\$"

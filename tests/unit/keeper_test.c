@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ set_up(void)
 	kp->handoff.phase = HANDOFF_DONE;
 	kp->synced = true;
 	child_table_init(&kp->children);
+	loop_timer_init(&kp->trim, lp, message_on_trim, kp);
 	spawn_room_init(&kp->room);
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
@@ -53,6 +55,7 @@ tear_down(void)
 
 	while ((c = TAILQ_FIRST(&kp->children.all)) != NULL)
 		child_free(&kp->children, c);
+	loop_timer_stop(&kp->trim);
 	spawn_room_fini(&kp->room);
 	chan_free(kp->ch);
 	fd_closep(&kp->null_fd);
@@ -64,7 +67,7 @@ tear_down(void)
 
 /* As the engine orders it. */
 static void
-order(const char *path, uint32_t flags)
+order_as(uint64_t id, const char *path, uint32_t flags)
 {
 	char word[] = "x", seconds[] = "60";
 	char *argv[] = { word, seconds, NULL };
@@ -78,11 +81,17 @@ order(const char *path, uint32_t flags)
 	sp.argv = argv;
 	sp.flags = flags;
 	mw_init(&w, NULL, 0);
-	mw_u64(&w, 7);
+	mw_u64(&w, id);
 	spec_write(&w, &sp);
 	mr_init(&r, w.data, w.len);
 	ck_assert_int_eq(keeper_chan_ops.msg(kp, MSG_E_SPAWN, &r, NULL, 0), 0);
 	mw_fini(&w);
+}
+
+static void
+order(const char *path, uint32_t flags)
+{
+	order_as(7, path, flags);
 }
 
 /* Its end, as the keeper's loop hears of it. */
@@ -165,10 +174,37 @@ START_TEST(one_that_is_not_there_is_one_message)
 }
 END_TEST
 
+/* The memory of starts at once is kept for a second. */
+START_TEST(what_starts_leave_is_given_back)
+{
+	bool no = false;
+
+	order_as(8, "/bin/true", SPEC_LATE);
+	order("/bin/true", SPEC_LATE);
+	while (kp->starting > 0) {
+		child_reap(&kp->children, loop_now(lp));
+		poll(NULL, 0, 1);
+	}
+	ck_assert_int_eq(kp->room.nspare, 2);
+	while (kp->room.nspare > 0)
+		fake_loop_until(lp, &no, 50);
+	ck_assert(!loop_timer_active(&kp->trim));
+	/* One alone has nobody woken for it. */
+	order_as(9, "/bin/true", SPEC_LATE);
+	while (kp->starting > 0) {
+		child_reap(&kp->children, loop_now(lp));
+		poll(NULL, 0, 1);
+	}
+	ck_assert_int_eq(kp->room.nspare, 1);
+	ck_assert(!loop_timer_active(&kp->trim));
+}
+END_TEST
+
 static void
 add_all(TCase *tc)
 {
 	tcase_add_test(tc, a_short_command_is_one_message);
+	tcase_add_test(tc, what_starts_leave_is_given_back);
 	tcase_add_test(tc, a_longer_one_has_started_before);
 	tcase_add_loop_test(tc, one_that_is_not_there_is_one_message, 0, 2);
 }
